@@ -1,0 +1,2 @@
+//! The benchmark against limits measured in the same run.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The pledger command line.
+fn main() {}

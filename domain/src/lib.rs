@@ -1,0 +1,1 @@
+//! The partner program's rules: pure decisions over streams of events.

