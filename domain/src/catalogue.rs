@@ -1,0 +1,223 @@
+//! The command catalogue: one line a command. The HTTP routes, the command line's schemas, the inbox mapping and the
+//! OpenAPI document all follow from it.
+
+use std::sync::Arc;
+
+use crate::{
+    account::Account,
+    command::{Address, CommandPayload, Origin},
+    cost::Cost,
+    facts::Facts,
+    fund::Fund,
+    partner::Partner,
+    program::Program,
+    rejection::Rejection,
+    stream::{Stream, StreamKind},
+    values::{InvalidAccount, PartnerId, PersonalVisitor, Timestamp},
+};
+
+type Schema = utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
+
+/// What the outside needs to know of a command.
+#[derive(Clone, Copy)]
+pub struct CommandSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// A payload that works, as JSON.
+    pub example: &'static str,
+    /// The kind of stream it is decided in.
+    pub stream: StreamKind,
+    /// Who may send it.
+    pub origin: Origin,
+    /// Its payload's JSON schema (2020-12), with references into `#/components/schemas`.
+    pub schema: fn() -> Schema,
+    /// The named schemas that `schema` refers to.
+    pub referenced: fn(&mut Vec<(String, Schema)>),
+}
+
+impl CommandSpec {
+    const fn of<C: CommandPayload>() -> Self {
+        Self {
+            name: C::NAME,
+            summary: C::SUMMARY,
+            example: C::EXAMPLE,
+            stream: <C::Stream as Stream>::KIND,
+            origin: C::ORIGIN,
+            schema: <C as utoipa::PartialSchema>::schema,
+            referenced: <C as utoipa::ToSchema>::schemas,
+        }
+    }
+
+    /// The command called `name`.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|spec| spec.name == name)
+    }
+}
+
+/// Why a payload is not one of its command's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPayload {
+    /// There is no such command.
+    #[error("there is no command {name:?}{}", .nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    UnknownCommand {
+        /// What was asked for.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<&'static str>,
+    },
+    /// The bytes are not JSON.
+    #[error("the payload is not JSON: {0}")]
+    Malformed(String),
+    /// A field is missing, unknown or wrong.
+    #[error("{}{reason}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
+    Field {
+        /// The path of the field, such as `account.domain`; empty for the payload itself.
+        field: String,
+        /// What is wrong with it and what would be accepted.
+        reason: String,
+    },
+}
+
+fn parse<C: CommandPayload>(json: &[u8]) -> Result<C, InvalidPayload> {
+    serde_json::from_slice(json).map_err(|error| {
+        if error.is_data() {
+            let mut reader = serde_json::Deserializer::from_slice(json);
+            match serde_path_to_error::deserialize::<_, C>(&mut reader) {
+                Err(located) => {
+                    let path = located.path().to_string();
+                    let field = if path == "." { String::new() } else { path };
+                    InvalidPayload::Field { field, reason: located.into_inner().to_string() }
+                }
+                Ok(_) => InvalidPayload::Malformed(error.to_string()),
+            }
+        } else {
+            InvalidPayload::Malformed(error.to_string())
+        }
+    })
+}
+
+macro_rules! catalogue {
+    ($($kind:ident $commands:ident { $($module:ident :: $name:ident),* $(,)? })*) => {
+        $(
+            #[doc = concat!("A command of a stream of the kind `", stringify!($kind), "`.")]
+            #[derive(Clone, Debug, PartialEq)]
+            #[expect(missing_docs, reason = "each payload is documented where it is defined")]
+            #[expect(clippy::large_enum_variant, reason = "commands are moved rarely and boxed nowhere")]
+            pub enum $commands { $($name(crate::$module::$name)),* }
+
+            impl $commands {
+                /// Decides: what happened, or why not.
+                ///
+                /// # Errors
+                /// The named rejection.
+                pub fn decide(&self, state: &$kind, facts: &Facts) -> Result<Vec<<$kind as Stream>::Event>, Rejection> {
+                    match self { $(Self::$name(payload) => payload.decide(state, facts)),* }
+                }
+
+                /// The partner whose facts the decision needs.
+                #[must_use]
+                pub fn relies_on(&self, state: &$kind) -> Option<PartnerId> {
+                    match self { $(Self::$name(payload) => payload.relies_on(state)),* }
+                }
+
+                /// When the entity that this builds on came to be.
+                #[must_use]
+                pub fn builds_on(&self, state: &$kind) -> Option<Timestamp> {
+                    match self { $(Self::$name(payload) => payload.builds_on(state)),* }
+                }
+            }
+        )*
+
+        /// Any command of the catalogue.
+        #[derive(Clone, Debug, PartialEq)]
+        #[expect(missing_docs, reason = "one variant a kind of stream")]
+        pub enum Command { $($kind(Arc<$commands>)),* }
+
+        /// Every command there is.
+        pub const COMMANDS: &[CommandSpec] = &[ $($(CommandSpec::of::<crate::$module::$name>()),*),* ];
+
+        impl Command {
+            /// Reads the payload of the command called `name`.
+            ///
+            /// # Errors
+            /// `InvalidPayload`, naming the field.
+            pub fn parse(name: &str, json: &[u8]) -> Result<Self, InvalidPayload> {
+                match name {
+                    $($(stringify!($name) => Ok(Self::$kind(Arc::new($commands::$name(parse(json)?)))),)*)*
+                    _ => Err(InvalidPayload::UnknownCommand { name: name.chars().take(80).collect(), nearest: nearest(name) }),
+                }
+            }
+
+            /// The command's entry in the catalogue.
+            #[must_use]
+            pub fn spec(&self) -> &'static CommandSpec {
+                match self {
+                    $(Self::$kind(command) => match &**command {
+                        $($commands::$name(_) => const { &CommandSpec::of::<crate::$module::$name>() }),*
+                    }),*
+                }
+            }
+
+            /// Where it goes.
+            ///
+            /// # Errors
+            /// Where the payload's account is none.
+            pub fn address(&self) -> Result<Address, InvalidAccount> {
+                match self {
+                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => payload.address()),* }),*
+                }
+            }
+
+            /// The payload's own business date.
+            #[must_use]
+            pub fn business_time(&self) -> Option<Timestamp> {
+                match self {
+                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => payload.business_time()),* }),*
+                }
+            }
+
+            /// Shows every `Personal` field to `visitor`.
+            ///
+            /// # Errors
+            /// The visitor's.
+            pub fn visit_personal<V: PersonalVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+                match self {
+                    $(Self::$kind(command) => match Arc::make_mut(command) {
+                        $($commands::$name(payload) => payload.visit_personal(visitor)),*
+                    }),*
+                }
+            }
+
+            /// The payload as it is recorded. Fails where a `Personal` field is still plain.
+            ///
+            /// # Errors
+            /// That of the serialiser.
+            pub fn payload_json(&self) -> Result<String, serde_json::Error> {
+                match self {
+                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => serde_json::to_string(payload)),* }),*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    Program ProgramCommand { program::PublishRules }
+    Partner PartnerCommand { partner::RegisterPartner }
+    Account AccountCommand { account::RegisterDeal }
+    Fund FundCommand { fund::OpenBudget }
+    Cost CostCommand { cost::RecordProgramCost }
+}
+
+/// The name nearest to `name`, where one is near enough to be meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    COMMANDS
+        .iter()
+        .map(|spec| (strsim::jaro_winkler(&spec.name.to_lowercase(), &name.to_lowercase()), spec.name))
+        .filter(|(score, _)| *score > 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

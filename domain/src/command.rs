@@ -1,0 +1,83 @@
+//! What every command is: a payload, where it goes, and how it is decided.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    facts::Facts,
+    rejection::Rejection,
+    stream::{Stream, StreamName},
+    values::{AllocationId, ClaimId, DealId, InvalidAccount, PartnerId, PersonalVisitor, RequestId, Timestamp},
+};
+
+/// Where a command goes: a pure function of its payload, or an id to look up in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// To this stream.
+    Stream(StreamName),
+    /// To the account in which this deal was registered.
+    Deal(DealId),
+    /// To the fund that this allocation is part of.
+    Allocation(AllocationId),
+    /// To the fund in which this request was made.
+    Request(RequestId),
+    /// To the fund in which this claim was made.
+    Claim(ClaimId),
+}
+
+/// Who may send a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Anyone who may use the API.
+    Anyone,
+    /// Only pledger's own policies and deadlines.
+    System,
+}
+
+/// A command's payload and its rule.
+pub trait CommandPayload: Clone + std::fmt::Debug + PartialEq + Serialize + DeserializeOwned + utoipa::ToSchema {
+    /// The command's name: imperative, as in the URL.
+    const NAME: &'static str;
+    /// What it does, in one sentence.
+    const SUMMARY: &'static str;
+    /// A payload that works, as JSON.
+    const EXAMPLE: &'static str;
+    /// Who may send it.
+    const ORIGIN: Origin = Origin::Anyone;
+    /// The kind of stream it is decided in.
+    type Stream: Stream;
+
+    /// Where it goes.
+    ///
+    /// # Errors
+    /// Where the payload's account is none.
+    fn address(&self) -> Result<Address, InvalidAccount>;
+
+    /// The payload's own business date (`closed_at` and the like), which wins over the command's.
+    fn business_time(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The partner whose facts the decision needs.
+    fn relies_on(&self, _state: &Self::Stream) -> Option<PartnerId> {
+        None
+    }
+
+    /// When the entity that this builds on came to be: the decision is effective no earlier.
+    fn builds_on(&self, _state: &Self::Stream) -> Option<Timestamp> {
+        None
+    }
+
+    /// Shows every `Personal` field to `visitor`, each with its subject.
+    ///
+    /// # Errors
+    /// The visitor's.
+    fn visit_personal<V: PersonalVisitor>(&mut self, _visitor: &mut V) -> Result<(), V::Error> {
+        Ok(())
+    }
+
+    /// Decides: what happened, or why not. Pure.
+    ///
+    /// # Errors
+    /// The named rejection.
+    fn decide(&self, state: &Self::Stream, facts: &Facts) -> Result<Vec<<Self::Stream as Stream>::Event>, Rejection>;
+}
