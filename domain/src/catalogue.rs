@@ -105,7 +105,6 @@ macro_rules! catalogue {
             #[doc = concat!("A command of a stream of the kind `", stringify!($kind), "`.")]
             #[derive(Clone, Debug, PartialEq)]
             #[expect(missing_docs, reason = "each payload is documented where it is defined")]
-            #[expect(clippy::large_enum_variant, reason = "commands are moved rarely and boxed nowhere")]
             pub enum $commands { $($name(crate::$module::$name)),* }
 
             impl $commands {
