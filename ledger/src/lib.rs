@@ -1,1 +1,8 @@
 //! The decision ledger: records, chain, slices and the engines that keep them.
+
+pub mod chain;
+pub mod commands;
+pub mod log;
+pub mod record;
+pub mod slices;
+pub mod writer;

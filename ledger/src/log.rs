@@ -1,0 +1,113 @@
+//! The log behind one trait: SQLite on one machine, Kafka in a cluster, memory in a simulation.
+
+use std::time::Duration;
+
+use pledger_domain::stream::StreamName;
+
+use crate::{
+    record::Record,
+    slices::{Position, SliceId, Slices},
+};
+
+/// What goes wrong with a log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The store cannot be reached, is full or refuses.
+    #[error("the ledger's store failed: {0}")]
+    Store(String),
+    /// What is stored is not a ledger, or a torn or tampered one.
+    #[error("the ledger is damaged at {position}: {reason}")]
+    Damaged {
+        /// The first bad place.
+        position: Position,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Another process writes to it.
+    #[error("{0}")]
+    Locked(String),
+    /// There is no ledger here, or one of another shape.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// A record at its offset in its slice; void records have offsets too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The offset in the slice: 0, 1, 2, ... as the log counts.
+    pub offset: u64,
+    /// The record.
+    pub record: Record,
+}
+
+/// What became of one record that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Its slice.
+    pub slice: SliceId,
+    /// Its sequence.
+    pub pseq: u64,
+    /// Its term.
+    pub term: u64,
+    /// The offset it was given, or why nobody knows.
+    pub outcome: Result<u64, String>,
+}
+
+/// An append-only log of `Slices`, each a sequence of records in the order of their offsets.
+pub trait Log: Send + Sync + 'static {
+    /// How many slices there are.
+    fn slices(&self) -> Slices;
+
+    /// The offset that the next record of `slice` will have.
+    ///
+    /// # Errors
+    /// `LogError::Store`.
+    fn end(&self, slice: SliceId) -> Result<u64, LogError>;
+
+    /// Records of `slice` from `offset` on, void ones too, at most `max`; empty at the end.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError>;
+
+    /// The records whose stream has this name (and, rarely, one of another stream: look at the body), in order,
+    /// from `offset` on, at most `max`.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError>;
+
+    /// A reader of all slices, each from the offset given for it (slice by slice), in the log's own order.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError>;
+
+    /// A new producer. Dropping it purges what it had not sent yet.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError>;
+}
+
+/// Reads on and on.
+pub trait Tail: Send {
+    /// The next records, about `max` of them (a group commit is never split); empty when none came within `wait`.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Placed>, LogError>;
+}
+
+/// Appends batches, several of which may be in flight.
+pub trait Producer: Send {
+    /// Hands over a batch: the records of one group commit, those of one slice in order.
+    ///
+    /// # Errors
+    /// `LogError::Store` where nothing of the batch was taken.
+    fn send(&mut self, batch: Vec<Record>) -> Result<(), LogError>;
+
+    /// What became of records sent so far and not reported yet, each slice's in the order sent; empty when nothing
+    /// was reported within `wait`.
+    fn reports(&mut self, wait: Duration) -> Vec<Report>;
+}

@@ -1,0 +1,432 @@
+//! One record is one decision: its stored form, and the hash that chains it.
+//!
+//! A record is a fixed header (slice, pseq, term, prev, hash) and a JSON body. On Kafka the header fields are record
+//! headers and the body is the value; on SQLite both are framed into a segment, exactly as hashed.
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use pledger_domain::{
+    account::AccountEvent,
+    cost::CostEvent,
+    facts::Channel,
+    fund::FundEvent,
+    partner::PartnerEvent,
+    program::ProgramEvent,
+    rejection::Rejection,
+    stream::{StreamKind, StreamName},
+    values::Timestamp,
+};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::slices::{Position, SliceId, Slices};
+
+/// The format that bodies are written in. Older ones are upcast when they are read.
+pub const FORMAT: u32 = 1;
+
+/// A SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What chains a record to the one before it in its slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The slice.
+    pub slice: SliceId,
+    /// The dense sequence in the slice.
+    pub pseq: u64,
+    /// The writer's term.
+    pub term: u64,
+    /// The hash of the record before; all zero for the first.
+    pub prev: Hash,
+    /// SHA-256 over slice, pseq, term (little-endian), prev and the body.
+    pub hash: Hash,
+}
+
+/// A record as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The chain fields.
+    pub header: Header,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
+impl Record {
+    /// Chains `body` after the record whose hash is `prev`.
+    #[must_use]
+    pub fn chain(slice: SliceId, pseq: u64, term: u64, prev: Hash, body: Bytes) -> Self {
+        let hash = hash_of(slice, pseq, term, prev, &body);
+        Self { header: Header { slice, pseq, term, prev, hash }, body }
+    }
+
+    /// Whether the hash is that of the record's content.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        let Header { slice, pseq, term, prev, hash } = self.header;
+        hash_of(slice, pseq, term, prev, &self.body) == hash
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        Position { slice: self.header.slice, pseq: self.header.pseq }
+    }
+}
+
+fn hash_of(slice: SliceId, pseq: u64, term: u64, prev: Hash, body: &[u8]) -> Hash {
+    let mut sha = Sha256::new();
+    let mut head = [0_u8; 50];
+    head[..2].copy_from_slice(&slice.to_le_bytes());
+    head[2..10].copy_from_slice(&pseq.to_le_bytes());
+    head[10..18].copy_from_slice(&term.to_le_bytes());
+    head[18..].copy_from_slice(&prev.0);
+    sha.update(head);
+    sha.update(body);
+    Hash(sha.finalize().into())
+}
+
+/// What a record says.
+#[derive(Clone, Debug)]
+pub enum Body<'a> {
+    /// The first record of slice 0: what the ledger is.
+    LedgerCreated(LedgerCreated),
+    /// A writer took the slice over.
+    TermOpened(TermOpened),
+    /// Commands were passed that left no record of their own.
+    Progress(Progress),
+    /// A command was decided.
+    Decision(Box<Decision<'a>>),
+}
+
+/// What a ledger is; fixed for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerCreated {
+    /// The body's format.
+    pub v: u32,
+    /// A random id, so that evidence of one ledger is none of another.
+    pub ledger_id: String,
+    /// How many slices it has.
+    pub slices: Slices,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Present where the history was generated: its seed and the instant it ends at, from which time goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Generated>,
+}
+
+/// A generated history says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generated {
+    /// The seed it was made from.
+    pub seed: u64,
+    /// Its last instant.
+    pub ends_at: Timestamp,
+}
+
+/// A writer took the slice over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermOpened {
+    /// The body's format.
+    pub v: u32,
+    /// When.
+    pub opened_at: Timestamp,
+    /// The writer's own random id.
+    pub writer: String,
+    /// Where a successor goes on in the commands topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_command: Option<u64>,
+}
+
+/// Commands were passed that left no record of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The body's format.
+    pub v: u32,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// Where a successor goes on in the commands topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_command: Option<u64>,
+}
+
+/// One decision.
+#[derive(Clone, Debug)]
+pub struct Decision<'a> {
+    /// The stream it belongs to.
+    pub stream: StreamName,
+    /// The stream's version after it; a refusal does not raise it.
+    pub version: u64,
+    /// What was asked.
+    pub command: CommandRecord<'a>,
+    /// What was decided.
+    pub outcome: Outcome<'a>,
+    /// The version of the rules that decided; 0 where none was in force yet.
+    pub rules: u32,
+    /// When it was written; never decreasing in a slice.
+    pub recorded_at: Timestamp,
+    /// When it is true in the business.
+    pub effective_at: Timestamp,
+    /// Every fact of another stream that it used, with that stream's version.
+    pub relied_on: Vec<(StreamName, u64)>,
+    /// Whether it is history from before the ledger.
+    pub historical: bool,
+    /// Where a successor goes on in the commands topic.
+    pub next_command: Option<u64>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandRecord<'a> {
+    /// The idempotency key, within (sender, stream).
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// The command's name.
+    #[serde(borrow, rename = "type")]
+    pub name: Cow<'a, str>,
+    /// The payload, sealed.
+    #[serde(borrow)]
+    pub payload: Cow<'a, RawValue>,
+    /// The authenticated principal, `anonymous`, a CloudEvent's source, `import:<mapping>` or a policy's name.
+    #[serde(borrow)]
+    pub sender: Cow<'a, str>,
+    /// Who the sender says acted: an id, declared, never trusted.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Cow<'a, str>>,
+    /// How it came in.
+    pub channel: Channel,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// The business time that the sender gave, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<Timestamp>,
+    /// The hash of the input, 32 hexadecimal digits: what a repeated key is compared by.
+    #[serde(borrow)]
+    pub input: Cow<'a, str>,
+    /// What sent it: a decision's position, a CloudEvent's id, an import's row.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cow<'a, str>>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// These events.
+    Accepted(Events<'a>),
+    /// Refused, and why.
+    Rejected(Rejection),
+}
+
+/// The events of one decision, by the kind of its stream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "one variant a kind of stream")]
+pub enum Events<'a> {
+    Program(Cow<'a, [ProgramEvent]>),
+    Partner(Cow<'a, [PartnerEvent]>),
+    Account(Cow<'a, [AccountEvent]>),
+    Fund(Cow<'a, [FundEvent]>),
+    Cost(Cow<'a, [CostEvent]>),
+}
+
+/// Why a body cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is not of a known form.
+    #[error("the body of a record cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It was written by a later pledger.
+    #[error("the record is of format {0}; this pledger reads up to {FORMAT}")]
+    FormatAhead(u32),
+    /// It is of a kind that this pledger does not know.
+    #[error("the record is of the unknown kind {0:?}")]
+    UnknownKind(String),
+    /// It has neither an outcome nor a refusal, or both.
+    #[error("the decision has no single outcome")]
+    NoOutcome,
+}
+
+/// The outer form: one key, which names the kind.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outer<'a> {
+    LedgerCreated(LedgerCreated),
+    TermOpened(TermOpened),
+    Progress(Progress),
+    #[serde(borrow)]
+    Decision(Box<Stored<'a>>),
+}
+
+/// A decision as it is stored. Its field order is part of what is hashed.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    v: u32,
+    stream: StreamName,
+    version: u64,
+    #[serde(borrow)]
+    command: CommandRecord<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    accepted: Option<Cow<'a, RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rejected: Option<Rejection>,
+    rules: u32,
+    recorded_at: Timestamp,
+    effective_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    relied_on: Vec<(StreamName, u64)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    historical: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_command: Option<u64>,
+}
+
+impl Body<'_> {
+    /// The bytes that are hashed and kept.
+    ///
+    /// # Errors
+    /// Where a `Personal` field is still plain.
+    pub fn encode(self) -> Result<Bytes, BodyError> {
+        let outer = match self {
+            Self::LedgerCreated(created) => Outer::LedgerCreated(created),
+            Self::TermOpened(opened) => Outer::TermOpened(opened),
+            Self::Progress(progress) => Outer::Progress(progress),
+            Self::Decision(decision) => return decision.encode(None),
+        };
+        Ok(Bytes::from(serde_json::to_vec(&outer)?))
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Reads a body, upcast to the present format.
+    ///
+    /// # Errors
+    /// `BodyError`: a poisoned record.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, BodyError> {
+        Ok(match serde_json::from_slice(bytes)? {
+            Outer::LedgerCreated(created) => Self::LedgerCreated(created),
+            Outer::TermOpened(opened) => Self::TermOpened(opened),
+            Outer::Progress(progress) => Self::Progress(progress),
+            Outer::Decision(stored) => Self::Decision(Box::new(stored.upcast()?)),
+        })
+    }
+}
+
+impl<'a> Stored<'a> {
+    /// The decision in the present types. A later format adds its steps here: `v` says where to begin.
+    fn upcast(self) -> Result<Decision<'a>, BodyError> {
+        if self.v > FORMAT {
+            return Err(BodyError::FormatAhead(self.v));
+        }
+        let outcome = match (&self.accepted, self.rejected) {
+            (Some(events), None) => Outcome::Accepted(Events::parse(self.stream.kind(), events.get())?),
+            (None, Some(rejection)) => Outcome::Rejected(rejection),
+            _ => return Err(BodyError::NoOutcome),
+        };
+        Ok(Decision {
+            stream: self.stream,
+            version: self.version,
+            command: self.command,
+            outcome,
+            rules: self.rules,
+            recorded_at: self.recorded_at,
+            effective_at: self.effective_at,
+            relied_on: self.relied_on,
+            historical: self.historical,
+            next_command: self.next_command,
+        })
+    }
+}
+
+impl Decision<'_> {
+    /// The bytes that are hashed and kept. `events` are the accepted events where they were written out before.
+    ///
+    /// # Errors
+    /// Where a `Personal` field is still plain.
+    pub fn encode(self, events: Option<&RawValue>) -> Result<Bytes, BodyError> {
+        let (accepted, rejected) = match (&self.outcome, events) {
+            (Outcome::Rejected(rejection), _) => (None, Some(rejection.clone())),
+            (Outcome::Accepted(_), Some(raw)) => (Some(Cow::Borrowed(raw)), None),
+            (Outcome::Accepted(events), None) => (Some(Cow::Owned(serde_json::value::to_raw_value(events)?)), None),
+        };
+        let stored = Stored {
+            v: FORMAT,
+            stream: self.stream,
+            version: self.version,
+            command: self.command,
+            accepted,
+            rejected,
+            rules: self.rules,
+            recorded_at: self.recorded_at,
+            effective_at: self.effective_at,
+            relied_on: self.relied_on,
+            historical: self.historical,
+            next_command: self.next_command,
+        };
+        Ok(Bytes::from(serde_json::to_vec(&OuterDecision(&stored))?))
+    }
+
+    /// Whether it was accepted.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self.outcome, Outcome::Accepted(_))
+    }
+}
+
+/// `{"decision": ...}` of a borrowed decision.
+struct OuterDecision<'a, 'b>(&'b Stored<'a>);
+
+impl Serialize for OuterDecision<'_, '_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(1))?;
+        map.serialize_entry("decision", self.0)?;
+        map.end()
+    }
+}
+
+impl Events<'_> {
+    /// Reads the events of a stream of this kind.
+    ///
+    /// # Errors
+    /// Where they are none of its catalogue.
+    pub fn parse(kind: StreamKind, json: &str) -> Result<Events<'static>, serde_json::Error> {
+        Ok(match kind {
+            StreamKind::Program => Events::Program(serde_json::from_str::<Vec<_>>(json)?.into()),
+            StreamKind::Partner => Events::Partner(serde_json::from_str::<Vec<_>>(json)?.into()),
+            StreamKind::Account => Events::Account(serde_json::from_str::<Vec<_>>(json)?.into()),
+            StreamKind::Fund => Events::Fund(serde_json::from_str::<Vec<_>>(json)?.into()),
+            StreamKind::Cost => Events::Cost(serde_json::from_str::<Vec<_>>(json)?.into()),
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Program(events) => events.len(),
+            Self::Partner(events) => events.len(),
+            Self::Account(events) => events.len(),
+            Self::Fund(events) => events.len(),
+            Self::Cost(events) => events.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
