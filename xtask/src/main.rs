@@ -1,2 +1,49 @@
-//! Sets up what the tests need, then runs them.
-fn main() {}
+//! `cargo xtask`: sets up what the tests need, then runs them.
+//!
+//! One file a step; [`STEPS`] is the order they run in, the quick ones first.
+#![expect(clippy::print_stdout, reason = "the report is this program's product, and goes to stdout")]
+
+mod arrows;
+mod cargo_steps;
+mod metadata;
+mod set_up;
+mod step;
+mod test_run;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use step::Step;
+use test_run::TestArgs;
+
+/// Everything CI runs, in order.
+///
+/// A check that generated files are clean belongs right after `docs`: a file of its own whose
+/// step runs the generator, then fails when `git diff --exit-code` on its output does.
+const STEPS: &[Step] = &[set_up::STEP, cargo_steps::FORMAT, arrows::STEP, cargo_steps::CLIPPY, cargo_steps::DOCS, cargo_steps::TESTS];
+
+/// Chores of the pledger workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run everything CI runs: set-up, style, documentation, checks and tests.
+    Test(TestArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().chore {
+        Chore::Test(args) => test_run::run(STEPS, &args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,48 @@
+//! The steps that are one cargo command each.
+
+use crate::step::{Step, Verdict};
+
+/// `cargo fmt`.
+pub(crate) const FORMAT: Step = Step {
+    name: "format",
+    about: "the code is formatted as rustfmt would",
+    advice: "run `cargo fmt --all`",
+    stops_the_run: false,
+    run: |tree| Ok(Verdict::from_success(tree.cargo(&["fmt", "--all", "--check"], &[])?)),
+};
+
+/// `cargo clippy`, where every warning counts.
+pub(crate) const CLIPPY: Step = Step {
+    name: "clippy",
+    about: "no lint has anything to say, in code and tests",
+    advice: "mend what clippy names; where it is wrong, `#[expect(lint, reason = \"...\")]`",
+    stops_the_run: false,
+    run: |tree| {
+        let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+        Ok(Verdict::from_success(tree.cargo(&args, &[])?))
+    },
+};
+
+/// `cargo doc`, where every warning counts.
+pub(crate) const DOCS: Step = Step {
+    name: "docs",
+    about: "the documentation builds, and its links lead somewhere",
+    advice: "mend the doc comments rustdoc names",
+    stops_the_run: false,
+    run: |tree| {
+        let args = ["doc", "--workspace", "--no-deps", "--locked"];
+        Ok(Verdict::from_success(tree.cargo(&args, &[("RUSTDOCFLAGS", "-D warnings")])?))
+    },
+};
+
+/// `cargo test`, all of it even when one crate fails.
+pub(crate) const TESTS: Step = Step {
+    name: "tests",
+    about: "unit, property, scenario and documentation tests pass",
+    advice: "find `FAILED` or `panicked` above; one crate alone: `cargo test -p CRATE`",
+    stops_the_run: false,
+    run: |tree| {
+        let args = ["test", "--workspace", "--locked", "--no-fail-fast"];
+        Ok(Verdict::from_success(tree.cargo(&args, &[])?))
+    },
+};
