@@ -5,6 +5,7 @@
 
 mod arrows;
 mod cargo_steps;
+mod licences;
 mod metadata;
 mod set_up;
 mod step;
@@ -22,7 +23,8 @@ use test_run::TestArgs;
 ///
 /// A check that generated files are clean belongs right after `docs`: a file of its own whose
 /// step runs the generator, then fails when `git diff --exit-code` on its output does.
-const STEPS: &[Step] = &[set_up::STEP, cargo_steps::FORMAT, arrows::STEP, cargo_steps::CLIPPY, cargo_steps::DOCS, cargo_steps::TESTS];
+const STEPS: &[Step] =
+    &[set_up::STEP, cargo_steps::FORMAT, arrows::STEP, licences::STEP, cargo_steps::CLIPPY, cargo_steps::DOCS, cargo_steps::TESTS];
 
 /// Chores of the pledger workspace.
 #[derive(Parser)]
