@@ -7,10 +7,12 @@ mod arrows;
 mod cargo_steps;
 mod licences;
 mod metadata;
+mod rust_source;
 mod set_up;
 mod step;
 mod test_run;
 mod tree;
+mod unused_deps;
 
 use std::process::ExitCode;
 
@@ -23,8 +25,16 @@ use test_run::TestArgs;
 ///
 /// A check that generated files are clean belongs right after `docs`: a file of its own whose
 /// step runs the generator, then fails when `git diff --exit-code` on its output does.
-const STEPS: &[Step] =
-    &[set_up::STEP, cargo_steps::FORMAT, arrows::STEP, licences::STEP, cargo_steps::CLIPPY, cargo_steps::DOCS, cargo_steps::TESTS];
+const STEPS: &[Step] = &[
+    set_up::STEP,
+    cargo_steps::FORMAT,
+    arrows::STEP,
+    licences::STEP,
+    unused_deps::STEP,
+    cargo_steps::CLIPPY,
+    cargo_steps::DOCS,
+    cargo_steps::TESTS,
+];
 
 /// Chores of the pledger workspace.
 #[derive(Parser)]
