@@ -6,6 +6,7 @@
 mod arrows;
 mod cargo_steps;
 mod licences;
+mod machine_names;
 mod metadata;
 mod rust_source;
 mod set_up;
@@ -31,6 +32,7 @@ const STEPS: &[Step] = &[
     arrows::STEP,
     licences::STEP,
     unused_deps::STEP,
+    machine_names::STEP,
     cargo_steps::CLIPPY,
     cargo_steps::DOCS,
     cargo_steps::TESTS,
