@@ -6,8 +6,10 @@
 mod arrows;
 mod cargo_steps;
 mod licences;
+mod links;
 mod machine_names;
 mod metadata;
+mod readme;
 mod rust_source;
 mod set_up;
 mod step;
@@ -33,6 +35,8 @@ const STEPS: &[Step] = &[
     licences::STEP,
     unused_deps::STEP,
     machine_names::STEP,
+    readme::STEP,
+    links::STEP,
     cargo_steps::CLIPPY,
     cargo_steps::DOCS,
     cargo_steps::TESTS,
