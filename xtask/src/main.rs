@@ -5,6 +5,8 @@
 
 mod arrows;
 mod cargo_steps;
+mod duplicates;
+mod file_sizes;
 mod licences;
 mod links;
 mod machine_names;
@@ -37,6 +39,8 @@ const STEPS: &[Step] = &[
     machine_names::STEP,
     readme::STEP,
     links::STEP,
+    duplicates::STEP,
+    file_sizes::STEP,
     cargo_steps::CLIPPY,
     cargo_steps::DOCS,
     cargo_steps::TESTS,
