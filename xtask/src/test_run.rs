@@ -11,7 +11,7 @@ use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
 /// Findings printed for one step; the rest are counted.
-const MAX_LINES_A_STEP: usize = 60;
+const MAX_LINES_A_STEP: usize = 200;
 
 /// What to run.
 #[derive(Args)]
