@@ -1,1 +1,12 @@
 //! The fold engine and the read models.
+
+pub mod cell;
+pub mod query;
+mod row;
+pub mod shard;
+pub mod symbol;
+pub mod table;
+
+pub mod deals;
+
+pub use row::{ColumnSpec, Row, UnreadableRow};

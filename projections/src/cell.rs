@@ -1,0 +1,218 @@
+//! Cells: what a field of a row is in a database and in a digest.
+
+use compact_str::CompactString;
+use pledger_domain::values::{Currency, Month, Timestamp};
+use pledger_ledger::slices::Position;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::symbol::Symbol;
+
+/// The kind of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellKind {
+    /// A 64-bit integer: counts, minor units of money, microseconds since 1970.
+    Integer,
+    /// A text.
+    Text,
+}
+
+/// The value of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Nothing.
+    Null,
+    /// A number.
+    Integer(i64),
+    /// A name that is kept anyway.
+    Name(&'static str),
+    /// A place in the ledger, written `"slice:pseq"`.
+    Place(Position),
+    /// Any other text.
+    Text(CompactString),
+}
+
+/// A type that a column can hold.
+pub trait Field: Sized {
+    /// The column's kind.
+    const KIND: CellKind;
+    /// Whether the column may be null.
+    const NULLABLE: bool = false;
+    /// The value as a cell.
+    fn cell(&self) -> Cell;
+    /// The value of a cell; none where the cell holds no such value.
+    fn from_cell(cell: Cell) -> Option<Self>;
+}
+
+impl Cell {
+    /// Appends the cell so that different cells give different bytes.
+    pub fn digest_into(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Null => bytes.push(0),
+            Self::Integer(number) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&number.to_be_bytes());
+            }
+            Self::Place(at) => {
+                bytes.push(3);
+                bytes.extend_from_slice(&at.slice.to_be_bytes());
+                bytes.extend_from_slice(&at.pseq.to_be_bytes());
+            }
+            Self::Name(text) => Self::digest_text(text, bytes),
+            Self::Text(text) => Self::digest_text(text, bytes),
+        }
+    }
+
+    fn digest_text(text: &str, bytes: &mut Vec<u8>) {
+        bytes.push(2);
+        bytes.extend_from_slice(text.as_bytes());
+        // No text of a row holds NUL: ids, labels and JSON refuse it.
+        bytes.push(0);
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Field for $type {
+            const KIND: CellKind = CellKind::Integer;
+            fn cell(&self) -> Cell {
+                // A u64 here is a sequence or a count, far below 2^63; the bits come back unchanged in any case.
+                #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, clippy::allow_attributes, trivial_numeric_casts, reason = "the bits come back unchanged")]
+                Cell::Integer(*self as i64)
+            }
+            fn from_cell(cell: Cell) -> Option<Self> {
+                match cell {
+                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::allow_attributes, trivial_numeric_casts, reason = "checked by the way back")]
+                    Cell::Integer(number) => Some(number as Self).filter(|value| value.cell() == Cell::Integer(number)),
+                    Cell::Null | Cell::Name(_) | Cell::Place(_) | Cell::Text(_) => None,
+                }
+            }
+        }
+    )*};
+}
+integers!(u8, u16, u32, u64, i32, i64);
+
+impl Field for bool {
+    const KIND: CellKind = CellKind::Integer;
+    fn cell(&self) -> Cell {
+        Cell::Integer(i64::from(*self))
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        i64::from_cell(cell).map(|number| number != 0)
+    }
+}
+
+impl Field for Timestamp {
+    const KIND: CellKind = CellKind::Integer;
+    fn cell(&self) -> Cell {
+        Cell::Integer(self.micros())
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        i64::from_cell(cell).map(Self::from_micros)
+    }
+}
+
+impl Field for Month {
+    const KIND: CellKind = CellKind::Integer;
+    fn cell(&self) -> Cell {
+        Cell::Integer(i64::from(self.index()))
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        i32::from_cell(cell).map(Self::from_index)
+    }
+}
+
+impl Field for Position {
+    const KIND: CellKind = CellKind::Text;
+    fn cell(&self) -> Cell {
+        Cell::Place(*self)
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        match cell {
+            Cell::Place(position) => Some(position),
+            Cell::Name(text) => text.parse().ok(),
+            Cell::Text(text) => text.parse().ok(),
+            Cell::Null | Cell::Integer(_) => None,
+        }
+    }
+}
+
+impl Field for Currency {
+    const KIND: CellKind = CellKind::Text;
+    fn cell(&self) -> Cell {
+        Cell::Name(self.code())
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        Self::parse(&CompactString::from_cell(cell)?).ok()
+    }
+}
+
+impl Field for Symbol {
+    const KIND: CellKind = CellKind::Text;
+    fn cell(&self) -> Cell {
+        Cell::Name(self.name())
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        match cell {
+            Cell::Name(text) => Some(Self::of(text)),
+            Cell::Text(text) => Some(Self::of(&text)),
+            Cell::Null | Cell::Integer(_) | Cell::Place(_) => None,
+        }
+    }
+}
+
+impl Field for CompactString {
+    const KIND: CellKind = CellKind::Text;
+    fn cell(&self) -> Cell {
+        Cell::Text(self.clone())
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        match cell {
+            Cell::Name(text) => Some(Self::const_new(text)),
+            Cell::Text(text) => Some(text),
+            Cell::Null | Cell::Integer(_) | Cell::Place(_) => None,
+        }
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    const KIND: CellKind = T::KIND;
+    const NULLABLE: bool = true;
+    fn cell(&self) -> Cell {
+        self.as_ref().map_or(Cell::Null, Field::cell)
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if cell == Cell::Null { Some(None) } else { T::from_cell(cell).map(Some) }
+    }
+}
+
+/// A small list or structure, kept as JSON in one column. Its order has to be a function of the stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize + DeserializeOwned> Field for Json<T> {
+    const KIND: CellKind = CellKind::Text;
+    fn cell(&self) -> Cell {
+        let json = serde_json::to_string(&self.0).expect("rows hold plain data, which JSON can hold");
+        Cell::Text(CompactString::from(json))
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        serde_json::from_str(&CompactString::from_cell(cell)?).ok().map(Json)
+    }
+}
+
+/// Makes an enum without fields a column of its words.
+#[macro_export]
+macro_rules! word_field {
+    ($type:ty { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl $crate::cell::Field for $type {
+            const KIND: $crate::cell::CellKind = $crate::cell::CellKind::Text;
+            fn cell(&self) -> $crate::cell::Cell {
+                $crate::cell::Cell::Name(match self { $(<$type>::$variant => $word),* })
+            }
+            fn from_cell(cell: $crate::cell::Cell) -> Option<Self> {
+                let text = <compact_str::CompactString as $crate::cell::Field>::from_cell(cell)?;
+                match text.as_str() { $($word => Some(<$type>::$variant),)* _ => None }
+            }
+        }
+    };
+}

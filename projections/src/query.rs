@@ -1,0 +1,192 @@
+//! Questions to the read models, and their answers.
+
+use std::ops::Deref;
+
+use pledger_ledger::slices::Position;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
+
+use crate::shard::Shard;
+
+/// A question to a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The one item that is asked for: `/v1/{view}/{key}`.
+    pub key: Option<String>,
+    /// The dimensions that figures are given by.
+    pub by: Vec<String>,
+    /// `dim=value`; several values of one dimension are alternatives, several dimensions must all hold.
+    pub filters: Vec<(String, String)>,
+    /// The most items; all where absent.
+    pub limit: Option<usize>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// One object of an answer, its fields in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Item(pub Vec<(&'static str, Value)>);
+
+/// A page of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Page {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Where the next page begins; none where this is the last one.
+    pub next: Option<String>,
+    /// What the answer stands on: the last decision of every slice that has one.
+    pub position: Vec<Position>,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such view.
+    #[error("there is no view {view:?}{}", .nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    UnknownView {
+        /// What was asked for.
+        view: String,
+        /// The nearest one there is.
+        nearest: Option<&'static str>,
+    },
+    /// The view has no such dimension.
+    #[error("{view} has no dimension {dimension:?} here; it has {}", .accepted.join(", "))]
+    UnknownDimension {
+        /// The view.
+        view: &'static str,
+        /// What was asked for.
+        dimension: String,
+        /// What would be accepted.
+        accepted: Vec<&'static str>,
+    },
+    /// A filter's value is none of its dimension.
+    #[error("{value:?} is no {dimension}; expected {expected}")]
+    InvalidValue {
+        /// The dimension.
+        dimension: String,
+        /// What was given.
+        value: String,
+        /// What would be accepted, in words.
+        expected: String,
+    },
+    /// The cursor is none that this view gave.
+    #[error("the cursor is none that {view} gave")]
+    InvalidCursor {
+        /// The view.
+        view: &'static str,
+    },
+    /// There is no such item.
+    #[error("{view} has no {key:?}")]
+    NotFound {
+        /// The view.
+        view: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// More than one item has this key.
+    #[error("{view} has several {key:?}: {}", .candidates.join(", "))]
+    Ambiguous {
+        /// The view.
+        view: &'static str,
+        /// The key.
+        key: String,
+        /// What would be unambiguous.
+        candidates: Vec<String>,
+    },
+}
+
+/// A dimension or a figure of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: FieldKind,
+    /// What it means, with its unit.
+    pub summary: &'static str,
+}
+
+/// What a field of an item holds; any of them may be null where its summary says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// A string.
+    Text,
+    /// A list of strings.
+    Texts,
+    /// A whole number.
+    Count,
+    /// true or false.
+    Flag,
+    /// RFC 3339 in UTC.
+    Time,
+    /// `{amount, currency}`.
+    Money,
+    /// A decimal string: a ratio, a weight, a duration in the unit that the summary names.
+    Decimal,
+    /// `"slice:pseq"`.
+    Position,
+    /// A list of objects.
+    Objects,
+}
+
+/// A view: what HTTP routes, the command line, exports and OpenAPI follow from.
+#[derive(Clone, Copy)]
+pub struct ViewSpec {
+    /// Its name, as in `/v1/{view}`.
+    pub name: &'static str,
+    /// What it answers, in one sentence.
+    pub summary: &'static str,
+    /// What `/v1/{view}/{key}` takes; none where items have no key.
+    pub key: Option<&'static str>,
+    /// What `by` accepts; empty for a list of rows.
+    pub by: &'static [FieldSpec],
+    /// What filters accept.
+    pub filters: &'static [FieldSpec],
+    /// The fields of an item; of a view with `by`, those after the dimensions.
+    pub fields: &'static [FieldSpec],
+    /// The tables that it is made from.
+    pub tables: &'static [&'static str],
+    /// Answers: a pure function of rows.
+    pub answer: fn(&Rows<'_>, &Query) -> Result<Answer, QueryError>,
+}
+
+/// The items of an answer, and where the next page begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The items.
+    pub items: Vec<Item>,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// The rows of all shards, held still while a question is answered.
+pub struct Rows<'a> {
+    shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of these shards.
+    #[must_use]
+    pub fn new(shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>) -> Self {
+        Self { shards }
+    }
+
+    /// Every shard.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().map(|shard| &***shard)
+    }
+}
+
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Every view there is.
+pub const VIEWS: &[ViewSpec] = &[];

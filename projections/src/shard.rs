@@ -1,0 +1,91 @@
+//! A shard: the rows of some slices, folded by one worker.
+
+use std::sync::Arc;
+
+use pledger_domain::rules::RuleSet;
+use pledger_ledger::{
+    chain::ChainHead,
+    record::Decision,
+    slices::{Position, SliceId},
+};
+
+use crate::{
+    deals::Deals,
+    symbol::Symbol,
+    table::{AnyTable, Stand},
+};
+
+/// Where a decision stands, as its fold may know.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// Its place in the ledger.
+    pub position: Position,
+    /// What stands after the slash in its stream's name: the partner, the account key, the budget.
+    pub key: Symbol,
+    /// The rules that it names; none where it names version 0.
+    pub rules: Option<&'a Arc<RuleSet>>,
+}
+
+impl At<'_> {
+    /// What a row changed here stands on.
+    #[must_use]
+    pub fn stand(&self) -> Stand {
+        Stand { position: self.position, rules: self.rules.map_or(0, |rules| rules.version) }
+    }
+}
+
+/// The fold of a read model: its rows in one shard are its state.
+///
+/// A fold is pure: it knows the decisions of each stream in their order and the times in them, and no clock, no other
+/// stream and no order between streams. It never fails: what was recorded is true, and what makes no sense is left out.
+pub trait Fold: Default + Send + Sync + 'static {
+    /// Takes in a decision, accepted or refused. `deals` has taken it in already.
+    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals);
+    /// Its tables.
+    fn tables(&self) -> Vec<&dyn AnyTable>;
+    /// Its tables, to load and to write them.
+    fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable>;
+}
+
+macro_rules! read_models {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
+        /// The rows of the slices that one worker owns.
+        #[derive(Default)]
+        pub struct Shard {
+            /// The last record taken in of every slice it owns.
+            pub heads: Vec<(SliceId, ChainHead)>,
+            /// One row a deal; what other folds look deals up in.
+            pub deals: Deals,
+            $($(#[$doc])* pub $name: $type),*
+        }
+
+        impl Shard {
+            /// Takes in a decision.
+            pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+                self.deals.fold(decision, at);
+                $(self.$name.fold(decision, at, &self.deals);)*
+            }
+
+            /// Every table.
+            #[must_use]
+            pub fn tables(&self) -> Vec<&dyn AnyTable> {
+                #[allow(unused_mut, clippy::allow_attributes, reason = "there may be one read model only")]
+                let mut tables = self.deals.tables();
+                $(tables.extend(self.$name.tables());)*
+                tables
+            }
+
+            /// Every table, to load and to write it.
+            #[must_use]
+            pub fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable> {
+                #[allow(unused_mut, clippy::allow_attributes, reason = "there may be one read model only")]
+                let mut tables = self.deals.tables_mut();
+                $(tables.extend(self.$name.tables_mut());)*
+                tables
+            }
+        }
+    };
+}
+
+// One line a read model with rows of its own. Its views are listed in `query::VIEWS`.
+read_models! {}
