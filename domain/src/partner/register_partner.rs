@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Partner, PartnerEvent, Role};
+use super::{Partner, PartnerEvent, PartnerPhase, Roles};
 use crate::{
     command::{Address, CommandPayload},
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{InvalidAccount, Label, PartnerId},
+    values::{InvalidAccount, Label, PartnerId, Timestamp},
 };
 
 /// Registers a partner with the roles it holds.
@@ -19,8 +19,8 @@ pub struct RegisterPartner {
     pub partner_id: PartnerId,
     /// Its legal name.
     pub name: Label,
-    /// What it does; at least one.
-    pub roles: Vec<Role>,
+    /// What it does; at least one, each counted once.
+    pub roles: Roles,
     /// Where it is registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Label>,
@@ -40,12 +40,21 @@ impl CommandPayload for RegisterPartner {
         Ok(Address::Stream(StreamName::partner(&self.partner_id)))
     }
 
-    fn decide(&self, _state: &Partner, _facts: &Facts) -> Result<Vec<PartnerEvent>, Rejection> {
-        Ok(vec![PartnerEvent::PartnerRegistered {
-            name: self.name.clone(),
-            roles: self.roles.clone(),
-            country: self.country.clone(),
-            region: self.region.clone(),
-        }])
+    fn builds_on(&self, state: &Partner) -> Option<Timestamp> {
+        state.registered_at()
+    }
+
+    fn decide(&self, state: &Partner, _facts: &Facts) -> Result<Vec<PartnerEvent>, Rejection> {
+        match state.phase() {
+            PartnerPhase::Unknown | PartnerPhase::Prospect => Ok(vec![PartnerEvent::PartnerRegistered {
+                name: self.name.clone(),
+                roles: self.roles.to_vec(),
+                country: self.country.clone(),
+                region: self.region.clone(),
+            }]),
+            PartnerPhase::Applied | PartnerPhase::Onboarding | PartnerPhase::Active | PartnerPhase::Suspended | PartnerPhase::Retired => {
+                Err(Rejection::PartnerExists { partner_id: self.partner_id.clone() })
+            }
+        }
     }
 }
