@@ -7,6 +7,7 @@ pub mod account;
 pub mod catalogue;
 pub mod command;
 pub mod cost;
+pub mod deadline;
 pub mod facts;
 pub mod fund;
 pub mod partner;
