@@ -1,1 +1,4 @@
 //! The workers: command processor, deadlines, imports.
+
+pub mod embedded;
+pub mod processor;

@@ -136,6 +136,12 @@ impl fmt::Display for StreamName {
     }
 }
 
+impl std::borrow::Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl<'de> Deserialize<'de> for StreamName {
     /// Reads what a record holds: names were checked when they were made, so only the kind is looked at.
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {

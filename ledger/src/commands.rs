@@ -76,8 +76,8 @@ pub enum Undecided {
     #[error("the ledger takes no commands: {0}")]
     Unavailable(String),
     /// It may or may not have been decided.
-    #[error("the outcome is not known; ask again with the same idempotency key")]
-    Unknown,
+    #[error("the outcome is not known ({0}); ask again with the same idempotency key")]
+    Unknown(String),
 }
 
 /// The answer to one command.

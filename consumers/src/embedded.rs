@@ -1,0 +1,274 @@
+//! The processor on one machine: a thread that takes commands from a queue, decides them in batches and answers.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+use pledger_domain::values::Timestamp;
+use pledger_ledger::{
+    commands::{CommandEnvelope, CommandSink, Decided, Undecided},
+    slices::Position,
+};
+use tokio::sync::oneshot;
+
+use crate::processor::{Processor, Waiter};
+
+/// The most commands that may wait; more are refused as `Overloaded`.
+const MAX_QUEUED: usize = 50_000;
+/// The most commands of one batch.
+const MAX_BATCH: usize = 1_024;
+/// The most batches on their way to the log: one being written, one being decided.
+const MAX_IN_FLIGHT: usize = 2;
+/// How long chores may wait under load; then the thread drains what is in flight and does them.
+const CHORES_EVERY: Duration = Duration::from_secs(1);
+/// How often the thread looks up when nothing comes in.
+const IDLE: Duration = Duration::from_millis(200);
+/// How long it waits for the log's reports before it looks for new commands.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// What falls due by the clock while the processor runs.
+pub trait Chores: Send {
+    /// Called between batches, at least every 200 ms: commands that fell due by `now`.
+    fn due(&mut self, now: Timestamp) -> Vec<CommandEnvelope>;
+
+    /// The answer to a command that fell due.
+    fn answered(&mut self, answer: &Decided);
+
+    /// Called when nothing is in flight, at a pause and at the end: the moment to keep a snapshot.
+    fn settled(&mut self, processor: &mut Processor, closing: bool);
+}
+
+/// The queue into the processor's thread.
+#[derive(Clone)]
+pub struct EmbeddedSink {
+    queue: mpsc::Sender<Message>,
+    queued: Arc<AtomicUsize>,
+    references: Arc<RwLock<Vec<Position>>>,
+}
+
+/// The processor's thread; stops when it is told to, after deciding what is queued.
+pub struct EmbeddedProcessor {
+    sink: EmbeddedSink,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Message {
+    Submit(Vec<CommandEnvelope>, oneshot::Sender<Vec<Decided>>),
+    RefuseWrites(String),
+    Stop,
+}
+
+impl EmbeddedProcessor {
+    /// Starts the thread. `clock` gives the time of every decision.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start(processor: Processor, clock: impl Fn() -> Timestamp + Send + 'static, chores: Box<dyn Chores>) -> std::io::Result<Self> {
+        let (queue, commands) = mpsc::channel();
+        let references = Arc::new(RwLock::new(processor.reference_positions()));
+        let sink = EmbeddedSink { queue, queued: Arc::default(), references: Arc::clone(&references) };
+        let queued = Arc::clone(&sink.queued);
+        let mut driver = Driver {
+            processor,
+            clock,
+            chores,
+            commands,
+            queued,
+            references,
+            waiting: HashMap::new(),
+            next: 0,
+            stopping: false,
+            chores_done: Instant::now(),
+        };
+        let thread = std::thread::Builder::new().name("processor".into()).spawn(move || driver.run())?;
+        Ok(Self { sink, thread: Some(thread) })
+    }
+
+    /// The queue into the thread.
+    #[must_use]
+    pub fn sink(&self) -> EmbeddedSink {
+        self.sink.clone()
+    }
+
+    /// Decides what is queued, and stops.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        // A thread that has ended needs no message.
+        let _ = self.sink.queue.send(Message::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the processor's thread panicked");
+        }
+    }
+}
+
+impl Drop for EmbeddedProcessor {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.join();
+        }
+    }
+}
+
+impl EmbeddedSink {
+    /// How many commands wait to be decided.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Refuses commands from here on: the ledger was found damaged.
+    pub fn refuse_writes(&self, reason: String) {
+        let _ = self.queue.send(Message::RefuseWrites(reason));
+    }
+}
+
+impl CommandSink for EmbeddedSink {
+    fn submit(&self, commands: Vec<CommandEnvelope>) -> Pin<Box<dyn Future<Output = Vec<Decided>> + Send>> {
+        let count = commands.len();
+        let all = move |undecided: Undecided| vec![Err(undecided); count];
+        if self.queued.fetch_add(count, Ordering::Relaxed) + count > MAX_QUEUED {
+            self.queued.fetch_sub(count, Ordering::Relaxed);
+            return Box::pin(std::future::ready(all(Undecided::Overloaded)));
+        }
+        let (answer, answers) = oneshot::channel();
+        if self.queue.send(Message::Submit(commands, answer)).is_err() {
+            self.queued.fetch_sub(count, Ordering::Relaxed);
+            return Box::pin(std::future::ready(all(Undecided::Unavailable("pledger is stopping".into()))));
+        }
+        Box::pin(async move { answers.await.unwrap_or_else(|_| all(Undecided::Unknown("pledger stopped".into()))) })
+    }
+
+    fn reference_positions(&self) -> Vec<Position> {
+        self.references.read().clone()
+    }
+}
+
+/// A submission whose answers are not complete.
+struct Submission {
+    answers: Vec<Option<Decided>>,
+    missing: usize,
+    reply: oneshot::Sender<Vec<Decided>>,
+}
+
+struct Driver<C> {
+    processor: Processor,
+    clock: C,
+    chores: Box<dyn Chores>,
+    commands: mpsc::Receiver<Message>,
+    queued: Arc<AtomicUsize>,
+    references: Arc<RwLock<Vec<Position>>>,
+    waiting: HashMap<u64, Submission>,
+    next: u64,
+    stopping: bool,
+    chores_done: Instant,
+}
+
+impl<C: Fn() -> Timestamp> Driver<C> {
+    fn run(&mut self) {
+        while !(self.stopping && self.waiting.is_empty()) {
+            let draining = self.chores_done.elapsed() >= CHORES_EVERY;
+            let took = if draining { 0 } else { self.take_commands() };
+            self.processor.unpark((self.clock)());
+            self.processor.flush();
+            let in_flight = self.processor.batches_in_flight();
+            let full = in_flight >= MAX_IN_FLIGHT;
+            self.processor.settle(if full || took == 0 { SETTLE } else { Duration::ZERO });
+            self.deliver();
+            if in_flight == 0 {
+                self.run_chores();
+            }
+        }
+        while self.processor.batches_in_flight() > 0 {
+            self.processor.settle(SETTLE);
+        }
+        self.deliver();
+        self.chores.settled(&mut self.processor, true);
+    }
+
+    /// Offers what is queued, at most a batch of it; waits for something where nothing is under way.
+    fn take_commands(&mut self) -> usize {
+        let busy = self.processor.batches_in_flight() > 0 || self.processor.has_parked();
+        let mut next = if busy || self.stopping { self.commands.try_recv().ok() } else { self.commands.recv_timeout(IDLE).ok() };
+        let mut taken = 0;
+        while let Some(message) = next {
+            match message {
+                Message::Submit(commands, reply) => taken += self.offer(commands, reply),
+                Message::RefuseWrites(reason) => self.processor.refuse_writes(reason),
+                Message::Stop => self.stopping = true,
+            }
+            if taken >= MAX_BATCH {
+                break;
+            }
+            next = self.commands.try_recv().ok();
+        }
+        taken
+    }
+
+    fn offer(&mut self, commands: Vec<CommandEnvelope>, reply: oneshot::Sender<Vec<Decided>>) -> usize {
+        let count = commands.len();
+        self.queued.fetch_sub(count, Ordering::Relaxed);
+        if count == 0 {
+            let _ = reply.send(Vec::new());
+            return 0;
+        }
+        let submission = self.next;
+        self.next += 1;
+        self.waiting.insert(submission, Submission { answers: vec![None; count], missing: count, reply });
+        let now = (self.clock)();
+        for (index, envelope) in commands.into_iter().enumerate() {
+            self.processor.offer(envelope, Waiter { submission, index }, now);
+        }
+        count
+    }
+
+    /// Hands the answers that came due to those who wait.
+    fn deliver(&mut self) {
+        let answers = self.processor.take_answers();
+        if answers.is_empty() {
+            return;
+        }
+        // Who is answered must find its own facts in force: the positions go first.
+        *self.references.write() = self.processor.reference_positions();
+        for (waiter, answer) in answers {
+            let Some(submission) = self.waiting.get_mut(&waiter.submission) else {
+                self.chores.answered(&answer);
+                continue;
+            };
+            submission.answers[waiter.index] = Some(answer);
+            submission.missing -= 1;
+            if submission.missing == 0
+                && let Some(done) = self.waiting.remove(&waiter.submission)
+            {
+                // A client that went away has its decision all the same.
+                let _ = done.reply.send(done.answers.into_iter().flatten().collect());
+            }
+        }
+    }
+
+    fn run_chores(&mut self) {
+        self.chores_done = Instant::now();
+        let now = (self.clock)();
+        for envelope in self.chores.due(now) {
+            self.processor.offer(envelope, Waiter { submission: u64::MAX, index: 0 }, now);
+        }
+        self.processor.flush();
+        if self.processor.batches_in_flight() == 0 {
+            self.chores.settled(&mut self.processor, false);
+        }
+    }
+}

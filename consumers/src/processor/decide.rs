@@ -1,0 +1,210 @@
+//! Deciding one command: its key, its facts, its outcome, its record.
+
+use std::{borrow::Cow, sync::Arc};
+
+use pledger_domain::{
+    catalogue::Command,
+    facts::Facts,
+    rejection::Rejection,
+    rules::{RuleSet, Rules},
+    stream::StreamName,
+    values::Timestamp,
+};
+use pledger_ledger::{
+    commands::{Answer, CommandEnvelope, Undecided},
+    record::{Body, BodyError, CommandRecord, Decision, Events, Outcome},
+    slices::{Position, SliceId},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    Processor, Waiter,
+    key_window::{KeyUse, ScopedKey},
+    slice::{InFlight, InFlightDecision},
+};
+
+/// A command with everything that its decision names besides the outcome.
+struct Ruled {
+    recorded_at: Timestamp,
+    effective_at: Timestamp,
+    rules: u32,
+    relied_on: Vec<(StreamName, u64)>,
+    version: u64,
+    outcome: Result<Events<'static>, Rejection>,
+}
+
+impl Processor {
+    pub(super) fn decide(&mut self, slice: SliceId, envelope: CommandEnvelope, waiter: Waiter, now: Timestamp, facts_behind: bool) {
+        let key = ScopedKey::new(&envelope.sender, &envelope.stream, &envelope.key);
+        if let Some(used) = self.slices[usize::from(slice)].keys.get(key) {
+            return self.repeat(slice, used, envelope.input, waiter);
+        }
+        if let Some(reason) = &self.damage {
+            self.answers.push((waiter, Err(Undecided::Unavailable(reason.clone()))));
+            return;
+        }
+        let prepared = self.ensure_term(slice, now).and_then(|()| self.refold_if_stale(slice, &envelope.stream));
+        if let Err(error) = prepared {
+            self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
+            return;
+        }
+        let ruled = self.rule(slice, &envelope, now, facts_behind);
+        if let Err(error) = self.record(slice, envelope, key, ruled, waiter) {
+            self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
+        }
+    }
+
+    /// Answers a repeated key from the decision that used it: once that is durable, and only to the same input.
+    fn repeat(&mut self, slice: SliceId, used: KeyUse, input: u128, waiter: Waiter) {
+        let state = &mut self.slices[usize::from(slice)];
+        let first = Position { slice, pseq: used.pseq };
+        if used.input != input {
+            self.answers.push((waiter, Err(Undecided::KeyReused { first })));
+        } else if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
+            decided.waiters.push(waiter);
+        } else {
+            let answer = self.answer_from_ledger(first).map_err(Undecided::Unavailable);
+            self.answers.push((waiter, answer));
+        }
+    }
+
+    /// The outcome, under the rules and facts of the moment.
+    fn rule(&self, slice: SliceId, envelope: &CommandEnvelope, now: Timestamp, facts_behind: bool) -> Ruled {
+        let state = &self.slices[usize::from(slice)];
+        let standing = state.streams.standing(&envelope.stream, &envelope.command);
+        let recorded_at = now.max(state.last_recorded_at);
+        let business = envelope.command.business_time().or(envelope.effective_at).unwrap_or(recorded_at);
+        let effective_at = standing.builds_on.map_or(business, |begun| begun.max(business));
+        let references = self.references.read();
+        let rules_at = if envelope.historical { effective_at } else { envelope.received_at };
+        let rules = references.rules_at(rules_at).or_else(|| rules_before_any(&envelope.command));
+        let mut relied_on = Vec::new();
+        if !matches!(envelope.command, Command::Program(_)) {
+            relied_on.push(references.program());
+        }
+        let partner = standing.relies_on.and_then(|id| {
+            let (fact, partner) = references.partner(&id);
+            relied_on.push(fact);
+            partner
+        });
+        let mut ruled =
+            Ruled { recorded_at, effective_at, rules: 0, relied_on, version: standing.version, outcome: Err(Rejection::FactsBehind {}) };
+        ruled.outcome = match (rules, envelope.if_match) {
+            _ if facts_behind => Err(Rejection::FactsBehind {}),
+            (_, Some(expected)) if expected != standing.version => Err(Rejection::VersionConflict { expected, actual: standing.version }),
+            (None, _) => Err(Rejection::NoRulesInForce { at: rules_at }),
+            (Some(rules), _) => {
+                ruled.rules = rules.version;
+                let facts = Facts {
+                    now: envelope.received_at,
+                    effective_at,
+                    channel: envelope.channel,
+                    historical: envelope.historical,
+                    rules,
+                    partner,
+                };
+                state.streams.decide(&envelope.stream, &envelope.command, facts)
+            }
+        };
+        ruled.version += u64::from(ruled.outcome.is_ok());
+        ruled
+    }
+
+    /// Frames the decision's record, and remembers who waits for it.
+    fn record(&mut self, slice: SliceId, envelope: CommandEnvelope, key: ScopedKey, ruled: Ruled, waiter: Waiter) -> Result<(), BodyError> {
+        let uses_key = ruled.outcome.as_ref().err().is_none_or(|rejection| !rejection.may_pass_later());
+        let (events, raw, refusal) = match ruled.outcome {
+            Ok(events) => {
+                let raw = serde_json::value::to_raw_value(&events)?;
+                (Some(events), Some(raw), None)
+            }
+            Err(rejection) => (None, None, Some(rejection)),
+        };
+        let outcome = match (&events, &refusal) {
+            (Some(events), _) => Outcome::Accepted(events.clone()),
+            (None, Some(rejection)) => Outcome::Rejected(rejection.clone()),
+            (None, None) => return Err(BodyError::NoOutcome),
+        };
+        let decision = Decision {
+            stream: envelope.stream.clone(),
+            version: ruled.version,
+            command: command_record(&envelope),
+            outcome,
+            rules: ruled.rules,
+            recorded_at: ruled.recorded_at,
+            effective_at: ruled.effective_at,
+            relied_on: ruled.relied_on,
+            historical: envelope.historical,
+            next_command: None,
+        };
+        let body = decision.encode(raw.as_deref())?;
+        let state = &mut self.slices[usize::from(slice)];
+        let record = state.writer.frame(body.clone());
+        let pseq = record.header.pseq;
+        state.last_recorded_at = ruled.recorded_at;
+        if uses_key {
+            let ages = !envelope.sender.starts_with("import:");
+            state.keys.insert(key, KeyUse { pseq, input: envelope.input }, ruled.recorded_at, ages, self.limits);
+        }
+        let answer = Answer {
+            position: Position { slice, pseq },
+            version: ruled.version,
+            rules: ruled.rules,
+            recorded_at: ruled.recorded_at,
+            effective_at: ruled.effective_at,
+            outcome: refusal.map_or_else(|| Ok(raw.unwrap_or_default()), Err),
+            replayed: false,
+        };
+        let decided = InFlightDecision { stream: envelope.stream, answer, body, events, waiters: vec![waiter] };
+        state.in_flight.push_back(InFlight { pseq, hash: record.header.hash, decided: Some(decided) });
+        self.batch.push(record);
+        Ok(())
+    }
+
+    /// The answer that a durable decision gave.
+    fn answer_from_ledger(&self, position: Position) -> Result<Answer, String> {
+        let record = self.find(position).map_err(|error| error.to_string())?;
+        match Body::decode(&record.body).map_err(|error| error.to_string())? {
+            Body::Decision(decision) => Ok(Answer {
+                position,
+                version: decision.version,
+                rules: decision.rules,
+                recorded_at: decision.recorded_at,
+                effective_at: decision.effective_at,
+                outcome: match decision.outcome {
+                    Outcome::Accepted(events) => Ok(serde_json::value::to_raw_value(&events).map_err(|error| error.to_string())?),
+                    Outcome::Rejected(rejection) => Err(rejection),
+                },
+                replayed: true,
+            }),
+            Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => Err(format!("{position} holds no decision")),
+        }
+    }
+}
+
+/// The rules that the very first publication is decided under: the embedded default, as version 0.
+fn rules_before_any(command: &Command) -> Option<Arc<RuleSet>> {
+    match command {
+        Command::Program(_) => {
+            let rules = Rules::parse(Rules::DEFAULT).ok()?;
+            Some(Arc::new(RuleSet { version: 0, effective_from: Timestamp::from_micros(0), rules }))
+        }
+        Command::Partner(_) | Command::Account(_) | Command::Fund(_) | Command::Cost(_) => None,
+    }
+}
+
+fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
+    let payload: &RawValue = &envelope.payload;
+    CommandRecord {
+        id: Cow::Borrowed(&envelope.key),
+        name: Cow::Borrowed(envelope.command.spec().name),
+        payload: Cow::Borrowed(payload),
+        sender: Cow::Borrowed(&envelope.sender),
+        actor: envelope.actor.as_deref().map(Cow::Borrowed),
+        channel: envelope.channel,
+        received_at: envelope.received_at,
+        effective_at: envelope.effective_at,
+        input: Cow::Owned(format!("{:032x}", envelope.input)),
+        cause: envelope.cause.as_deref().map(Cow::Borrowed),
+    }
+}

@@ -1,0 +1,217 @@
+//! The command processor: one writer a slice, state in memory, decisions appended in batches.
+
+mod aggregate;
+mod decide;
+mod key_window;
+mod recover;
+mod references;
+mod slice;
+mod snapshot;
+mod unit_of_work;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use parking_lot::RwLock;
+use pledger_domain::values::Timestamp;
+use pledger_ledger::{
+    commands::{Answer, CommandEnvelope, Decided, Undecided},
+    log::{Log, LogError, Producer, Report},
+    record::{Body, FORMAT, Record, TermOpened},
+    slices::{Position, SliceId},
+};
+
+pub use key_window::KeyLimits;
+use references::References;
+use slice::{InFlight, InFlightDecision, Slice};
+pub use snapshot::{FileSnapshots, MemorySnapshots, SnapshotStore, UnfitSnapshot};
+
+/// How long a command waits for the reference facts that it names in `after`.
+const FACTS_WAIT_MS: i64 = 2_000;
+
+/// Who waits for an answer: the place of a command in what was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// The submission.
+    pub submission: u64,
+    /// The command in it.
+    pub index: usize,
+}
+
+/// A command that waits for facts, and with it those behind it in its slice.
+struct Parked {
+    envelope: CommandEnvelope,
+    waiter: Waiter,
+    until: Timestamp,
+}
+
+/// Decides the commands of all slices of a ledger, one after the other, and appends the decisions in batches.
+///
+/// It has no thread and no clock: its driver offers commands, flushes, and settles what the log reports.
+pub struct Processor {
+    log: Arc<dyn Log>,
+    producer: Option<Box<dyn Producer>>,
+    slices: Vec<Slice>,
+    parked: Vec<VecDeque<Parked>>,
+    references: Arc<RwLock<References>>,
+    limits: KeyLimits,
+    /// Names this writer in the terms that it opens.
+    writer_id: String,
+    /// Framed, not sent.
+    batch: Vec<Record>,
+    /// Of each batch that was sent, how many records are not reported yet.
+    unreported: VecDeque<usize>,
+    /// Answers that are due.
+    answers: Vec<(Waiter, Decided)>,
+    /// Why nothing is written, where that is so.
+    damage: Option<String>,
+}
+
+impl Processor {
+    /// Offers a command: it is decided now, or waits for facts. Its answer comes out of `take_answers`, after its
+    /// decision is durable.
+    pub fn offer(&mut self, envelope: CommandEnvelope, waiter: Waiter, now: Timestamp) {
+        let slice = self.log.slices().of(&envelope.stream);
+        let parked = &mut self.parked[usize::from(slice)];
+        if !parked.is_empty() || !self.references.read().has_seen(&envelope.after) {
+            let until = now.plus_micros(FACTS_WAIT_MS * 1_000);
+            parked.push_back(Parked { envelope, waiter, until });
+        } else {
+            self.decide(slice, envelope, waiter, now, false);
+        }
+    }
+
+    /// Decides the commands whose facts have come, and refuses those that waited too long.
+    pub fn unpark(&mut self, now: Timestamp) {
+        for slice in 0..self.parked.len() {
+            while let Some(first) = self.parked[slice].front() {
+                let seen = self.references.read().has_seen(&first.envelope.after);
+                if !seen && first.until > now {
+                    break;
+                }
+                let Some(Parked { envelope, waiter, .. }) = self.parked[slice].pop_front() else { break };
+                let id = self.slices[slice].id;
+                self.decide(id, envelope, waiter, now, !seen);
+            }
+        }
+    }
+
+    /// Sends what was decided since the last flush, as one batch.
+    pub fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let count = batch.len();
+        let sent = match self.producer.as_mut() {
+            Some(producer) => producer.send(batch),
+            None => Err(LogError::Store("there is no producer".into())),
+        };
+        match sent {
+            Ok(()) => self.unreported.push_back(count),
+            Err(error) => self.recover(&error.to_string()),
+        }
+    }
+
+    /// Takes in what the log reports within `wait`, and acknowledges.
+    pub fn settle(&mut self, wait: Duration) {
+        let reports = match self.producer.as_mut() {
+            Some(producer) if !self.unreported.is_empty() => producer.reports(wait),
+            _ => return,
+        };
+        for report in reports {
+            if let Some(count) = self.unreported.front_mut() {
+                *count -= 1;
+                if *count == 0 {
+                    self.unreported.pop_front();
+                }
+            }
+            if let Err(reason) = self.take_report(&report) {
+                self.recover(&reason);
+                return;
+            }
+        }
+    }
+
+    fn take_report(&mut self, report: &Report) -> Result<(), String> {
+        let slice = &mut self.slices[usize::from(report.slice)];
+        let Some(pending) = slice.pending(report.pseq) else {
+            return Err(format!("a report of the unknown record {}:{}", report.slice, report.pseq));
+        };
+        let hash = pending.hash;
+        slice.writer.report(report, hash).map_err(|lost| lost.to_string())?;
+        while slice.in_flight.front().is_some_and(|first| first.pseq < slice.writer.settled().next_pseq) {
+            if let Some(settled) = slice.in_flight.pop_front() {
+                acknowledge(&mut self.answers, &mut self.references.write(), report.slice, settled);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answers that came due since the last call.
+    pub fn take_answers(&mut self) -> Vec<(Waiter, Decided)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// How many batches are on their way to the log.
+    #[must_use]
+    pub fn batches_in_flight(&self) -> usize {
+        self.unreported.len()
+    }
+
+    /// Whether any command waits for facts.
+    #[must_use]
+    pub fn has_parked(&self) -> bool {
+        self.parked.iter().any(|parked| !parked.is_empty())
+    }
+
+    /// Refuses commands from here on: the ledger was found damaged.
+    pub fn refuse_writes(&mut self, reason: String) {
+        self.damage.get_or_insert(reason);
+    }
+
+    /// The highest acknowledged position of every reference slice that has one.
+    #[must_use]
+    pub fn reference_positions(&self) -> Vec<Position> {
+        self.references.read().positions()
+    }
+
+    /// Opens a term in the slice, unless one is open: after reading to the end, with nothing of ours in flight.
+    fn ensure_term(&mut self, slice: SliceId, now: Timestamp) -> Result<(), LogError> {
+        if self.slices[usize::from(slice)].writer.is_open() {
+            return Ok(());
+        }
+        if self.producer.is_none() {
+            self.producer = Some(self.log.producer()?);
+        }
+        self.read_to_end(slice)?;
+        let end = self.log.end(slice)?;
+        let opened = TermOpened { v: FORMAT, opened_at: now, writer: self.writer_id.clone(), next_command: None };
+        let body = Body::TermOpened(opened).encode().map_err(|error| LogError::Store(error.to_string()))?;
+        let slice = &mut self.slices[usize::from(slice)];
+        let record = slice.writer.open(end, body);
+        slice.in_flight.push_back(InFlight { pseq: record.header.pseq, hash: record.header.hash, decided: None });
+        self.batch.push(record);
+        Ok(())
+    }
+}
+
+/// Tells everybody who waits for the record, and lets the reference facts see it.
+fn acknowledge(answers: &mut Vec<(Waiter, Decided)>, references: &mut References, slice: SliceId, settled: InFlight) {
+    let position = Position { slice, pseq: settled.pseq };
+    if let Some(InFlightDecision { stream, answer, events, waiters, .. }) = settled.decided {
+        if let Some(events) = &events
+            && stream.kind().is_reference()
+        {
+            references.apply(&stream, answer.version, events, answer.effective_at);
+        }
+        for (n, waiter) in waiters.into_iter().enumerate() {
+            answers.push((waiter, Ok(Answer { replayed: n > 0, ..answer.clone() })));
+        }
+    }
+    references.advance(position);
+}
+
+/// What a waiter is told whose decision may or may not have become durable.
+fn unknown(answers: &mut Vec<(Waiter, Decided)>, waiters: Vec<Waiter>, reason: &str) {
+    answers.extend(waiters.into_iter().map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
+}

@@ -1,0 +1,203 @@
+//! One slice: its live aggregates, its writer, its keys, and the records on their way to the log.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use cqrs_es::{AggregateError, CqrsFramework};
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use pledger_domain::{
+    account::Account,
+    catalogue::Command,
+    cost::Cost,
+    facts::Facts,
+    fund::Fund,
+    partner::Partner,
+    program::Program,
+    rejection::Rejection,
+    stream::{StreamKind, StreamName},
+    values::{PartnerId, Timestamp},
+};
+use pledger_ledger::{
+    chain::ChainHead,
+    commands::Answer,
+    record::{Events, Hash},
+    slices::SliceId,
+    writer::SliceWriter,
+};
+
+use super::{
+    Waiter,
+    aggregate::{Ask, Decides, Live},
+    key_window::KeyWindow,
+    recover::BEFORE_ALL,
+    unit_of_work::UnitOfWork,
+};
+
+/// The aggregates of one kind in one slice, behind the framework that runs commands on them.
+pub(crate) struct Store<S: Decides> {
+    pub(crate) unit: UnitOfWork<S>,
+    framework: CqrsFramework<Live<S>, UnitOfWork<S>>,
+}
+
+impl<S: Decides> Default for Store<S> {
+    fn default() -> Self {
+        let unit = UnitOfWork::default();
+        Self { framework: CqrsFramework::new(unit.clone(), Vec::new(), ()), unit }
+    }
+}
+
+/// What must be known of a stream before a command is decided in it.
+pub(crate) struct Standing {
+    pub(crate) version: u64,
+    pub(crate) relies_on: Option<PartnerId>,
+    pub(crate) builds_on: Option<Timestamp>,
+}
+
+impl<S: Decides> Store<S> {
+    fn standing(&self, stream: &StreamName, command: &S::Command) -> Standing {
+        let aggregate = self.unit.aggregate(stream.as_str());
+        let live = aggregate.lock();
+        Standing { version: live.version, relies_on: S::relies_on(command, &live.state), builds_on: S::builds_on(command, &live.state) }
+    }
+
+    /// Decides through the framework. The store never waits, so the future is ready at its first poll.
+    fn decide(&self, stream: &StreamName, command: &Arc<S::Command>, facts: Facts) -> Result<Events<'static>, Rejection> {
+        let ask = Ask { command: Arc::clone(command), facts };
+        let executed = self.framework.execute(stream.as_str(), ask).now_or_never();
+        match executed.expect("the unit of work never waits") {
+            Ok(()) => Ok(S::events(self.unit.take_decided())),
+            Err(AggregateError::UserError(rejection)) => Err(rejection),
+            Err(other) => unreachable!("the unit of work raises no error of its own: {other}"),
+        }
+    }
+}
+
+/// The aggregates of one slice.
+#[derive(Default)]
+pub(crate) struct Streams {
+    pub(crate) program: Store<Program>,
+    pub(crate) partner: Store<Partner>,
+    pub(crate) account: Store<Account>,
+    pub(crate) fund: Store<Fund>,
+    pub(crate) cost: Store<Cost>,
+}
+
+impl Streams {
+    pub(crate) fn standing(&self, stream: &StreamName, command: &Command) -> Standing {
+        match command {
+            Command::Program(command) => self.program.standing(stream, command),
+            Command::Partner(command) => self.partner.standing(stream, command),
+            Command::Account(command) => self.account.standing(stream, command),
+            Command::Fund(command) => self.fund.standing(stream, command),
+            Command::Cost(command) => self.cost.standing(stream, command),
+        }
+    }
+
+    pub(crate) fn decide(&self, stream: &StreamName, command: &Command, facts: Facts) -> Result<Events<'static>, Rejection> {
+        match command {
+            Command::Program(command) => self.program.decide(stream, command, facts),
+            Command::Partner(command) => self.partner.decide(stream, command, facts),
+            Command::Account(command) => self.account.decide(stream, command, facts),
+            Command::Fund(command) => self.fund.decide(stream, command, facts),
+            Command::Cost(command) => self.cost.decide(stream, command, facts),
+        }
+    }
+
+    /// Takes in a recorded decision: the way state comes back from the ledger.
+    pub(crate) fn evolve(&self, stream: &StreamName, version: u64, events: &Events<'_>, at: Timestamp) {
+        match events {
+            Events::Program(events) => evolve(&self.program, stream, version, events, at),
+            Events::Partner(events) => evolve(&self.partner, stream, version, events, at),
+            Events::Account(events) => evolve(&self.account, stream, version, events, at),
+            Events::Fund(events) => evolve(&self.fund, stream, version, events, at),
+            Events::Cost(events) => evolve(&self.cost, stream, version, events, at),
+        }
+    }
+
+    pub(crate) fn is_stale(&self, stream: &StreamName) -> bool {
+        match stream.kind() {
+            StreamKind::Program => self.program.unit.is_stale(stream),
+            StreamKind::Partner => self.partner.unit.is_stale(stream),
+            StreamKind::Account => self.account.unit.is_stale(stream),
+            StreamKind::Fund => self.fund.unit.is_stale(stream),
+            StreamKind::Cost => self.cost.unit.is_stale(stream),
+        }
+    }
+
+    /// Forgets an aggregate that a failed append had touched.
+    pub(crate) fn forget(&self, stream: &StreamName) {
+        match stream.kind() {
+            StreamKind::Program => self.program.unit.forget(stream),
+            StreamKind::Partner => self.partner.unit.forget(stream),
+            StreamKind::Account => self.account.unit.forget(stream),
+            StreamKind::Fund => self.fund.unit.forget(stream),
+            StreamKind::Cost => self.cost.unit.forget(stream),
+        }
+    }
+
+    /// Starts a forgotten aggregate from nothing, to be folded again.
+    pub(crate) fn renew(&self, stream: &StreamName) {
+        match stream.kind() {
+            StreamKind::Program => self.program.unit.put(stream.clone(), Live::default()),
+            StreamKind::Partner => self.partner.unit.put(stream.clone(), Live::default()),
+            StreamKind::Account => self.account.unit.put(stream.clone(), Live::default()),
+            StreamKind::Fund => self.fund.unit.put(stream.clone(), Live::default()),
+            StreamKind::Cost => self.cost.unit.put(stream.clone(), Live::default()),
+        }
+    }
+}
+
+fn evolve<S: Decides>(store: &Store<S>, stream: &StreamName, version: u64, events: &[S::Event], at: Timestamp) {
+    let aggregate: Arc<Mutex<Live<S>>> = store.unit.aggregate(stream.as_str());
+    let mut live = aggregate.lock();
+    events.iter().for_each(|event| live.state.evolve(event, at));
+    live.version = version;
+}
+
+/// A record that was framed and is not acknowledged yet.
+pub(crate) struct InFlight {
+    pub(crate) pseq: u64,
+    pub(crate) hash: Hash,
+    /// What is done once it is acknowledged; absent for a `TermOpened`.
+    pub(crate) decided: Option<InFlightDecision>,
+}
+
+/// A decision on its way to the log.
+pub(crate) struct InFlightDecision {
+    pub(crate) stream: StreamName,
+    pub(crate) answer: Answer,
+    pub(crate) body: Bytes,
+    pub(crate) events: Option<Events<'static>>,
+    /// Those who wait for it: the first asked for it, the others repeated its key.
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+/// One slice.
+pub(crate) struct Slice {
+    pub(crate) id: SliceId,
+    pub(crate) streams: Streams,
+    pub(crate) writer: SliceWriter,
+    pub(crate) keys: KeyWindow,
+    pub(crate) in_flight: VecDeque<InFlight>,
+    pub(crate) last_recorded_at: Timestamp,
+}
+
+impl Slice {
+    pub(crate) fn new(id: SliceId) -> Self {
+        Self {
+            id,
+            streams: Streams::default(),
+            writer: SliceWriter::new(id, ChainHead::default()),
+            keys: KeyWindow::default(),
+            in_flight: VecDeque::new(),
+            last_recorded_at: BEFORE_ALL,
+        }
+    }
+
+    /// The record in flight with this sequence.
+    pub(crate) fn pending(&mut self, pseq: u64) -> Option<&mut InFlight> {
+        let first = self.in_flight.front()?.pseq;
+        self.in_flight.get_mut(usize::try_from(pseq.checked_sub(first)?).ok()?)
+    }
+}

@@ -1,0 +1,227 @@
+//! Snapshots: the state of a slice at an acknowledged chain head, so that a start reads only the tail.
+//!
+//! A snapshot is trusted only when its own SHA-256 fits and the ledger's record at its head has the head's hash and
+//! content; otherwise it is left aside and the slice is folded from its beginning.
+
+use hashbrown::HashMap;
+use pledger_domain::{stream::StreamName, values::Timestamp};
+use pledger_ledger::{
+    chain::ChainHead,
+    record::{FORMAT, Hash},
+    slices::{Position, SliceId},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Processor,
+    aggregate::{Decides, Live},
+    key_window::KeyWindow,
+    slice::{Slice, Store},
+};
+
+/// The version of the snapshot's own form: another one is left aside.
+const SNAPSHOT_FORM: u32 = 1;
+
+/// Where snapshots are kept. What is lost costs time, never truth.
+pub trait SnapshotStore: Send + Sync {
+    /// The latest snapshot of a slice.
+    fn load(&self, slice: SliceId) -> Option<Vec<u8>>;
+
+    /// Keeps a snapshot instead of the one before.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()>;
+}
+
+/// Why a snapshot is left aside.
+#[derive(Debug, thiserror::Error)]
+pub enum UnfitSnapshot {
+    /// It is damaged.
+    #[error("its checksum does not fit")]
+    Checksum,
+    /// It is of another form, or of a pledger with other states.
+    #[error("it cannot be read: {0}")]
+    Form(#[from] postcard::Error),
+    /// It is of another version.
+    #[error("it has the form {0}")]
+    OtherForm(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    form: u32,
+    format: u32,
+    slice: SliceId,
+    next_pseq: u64,
+    next_offset: u64,
+    term: u64,
+    hash: [u8; 32],
+    last_recorded_at: Timestamp,
+}
+
+impl Processor {
+    /// The state of a slice at its acknowledged head. Nothing of the slice may be in flight.
+    ///
+    /// # Errors
+    /// That of the serialiser.
+    ///
+    /// # Panics
+    /// Where something of the slice is in flight.
+    pub fn snapshot(&self, slice: SliceId) -> Result<Vec<u8>, postcard::Error> {
+        let state = &self.slices[usize::from(slice)];
+        assert!(state.in_flight.is_empty(), "a snapshot holds acknowledged records only");
+        let settled = state.writer.settled();
+        let head = Head {
+            form: SNAPSHOT_FORM,
+            format: FORMAT,
+            slice,
+            next_pseq: settled.next_pseq,
+            next_offset: settled.next_offset,
+            term: settled.term,
+            hash: settled.hash.0,
+            last_recorded_at: state.last_recorded_at,
+        };
+        let mut bytes = postcard::to_extend(&head, vec![0; 32])?;
+        bytes = write_store(&state.streams.program, bytes)?;
+        bytes = write_store(&state.streams.partner, bytes)?;
+        bytes = write_store(&state.streams.account, bytes)?;
+        bytes = write_store(&state.streams.fund, bytes)?;
+        bytes = write_store(&state.streams.cost, bytes)?;
+        bytes = postcard::to_extend(&state.keys, bytes)?;
+        let checksum: [u8; 32] = Sha256::digest(&bytes[32..]).into();
+        bytes[..32].copy_from_slice(&checksum);
+        Ok(bytes)
+    }
+
+    /// How many records of a slice are acknowledged.
+    #[must_use]
+    pub fn settled(&self, slice: SliceId) -> u64 {
+        self.slices[usize::from(slice)].writer.settled().next_pseq
+    }
+
+    /// Puts a snapshot in place of an empty slice, where it fits the ledger.
+    pub(super) fn load_snapshot(&mut self, slice: SliceId, bytes: &[u8]) {
+        match read(slice, bytes) {
+            Err(error) => tracing::warn!(slice, %error, "a snapshot was left aside"),
+            Ok(state) if self.stands_on(&state) => {
+                self.refer_to(&state);
+                self.slices[usize::from(slice)] = state;
+            }
+            Ok(_) => tracing::warn!(slice, "a snapshot was left aside: the ledger has another record at its head"),
+        }
+    }
+
+    /// Whether the ledger has the record that the state ends with.
+    fn stands_on(&self, state: &Slice) -> bool {
+        let head = state.writer.settled();
+        let Some(pseq) = head.next_pseq.checked_sub(1) else { return true };
+        let found = self.find(Position { slice: state.id, pseq });
+        found.is_ok_and(|record| record.header.hash == head.hash && record.is_intact())
+    }
+
+    /// The reference facts that the state holds.
+    fn refer_to(&self, state: &Slice) {
+        let mut references = self.references.write();
+        state.streams.program.unit.for_each(|_, live| references.put_program(live.version, &live.state));
+        state.streams.partner.unit.for_each(|stream, live| references.put_partner(stream, live.version, &live.state));
+        if let Some(pseq) = state.writer.settled().next_pseq.checked_sub(1) {
+            references.advance(Position { slice: state.id, pseq });
+        }
+    }
+}
+
+fn read(slice: SliceId, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
+    let (checksum, rest) = bytes.split_at_checked(32).ok_or(UnfitSnapshot::Checksum)?;
+    if <[u8; 32]>::from(Sha256::digest(rest)) != checksum {
+        return Err(UnfitSnapshot::Checksum);
+    }
+    let (head, rest): (Head, _) = postcard::take_from_bytes(rest)?;
+    if head.form != SNAPSHOT_FORM || head.format != FORMAT || head.slice != slice {
+        return Err(UnfitSnapshot::OtherForm(head.form));
+    }
+    let mut state = Slice::new(slice);
+    let Head { next_pseq, next_offset, term, hash, .. } = head;
+    state.writer.resume(ChainHead { next_pseq, next_offset, term, hash: Hash(hash) });
+    state.last_recorded_at = head.last_recorded_at;
+    let rest = read_store(&state.streams.program, rest)?;
+    let rest = read_store(&state.streams.partner, rest)?;
+    let rest = read_store(&state.streams.account, rest)?;
+    let rest = read_store(&state.streams.fund, rest)?;
+    let rest = read_store(&state.streams.cost, rest)?;
+    let (keys, _): (KeyWindow, _) = postcard::take_from_bytes(rest)?;
+    state.keys = keys;
+    state.streams.program.unit.for_each_mut(|live| live.state.restore());
+    Ok(state)
+}
+
+/// Writes the aggregates of one kind: their number, then each with its stream.
+fn write_store<S: Decides>(store: &Store<S>, bytes: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+    let mut bytes = postcard::to_extend(&store.unit.len(), bytes)?;
+    let mut result = Ok(());
+    store.unit.for_each(|stream, live| {
+        if result.is_ok() {
+            match postcard::to_extend(&(stream, live), std::mem::take(&mut bytes)) {
+                Ok(more) => bytes = more,
+                Err(error) => result = Err(error),
+            }
+        }
+    });
+    result.map(|()| bytes)
+}
+
+fn read_store<'a, S: Decides>(store: &Store<S>, bytes: &'a [u8]) -> Result<&'a [u8], postcard::Error> {
+    let (count, mut rest): (usize, _) = postcard::take_from_bytes(bytes)?;
+    for _ in 0..count {
+        let ((stream, live), after): ((StreamName, Live<S>), _) = postcard::take_from_bytes(rest)?;
+        store.unit.put(stream, live);
+        rest = after;
+    }
+    Ok(rest)
+}
+
+/// Snapshots in memory, for simulations and tests.
+#[derive(Default)]
+pub struct MemorySnapshots(parking_lot::Mutex<HashMap<SliceId, Vec<u8>>>);
+
+impl SnapshotStore for MemorySnapshots {
+    fn load(&self, slice: SliceId) -> Option<Vec<u8>> {
+        self.0.lock().get(&slice).cloned()
+    }
+
+    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.lock().insert(slice, bytes.to_vec());
+        Ok(())
+    }
+}
+
+/// Snapshots as files of a folder: written beside, then renamed.
+pub struct FileSnapshots(std::path::PathBuf);
+
+impl FileSnapshots {
+    /// Keeps snapshots in `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn new(folder: std::path::PathBuf) -> std::io::Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    fn file(&self, slice: SliceId) -> std::path::PathBuf {
+        self.0.join(format!("slice-{slice:04}.snapshot"))
+    }
+}
+
+impl SnapshotStore for FileSnapshots {
+    fn load(&self, slice: SliceId) -> Option<Vec<u8>> {
+        std::fs::read(self.file(slice)).ok()
+    }
+
+    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()> {
+        let beside = self.file(slice).with_extension("new");
+        std::fs::write(&beside, bytes)?;
+        std::fs::rename(beside, self.file(slice))
+    }
+}
