@@ -1,0 +1,74 @@
+//! What is wrong with a `program.toml`, and where.
+
+use std::{cell::RefCell, fmt, ops::Range};
+
+/// The most problems that are told at once.
+const MAX_PROBLEMS: usize = 100;
+
+/// Everything that is wrong with a `program.toml`, in the order of its lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.iter().map(RuleProblem::to_string).collect::<Vec<_>>().join("; "))]
+pub struct InvalidRules {
+    /// 1 to 100.
+    pub problems: Vec<RuleProblem>,
+}
+
+/// One thing that is wrong. Written `line 14, column 11: what is wrong and what would be accepted`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleProblem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what would be accepted.
+    pub message: String,
+}
+
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// A text under examination, and what was found wrong with it so far.
+#[derive(Debug)]
+pub(super) struct Findings<'t> {
+    text: &'t str,
+    found: RefCell<Vec<RuleProblem>>,
+}
+
+impl<'t> Findings<'t> {
+    pub(super) const fn new(text: &'t str) -> Self {
+        Self { text, found: RefCell::new(Vec::new()) }
+    }
+
+    /// Notes what is wrong at `span`, a range of bytes of the text.
+    pub(super) fn note(&self, span: &Range<usize>, message: impl Into<String>) {
+        if self.found.borrow().len() == MAX_PROBLEMS {
+            return;
+        }
+        let (line, column) = self.place(span.start);
+        self.found.borrow_mut().push(RuleProblem { line, column, message: message.into() });
+    }
+
+    /// The line of `span`, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.place(span.start).0
+    }
+
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    pub(super) fn into_result<T>(self, value: Option<T>) -> Result<T, InvalidRules> {
+        let mut problems = self.found.into_inner();
+        problems.sort();
+        problems.dedup();
+        match value {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(InvalidRules { problems }),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `[ropi]`: what winning a customer costs, for the return on partner investment (F72).
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::source::Section;
+
+/// Return on partner investment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RopiRules {
+    /// What winning a customer costs without a partner, in the reporting currency.
+    pub direct_cac: Decimal,
+    /// What it costs through a partner, in the reporting currency.
+    pub partner_cac: Decimal,
+}
+
+impl RopiRules {
+    pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let direct_cac = section.not_negative("direct_cac");
+        let partner_cac = section.not_negative("partner_cac");
+        section.end();
+        Some(Self { direct_cac: direct_cac?.value, partner_cac: partner_cac?.value })
+    }
+}
