@@ -26,7 +26,7 @@ pub struct PublishRules {
 impl CommandPayload for PublishRules {
     const NAME: &'static str = "PublishRules";
     const SUMMARY: &'static str = "Publishes program.toml as the next version of the program's rules.";
-    const EXAMPLE: &'static str = r#"{"program":"name = \"Partner program 2027\"\n","effective_from":"2027-01-01T00:00:00Z"}"#;
+    const EXAMPLE: &'static str = include_str!("publish_rules.example.json");
     type Stream = Program;
 
     fn address(&self) -> Result<Address, InvalidAccount> {
@@ -41,5 +41,16 @@ impl CommandPayload for PublishRules {
             name: rules.name,
             program: self.program.clone(),
         }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_publishes_rules_that_are_valid() {
+        let example: PublishRules = serde_json::from_str(PublishRules::EXAMPLE).expect("the example is a payload");
+        Rules::parse(&example.program).expect("its rules are valid");
     }
 }
