@@ -5,4 +5,5 @@ pub mod commands;
 pub mod log;
 pub mod record;
 pub mod slices;
+pub mod sqlite;
 pub mod writer;

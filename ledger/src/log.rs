@@ -70,8 +70,7 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError`.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError>;
 
-    /// The records whose stream has this name (and, rarely, one of another stream: look at the body), in order,
-    /// from `offset` on, at most `max`.
+    /// The records whose stream has this name, void ones too, in order, from the slice's `offset` on, at most `max`.
     ///
     /// # Errors
     /// `LogError`.

@@ -1,0 +1,108 @@
+//! Where the records of a slice, and of a stream, lie: in memory, loaded from `segment_index`.
+
+use crate::{log::LogError, slices::SliceId};
+
+/// Where one record lies: 12 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The id of its segment, from 1.
+    pub(super) segment: u32,
+    /// The hash of its stream's name; 0 for none.
+    pub(super) stream: u32,
+    /// Which record of the segment it is.
+    pub(super) at: u32,
+}
+
+/// The index of the whole log.
+#[derive(Debug)]
+pub(super) struct Index {
+    slices: Vec<Vec<Entry>>,
+    /// How many records lie in the segments up to and with each.
+    records: Vec<u64>,
+}
+
+impl Index {
+    pub(super) fn new(slices: u16) -> Self {
+        Self { slices: vec![Vec::new(); usize::from(slices)], records: Vec::new() }
+    }
+
+    /// The id of the last segment it knows; 0 before the first.
+    pub(super) fn last(&self) -> u32 {
+        u32::try_from(self.records.len()).expect("ids of segments are u32")
+    }
+
+    /// The records of a slice by offset.
+    pub(super) fn slice(&self, slice: SliceId) -> &[Entry] {
+        self.slices.get(usize::from(slice)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The offset that the next record of a slice will have.
+    pub(super) fn end(&self, slice: SliceId) -> u64 {
+        self.slice(slice).len() as u64
+    }
+
+    /// How many records of `slice` lie before the segment.
+    pub(super) fn before(&self, slice: SliceId, segment: u32) -> u64 {
+        self.slice(slice).partition_point(|entry| entry.segment < segment) as u64
+    }
+
+    /// Takes in the next segment.
+    ///
+    /// # Errors
+    /// `LogError::Store` where an entry names a slice that the ledger does not have; nothing is taken in then.
+    pub(super) fn push(&mut self, entries: &[(SliceId, u32)]) -> Result<(), LogError> {
+        let segment = self.last() + 1;
+        if let Some((slice, _)) = entries.iter().find(|(slice, _)| usize::from(*slice) >= self.slices.len()) {
+            return Err(LogError::Store(format!("segment {segment} holds a record of slice {slice}, which the ledger does not have")));
+        }
+        for (at, (slice, stream)) in (0..).zip(entries) {
+            self.slices[usize::from(*slice)].push(Entry { segment, stream: *stream, at });
+        }
+        self.records.push(self.records.last().unwrap_or(&0) + entries.len() as u64);
+        Ok(())
+    }
+
+    /// The last segment of a run from `first` on that holds about `records` records: at least one segment.
+    pub(super) fn run(&self, first: u32, records: usize) -> u32 {
+        let before = if first <= 1 { 0 } else { self.records[first as usize - 2] };
+        let run = self.records.partition_point(|sum| *sum < before + records as u64);
+        u32::try_from(run + 1).expect("ids of segments are u32").clamp(first, self.last())
+    }
+}
+
+/// The row of `segment_index`: per record its slice and its stream's hash.
+pub(super) fn encode(entries: &[(SliceId, u32)]) -> Vec<u8> {
+    entries.iter().flat_map(|(slice, stream)| slice.to_le_bytes().into_iter().chain(stream.to_le_bytes())).collect()
+}
+
+/// Reads such a row; none where it is none.
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<(SliceId, u32)>> {
+    let (entries, rest) = bytes.as_chunks::<6>();
+    rest.is_empty()
+        .then(|| entries.iter().map(|[a, b, c, d, e, f]| (u16::from_le_bytes([*a, *b]), u32::from_le_bytes([*c, *d, *e, *f]))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_offset_and_segment() {
+        let mut index = Index::new(3);
+        index.push(&[(0, 1), (2, 5), (0, 2)]).expect("fits");
+        index.push(&[(2, 6)]).expect("fits");
+        assert!(index.push(&[(0, 1), (3, 1)]).is_err());
+        index.push(&[(0, 3), (2, 7)]).expect("fits");
+        assert_eq!((index.end(0), index.end(1), index.end(2), index.last()), (3, 0, 3, 3));
+        assert_eq!(index.slice(2)[2], Entry { segment: 3, stream: 7, at: 1 });
+        assert_eq!((index.before(0, 1), index.before(0, 3), index.before(2, 3), index.before(0, 4)), (0, 2, 2, 3));
+        assert_eq!((index.run(1, 1), index.run(1, 3), index.run(1, 4), index.run(2, 1), index.run(2, 99)), (1, 1, 2, 2, 3));
+    }
+
+    #[test]
+    fn rows_read_back() {
+        let entries = [(0, 0), (63, u32::MAX), (7, 0x0102_0304)];
+        assert_eq!(decode(&encode(&entries)).as_deref(), Some(entries.as_slice()));
+        assert_eq!(decode(&encode(&entries)[1..]), None);
+    }
+}

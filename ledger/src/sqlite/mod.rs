@@ -1,0 +1,294 @@
+//! The ledger on one machine: a SQLite file, one row a group commit.
+//!
+//! `segment` holds the framed records of all slices exactly as hashed; `segment_index` is derived from it and rebuilt
+//! where it is missing. One process writes, under a lock; any number read beside it.
+
+mod commit;
+mod connection;
+mod index;
+mod lock;
+mod segment;
+mod state;
+mod tail;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pledger_domain::stream::StreamName;
+
+use self::{
+    commit::{Commits, SqliteProducer},
+    connection::{Access, Link, Readers},
+    index::Entry,
+    segment::{Segment, is_of, name_hash},
+    state::State,
+    tail::SqliteTail,
+};
+use crate::{
+    log::{Log, LogError, Placed, Producer, Tail},
+    record::{Body, Hash, LedgerCreated, Record},
+    slices::{Position, SliceId, Slices},
+};
+
+/// The ledger's file in its directory.
+pub const LEDGER_FILE: &str = "ledger.db";
+/// The layout of that file.
+const LAYOUT: i64 = 1;
+/// How many threads read.
+const READERS: usize = 2;
+/// How many segments a read of one slice holds at a time.
+const READ_SEGMENTS: usize = 64;
+
+const TABLES: [&str; 3] = [
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE segment (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+    "CREATE TABLE segment_index (id INTEGER PRIMARY KEY, entries BLOB NOT NULL)",
+];
+
+/// What a log is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To write and read: takes the directory's lock.
+    Write,
+    /// To read only, beside a writer or without one.
+    Read,
+}
+
+/// A ledger in a SQLite file. Clones are one log; the lock is given back when the last of them, its tails and its
+/// producers are dropped.
+#[derive(Clone, Debug)]
+pub struct SqliteLog {
+    shared: Arc<Shared>,
+    created: Arc<LedgerCreated>,
+}
+
+/// The engine: dropped from top to bottom. The writing connection closes after the reading ones, so that it can bring
+/// the write-ahead log into the file, and the lock goes last.
+#[derive(Debug)]
+struct Shared {
+    readers: Readers,
+    commits: Option<Commits>,
+    state: Arc<State>,
+    lock: Option<File>,
+}
+
+impl SqliteLog {
+    /// Creates a ledger in `dir`, which is made where it does not exist, and opens it to write.
+    ///
+    /// # Errors
+    /// `LogError::Unfit` where there is one already, `LogError::Locked`, `LogError::Store`.
+    pub fn create(dir: &Path, created: LedgerCreated) -> Result<Self, LogError> {
+        std::fs::create_dir_all(dir).map_err(|error| LogError::Store(format!("{}: {error}", dir.display())))?;
+        let lock = lock::lock(dir)?;
+        let file = dir.join(LEDGER_FILE);
+        if file.exists() && has_tables(&mut Link::open(&file, Access::Write)?)? {
+            return Err(LogError::Unfit(format!("{} holds a ledger already", file.display())));
+        }
+        let body = Body::LedgerCreated(created).encode().map_err(|error| LogError::Unfit(error.to_string()))?;
+        commit::create(&file, &Record::chain(0, 0, 0, Hash::default(), body))?;
+        Self::start(file, Mode::Write, Some(lock))
+    }
+
+    /// Opens the ledger in `dir`.
+    ///
+    /// # Errors
+    /// `LogError::Locked` naming the process that writes to it, `LogError::Unfit` where there is none or one of a later
+    /// pledger, `LogError::Damaged` and `LogError::Store` where its file cannot be read.
+    pub fn open(dir: &Path, mode: Mode) -> Result<Self, LogError> {
+        let file = dir.join(LEDGER_FILE);
+        if !file.exists() {
+            return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display())));
+        }
+        let lock = if mode == Mode::Write { Some(lock::lock(dir)?) } else { None };
+        Self::start(file, mode, lock)
+    }
+
+    fn start(file: PathBuf, mode: Mode, lock: Option<File>) -> Result<Self, LogError> {
+        let mut link = Link::open(&file, if mode == Mode::Write { Access::Write } else { Access::Read })?;
+        check_layout(&mut link, &file)?;
+        let created = read_created(&mut link, &file)?;
+        let state = Arc::new(State::new(file, created.slices));
+        state.refresh(&mut link, mode == Mode::Write)?;
+        let readers = Readers::start(&state.file, READERS)?;
+        let commits = if mode == Mode::Write { Some(Commits::start(link, Arc::clone(&state))?) } else { None };
+        Ok(Self { shared: Arc::new(Shared { readers, commits, state, lock }), created: Arc::new(created) })
+    }
+
+    /// What the ledger is: its first record.
+    #[must_use]
+    pub fn created(&self) -> &LedgerCreated {
+        &self.created
+    }
+
+    /// The file it is kept in.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.shared.state.file
+    }
+
+    /// Reads the records that entries point to, those of one read together.
+    fn fetch(&self, slice: SliceId, entries: &[(u64, Entry)]) -> Result<Vec<Placed>, LogError> {
+        let mut placed = Vec::with_capacity(entries.len());
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let mut segments = BTreeMap::new();
+            let take = rest.iter().take_while(|(_, entry)| {
+                let room = segments.len() < READ_SEGMENTS || segments.contains_key(&entry.segment);
+                if room {
+                    segments.entry(entry.segment).or_insert(None);
+                }
+                room
+            });
+            let (now, later) = rest.split_at(take.count());
+            self.shared.fill(&mut segments)?;
+            for (offset, entry) in now {
+                let segment = segments[&entry.segment].as_ref().expect("every segment was read");
+                placed.push(Placed { offset: *offset, record: self.shared.pick(slice, segment, entry)? });
+            }
+            rest = later;
+        }
+        Ok(placed)
+    }
+}
+
+impl Shared {
+    const fn is_writer(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Beside another process's writer: takes in what it wrote since.
+    fn refresh(&self) -> Result<(), LogError> {
+        if self.is_writer() {
+            return Ok(());
+        }
+        let state = Arc::clone(&self.state);
+        self.readers.call(move |link| state.refresh(link, false))
+    }
+
+    /// At most `max` entries of `slice` from `offset` on whose stream's name has this hash.
+    fn entries_of(&self, slice: SliceId, hash: u32, offset: u64, max: usize) -> Vec<(u64, Entry)> {
+        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        let index = self.state.index.read();
+        let entries = (offset..).zip(index.slice(slice).iter().skip(skip).copied());
+        entries.filter(|(_, entry)| entry.stream == hash).take(max).collect()
+    }
+
+    fn fill(&self, segments: &mut BTreeMap<u32, Option<Arc<Segment>>>) -> Result<(), LogError> {
+        let mut missing = Vec::new();
+        for (id, segment) in segments.iter_mut() {
+            *segment = self.state.cached(*id);
+            if segment.is_none() {
+                missing.push(*id);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let read = self.readers.call(move |link| missing.into_iter().map(|id| state::read(link, id)).collect::<Result<Vec<_>, _>>())?;
+        for segment in read.into_iter().map(Arc::new) {
+            self.state.keep(&segment);
+            segments.insert(segment.id, Some(segment));
+        }
+        Ok(())
+    }
+
+    /// The record that an entry points to; the index may be wrong, since nothing chains it.
+    fn pick(&self, slice: SliceId, segment: &Segment, entry: &Entry) -> Result<Record, LogError> {
+        let at = entry.at as usize;
+        if at < segment.len() && segment.slice(at) == slice {
+            return Ok(segment.record(at));
+        }
+        let file = self.state.file.display();
+        Err(LogError::Store(format!(
+            "{file}: the index of segment {} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt",
+            segment.id
+        )))
+    }
+}
+
+impl Log for SqliteLog {
+    fn slices(&self) -> Slices {
+        self.shared.state.slices
+    }
+
+    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
+        self.shared.refresh()?;
+        Ok(self.shared.state.index.read().end(slice))
+    }
+
+    /// Good for single records and for the end of a slice. To read all of a ledger use `tail`: a segment holds records
+    /// of many slices, and reading slice by slice reads it again for each.
+    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.shared.refresh()?;
+        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        let entries: Vec<_> = {
+            let index = self.shared.state.index.read();
+            (offset..).zip(index.slice(slice).iter().skip(skip).take(max).copied()).collect()
+        };
+        self.fetch(slice, &entries)
+    }
+
+    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.shared.refresh()?;
+        let (slice, hash) = (self.slices().of(stream), name_hash(stream.as_str()));
+        let (mut placed, mut from) = (Vec::new(), offset);
+        loop {
+            let entries = self.shared.entries_of(slice, hash, from, max.saturating_sub(placed.len()));
+            let Some((last, _)) = entries.last() else { return Ok(placed) };
+            from = last + 1;
+            placed.extend(self.fetch(slice, &entries)?.into_iter().filter(|placed| is_of(&placed.record.body, stream)));
+        }
+    }
+
+    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
+        self.shared.refresh()?;
+        Ok(Box::new(SqliteTail::new(Arc::clone(&self.shared), from)))
+    }
+
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        if !self.shared.is_writer() {
+            return Err(LogError::Locked(format!("the ledger {} was opened to read only", self.file().display())));
+        }
+        Ok(Box::new(SqliteProducer::new(Arc::clone(&self.shared))))
+    }
+}
+
+fn has_tables(link: &mut Link) -> Result<bool, LogError> {
+    let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('meta', 'segment', 'segment_index')";
+    let count = link.run(async |connection| sqlx::query_scalar::<_, i64>(tables).fetch_one(connection).await)?;
+    Ok(count == TABLES.len() as i64)
+}
+
+fn check_layout(link: &mut Link, file: &Path) -> Result<(), LogError> {
+    let unfit = |what: String| Err(LogError::Unfit(format!("{} {what}", file.display())));
+    if !has_tables(link)? {
+        return unfit("holds no ledger".into());
+    }
+    let layout = "SELECT value FROM meta WHERE key = 'layout'";
+    match link.run(async |connection| sqlx::query_scalar::<_, i64>(layout).fetch_optional(connection).await)? {
+        Some(LAYOUT) => Ok(()),
+        Some(other) => unfit(format!("has the layout {other}; this pledger knows {LAYOUT}")),
+        None => unfit("does not say its layout".into()),
+    }
+}
+
+fn read_created(link: &mut Link, file: &Path) -> Result<LedgerCreated, LogError> {
+    let first = state::read(link, 1).map_err(|error| match error {
+        LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{}: {reason}", file.display()) },
+        other => other,
+    })?;
+    let damaged =
+        |reason: &str| LogError::Damaged { position: Position { slice: 0, pseq: 0 }, reason: format!("{}: {reason}", file.display()) };
+    if first.len() == 0 || !first.record(0).is_intact() {
+        return Err(damaged("the first record is not what was hashed"));
+    }
+    let record = first.record(0);
+    let body = Body::decode(&record.body).map_err(|error| damaged(&error.to_string()))?;
+    let Body::LedgerCreated(created) = body else { return Err(damaged("the first record does not say what the ledger is")) };
+    Slices::new(created.slices.count).map_err(|error| damaged(&error.to_string()))?;
+    Ok(created)
+}

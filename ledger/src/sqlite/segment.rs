@@ -1,0 +1,217 @@
+//! A segment is one group commit: the framed records of all slices, exactly as hashed.
+//!
+//! A frame is `slice u16, pseq u64, term u64, prev 32, hash 32, length u32`, little-endian, and then the body.
+
+use bytes::Bytes;
+use pledger_domain::stream::StreamName;
+use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    log::LogError,
+    record::{Hash, Header, Record},
+    slices::{Position, SliceId},
+};
+
+/// The length of a frame before its body.
+pub(super) const FRAME: usize = 2 + 8 + 8 + 32 + 32 + 4;
+
+/// A segment in memory; its records share its allocation.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) id: u32,
+    bytes: Bytes,
+    /// Where each frame begins.
+    starts: Vec<u32>,
+}
+
+/// Appends the frame of `record`.
+pub(super) fn frame(record: &Record, into: &mut Vec<u8>) {
+    let Header { slice, pseq, term, prev, hash } = &record.header;
+    into.extend_from_slice(&slice.to_le_bytes());
+    into.extend_from_slice(&pseq.to_le_bytes());
+    into.extend_from_slice(&term.to_le_bytes());
+    into.extend_from_slice(&prev.0);
+    into.extend_from_slice(&hash.0);
+    let length = u32::try_from(record.body.len()).expect("a producer refuses batches that long");
+    into.extend_from_slice(&length.to_le_bytes());
+    into.extend_from_slice(&record.body);
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("the slice is N bytes long")
+}
+
+impl Segment {
+    /// Finds the frames in a stored segment.
+    ///
+    /// # Errors
+    /// `LogError::Damaged` with the position of the first record that does not fit in.
+    pub(super) fn parse(id: u32, bytes: Bytes) -> Result<Self, LogError> {
+        let mut starts = Vec::with_capacity(bytes.len() / 512 + 1);
+        let mut at = 0;
+        let mut last = None;
+        while at < bytes.len() {
+            let torn = |position: Position, what: &str| LogError::Damaged {
+                position,
+                reason: format!("segment {id} is torn at byte {at} of {}: {what}", bytes.len()),
+            };
+            let after = || last.map_or(Position { slice: 0, pseq: 0 }, |p: Position| Position { slice: p.slice, pseq: p.pseq + 1 });
+            if bytes.len() - at < FRAME {
+                return Err(torn(after(), "a frame is cut off"));
+            }
+            let position = Position { slice: u16::from_le_bytes(array(&bytes, at)), pseq: u64::from_le_bytes(array(&bytes, at + 2)) };
+            let length = u32::from_le_bytes(array(&bytes, at + FRAME - 4)) as usize;
+            if bytes.len() - at - FRAME < length {
+                return Err(torn(position, "a body is longer than what is left"));
+            }
+            starts.push(u32::try_from(at).map_err(|_| torn(position, "a segment is longer than 4 GiB"))?);
+            last = Some(position);
+            at += FRAME + length;
+        }
+        Ok(Self { id, bytes, starts })
+    }
+
+    /// How many records it has.
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Its size in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The slice of the record at `index`.
+    pub(super) fn slice(&self, index: usize) -> SliceId {
+        u16::from_le_bytes(array(&self.bytes, self.starts[index] as usize))
+    }
+
+    fn body(&self, index: usize) -> std::ops::Range<usize> {
+        let from = self.starts[index] as usize + FRAME;
+        let to = self.starts.get(index + 1).map_or(self.bytes.len(), |start| *start as usize);
+        from..to
+    }
+
+    /// The record at `index`, its body a slice of the segment.
+    pub(super) fn record(&self, index: usize) -> Record {
+        let (bytes, at) = (&self.bytes, self.starts[index] as usize);
+        let header = Header {
+            slice: u16::from_le_bytes(array(bytes, at)),
+            pseq: u64::from_le_bytes(array(bytes, at + 2)),
+            term: u64::from_le_bytes(array(bytes, at + 10)),
+            prev: Hash(array(bytes, at + 18)),
+            hash: Hash(array(bytes, at + 50)),
+        };
+        Record { header, body: bytes.slice(self.body(index)) }
+    }
+
+    /// The index entry of every record: its slice and the hash of its stream's name.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (SliceId, u32)> {
+        (0..self.len()).map(|index| (self.slice(index), stream_hash(&self.bytes[self.body(index)])))
+    }
+}
+
+/// What the index keeps of a stream's name; 0 for none.
+pub(super) fn name_hash(stream: &str) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half of a hash")]
+    {
+        (xxh3_64(stream.as_bytes()) as u32).max(1)
+    }
+}
+
+/// The name hash of the stream that a body belongs to; 0 for a record without a stream.
+pub(super) fn stream_hash(body: &[u8]) -> u32 {
+    plain_stream(body).map_or_else(|| parsed_stream(body).map_or(0, |name| name_hash(&name)), name_hash)
+}
+
+/// Whether a body belongs to `stream`.
+pub(super) fn is_of(body: &[u8], stream: &StreamName) -> bool {
+    match plain_stream(body) {
+        Some(name) => name == stream.as_str(),
+        None => parsed_stream(body).is_some_and(|name| name == stream.as_str()),
+    }
+}
+
+/// The stream's name where the body begins as all of ours do: `{"decision":{"v":1,"stream":"account/acme.com",`.
+fn plain_stream(body: &[u8]) -> Option<&str> {
+    let rest = body.strip_prefix(b"{\"decision\":{\"v\":")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = rest[digits..].strip_prefix(b",\"stream\":\"")?;
+    let end = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\')?;
+    // An escape in the name: somebody has to read it properly.
+    if rest[end] == b'\\' { None } else { std::str::from_utf8(&rest[..end]).ok() }
+}
+
+/// The same by a full parse: a name with escapes, or fields in another order.
+fn parsed_stream(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Outer {
+        decision: Named,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        stream: String,
+    }
+    // `TermOpened` and the like have no stream; do not parse them to find out.
+    if !body.starts_with(b"{\"decision\"") {
+        return None;
+    }
+    serde_json::from_slice::<Outer>(body).ok().map(|outer| outer.decision.stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records() -> Vec<Record> {
+        let bodies = [r#"{"decision":{"v":1,"stream":"account/acme.com","version":1}}"#, r#"{"term_opened":{"v":1}}"#, ""];
+        (0..).zip(bodies).map(|(n, body)| Record::chain(n, u64::from(n) * 7, 3, Hash([9; 32]), Bytes::from(body))).collect()
+    }
+
+    fn framed() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        records().iter().for_each(|record| frame(record, &mut bytes));
+        bytes
+    }
+
+    #[test]
+    fn records_read_back_as_they_were() {
+        let segment = Segment::parse(5, framed().into()).expect("whole");
+        assert_eq!((0..segment.len()).map(|index| segment.record(index)).collect::<Vec<_>>(), records());
+        assert_eq!(segment.entries().collect::<Vec<_>>(), [(0, name_hash("account/acme.com")), (1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn a_torn_segment_names_the_record() {
+        let bytes = framed();
+        let whole: Vec<usize> = [0, FRAME + 60, 2 * FRAME + 83, 3 * FRAME + 83].to_vec();
+        assert_eq!(bytes.len(), whole[3]);
+        for cut in 0..bytes.len() {
+            let parsed = Segment::parse(5, Bytes::copy_from_slice(&bytes[..cut]));
+            assert_eq!(parsed.is_ok(), whole.contains(&cut), "cut at {cut}");
+            if let Err(error) = parsed {
+                assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+                assert!(error.to_string().contains("segment 5"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_with_escapes_hash_like_plain_ones() {
+        let plain = br#"{"decision":{"v":1,"stream":"account/a/b","x":1}}"#;
+        let escaped = br#"{"decision":{"v":1,"stream":"account\/a/b","x":1}}"#;
+        let reordered = br#"{"decision":{"x":1,"v":12,"stream":"account/a/b"}}"#;
+        for body in [plain.as_slice(), escaped, reordered] {
+            assert_eq!(stream_hash(body), name_hash("account/a/b"));
+            assert!(is_of(body, &stream("account/a/b")));
+            assert!(!is_of(body, &stream("account/a")));
+        }
+        assert_eq!(stream_hash(b"{\"decision\":{\"v\":1,\"stream\":\"account"), 0);
+        assert_eq!(stream_hash(b"{\"progress\":{}}"), 0);
+    }
+
+    fn stream(name: &str) -> StreamName {
+        serde_json::from_value(serde_json::json!(name)).expect("a stream")
+    }
+}

@@ -1,0 +1,208 @@
+//! What all threads of the engine share: the index, the last segments, and how far the log reaches.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::{
+    connection::Link,
+    index::{self, Index},
+    segment::Segment,
+};
+use crate::{
+    log::LogError,
+    slices::{SliceId, Slices},
+};
+
+/// How many bytes of segments stay in memory.
+const CACHE_BYTES: usize = 32 << 20;
+/// How many rows of the index are read at once.
+const INDEX_ROWS: u32 = 4096;
+
+/// Shared by all threads.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) file: PathBuf,
+    pub(super) slices: Slices,
+    pub(super) index: RwLock<Index>,
+    cache: Mutex<Cache>,
+    /// The id of the last segment, for those who wait for the next.
+    last: Mutex<u32>,
+    grown: Condvar,
+    /// Only one may take in new segments.
+    refreshing: Mutex<()>,
+}
+
+impl State {
+    pub(super) fn new(file: PathBuf, slices: Slices) -> Self {
+        Self {
+            file,
+            slices,
+            index: RwLock::new(Index::new(slices.count)),
+            cache: Mutex::default(),
+            last: Mutex::new(0),
+            grown: Condvar::new(),
+            refreshing: Mutex::new(()),
+        }
+    }
+
+    /// Waits until there is a segment after `id`, at most `wait`.
+    pub(super) fn wait_for(&self, id: u32, wait: Duration) -> bool {
+        let mut last = self.last.lock();
+        if *last < id {
+            self.grown.wait_while_for(&mut last, |last| *last < id, wait);
+        }
+        *last >= id
+    }
+
+    /// Takes in a segment that was committed just now.
+    ///
+    /// # Errors
+    /// `LogError::Store` where it is not the next one.
+    pub(super) fn committed(&self, segment: Segment, entries: &[(SliceId, u32)]) -> Result<(), LogError> {
+        let id = segment.id;
+        self.cache.lock().insert(Arc::new(segment));
+        self.index.write().push(entries)?;
+        self.announce(id);
+        Ok(())
+    }
+
+    fn announce(&self, id: u32) {
+        *self.last.lock() = id;
+        self.grown.notify_all();
+    }
+
+    /// A segment that is in memory.
+    pub(super) fn cached(&self, id: u32) -> Option<Arc<Segment>> {
+        self.cache.lock().segments.get(&id).cloned()
+    }
+
+    /// Keeps a segment in memory for a while.
+    pub(super) fn keep(&self, segment: &Arc<Segment>) {
+        self.cache.lock().insert(Arc::clone(segment));
+    }
+
+    /// Takes in what was written to the file since. With `repair`, index rows that were missing are written.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub(super) fn refresh(&self, link: &mut Link, repair: bool) -> Result<(), LogError> {
+        let _one = self.refreshing.lock();
+        let last =
+            link.run(async |connection| sqlx::query_scalar::<_, Option<i64>>("SELECT max(id) FROM segment").fetch_one(connection).await)?;
+        let last = segment_id(last.unwrap_or(0))?;
+        loop {
+            let from = self.index.read().last() + 1;
+            if from > last {
+                break;
+            }
+            let to = last.min(from.saturating_add(INDEX_ROWS - 1));
+            let missing = self.take_rows(link, from, to)?;
+            if repair && !missing.is_empty() {
+                tracing::warn!(file = %self.file.display(), rows = missing.len(), "the ledger's index was rebuilt from its segments");
+                write_rows(link, missing)?;
+            }
+        }
+        self.announce(last);
+        Ok(())
+    }
+
+    /// Takes in the segments `from..=to` by their index rows; answers those that had to be made from the segment.
+    fn take_rows(&self, link: &mut Link, from: u32, to: u32) -> Result<Vec<(u32, Vec<u8>)>, LogError> {
+        let rows: Vec<(i64, Vec<u8>)> = link.run(async |connection| {
+            sqlx::query_as("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ?").bind(from).bind(to).fetch_all(connection).await
+        })?;
+        let mut rows: HashMap<i64, Vec<u8>> = rows.into_iter().collect();
+        let mut missing = Vec::new();
+        for id in from..=to {
+            let row = rows.remove(&i64::from(id)).and_then(|row| index::decode(&row));
+            if let Some(entries) = row
+                && self.index.write().push(&entries).is_ok()
+            {
+                continue;
+            }
+            let entries: Vec<_> = read(link, id)?.entries().collect();
+            self.index.write().push(&entries)?;
+            missing.push((id, index::encode(&entries)));
+        }
+        Ok(missing)
+    }
+}
+
+fn write_rows(link: &mut Link, rows: Vec<(u32, Vec<u8>)>) -> Result<(), LogError> {
+    link.run(async |connection| {
+        let mut transaction = sqlx::Connection::begin(connection).await?;
+        for (id, entries) in rows {
+            let row = sqlx::query("INSERT OR REPLACE INTO segment_index (id, entries) VALUES (?, ?)");
+            row.bind(id).bind(entries).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    })
+}
+
+/// An id as the file has it.
+///
+/// # Errors
+/// `LogError::Store` outside of u32.
+pub(super) fn segment_id(id: i64) -> Result<u32, LogError> {
+    u32::try_from(id).map_err(|_| LogError::Store(format!("{id} is not the id of a segment")))
+}
+
+/// Reads one segment.
+///
+/// # Errors
+/// `LogError`: it is missing or damaged.
+pub(super) fn read(link: &mut Link, id: u32) -> Result<Segment, LogError> {
+    let found = read_run(link, id, id)?;
+    found.into_iter().next().ok_or_else(|| LogError::Store(format!("segment {id} is missing from the ledger's file")))
+}
+
+/// Reads the segments `from..=to`.
+///
+/// # Errors
+/// `LogError`: one is missing or damaged.
+pub(super) fn read_run(link: &mut Link, from: u32, to: u32) -> Result<Vec<Segment>, LogError> {
+    let rows: Vec<(i64, Vec<u8>)> = link.run(async |connection| {
+        sqlx::query_as("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id").bind(from).bind(to).fetch_all(connection).await
+    })?;
+    let mut segments = Vec::with_capacity(rows.len());
+    for (expected, (id, bytes)) in (from..).zip(rows) {
+        if i64::from(expected) != id {
+            break;
+        }
+        segments.push(Segment::parse(expected, Bytes::from(bytes))?);
+    }
+    let whole = segments.len() as u64 == u64::from(to) - u64::from(from) + 1;
+    let missing = || LogError::Store(format!("segment {} is missing from the ledger's file", u64::from(from) + segments.len() as u64));
+    if whole { Ok(segments) } else { Err(missing()) }
+}
+
+/// The last segments, oldest out first.
+#[derive(Debug, Default)]
+struct Cache {
+    segments: HashMap<u32, Arc<Segment>>,
+    order: VecDeque<u32>,
+    bytes: usize,
+}
+
+impl Cache {
+    fn insert(&mut self, segment: Arc<Segment>) {
+        let (id, size) = (segment.id, segment.size());
+        if self.segments.insert(id, segment).is_some() {
+            return;
+        }
+        self.order.push_back(id);
+        self.bytes += size;
+        while self.bytes > CACHE_BYTES && self.order.len() > 1 {
+            if let Some(old) = self.order.pop_front().and_then(|id| self.segments.remove(&id)) {
+                self.bytes -= old.size();
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Reads on and on, in the order of the commits.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, mpsc::Receiver},
+    time::{Duration, Instant},
+};
+
+use super::{Shared, connection::gone, segment::Segment, state::read_run};
+use crate::log::{LogError, Placed, Tail};
+
+/// How many records are read ahead at once.
+const AHEAD_RECORDS: usize = 4096;
+/// How often a reader beside another process's writer looks.
+const LOOK_EVERY: Duration = Duration::from_millis(4);
+
+type Run = Result<Vec<Segment>, LogError>;
+
+/// A reader of all slices.
+pub(super) struct SqliteTail {
+    shared: Arc<Shared>,
+    /// Records before these offsets are passed over.
+    from: Vec<u64>,
+    /// The offset of the next record of each slice.
+    next: Vec<u64>,
+    /// The segment to ask for next.
+    segment: u32,
+    ready: VecDeque<Arc<Segment>>,
+    /// A run that was asked for ahead.
+    ahead: Option<Receiver<Run>>,
+}
+
+impl SqliteTail {
+    pub(super) fn new(shared: Arc<Shared>, from: &[u64]) -> Self {
+        let index = shared.state.index.read();
+        let slices = shared.state.slices;
+        let from: Vec<u64> = slices.all().map(|slice| from.get(usize::from(slice)).copied().unwrap_or(0)).collect();
+        let first = |(slice, offset): (u16, &u64)| {
+            let entries = index.slice(slice);
+            usize::try_from(*offset).ok().and_then(|offset| entries.get(offset)).map(|entry| entry.segment)
+        };
+        let segment = slices.all().zip(&from).filter_map(first).min().unwrap_or(index.last() + 1);
+        let next = slices.all().map(|slice| index.before(slice, segment)).collect();
+        drop(index);
+        Self { shared, from, next, segment, ready: VecDeque::new(), ahead: None }
+    }
+
+    /// Asks for the next run of segments, where there is one that is not in memory.
+    fn ask_ahead(&mut self) {
+        if self.ahead.is_some() {
+            return;
+        }
+        let state = &self.shared.state;
+        while self.ready.len() < 2
+            && let Some(segment) = state.cached(self.segment)
+        {
+            self.ready.push_back(segment);
+            self.segment += 1;
+        }
+        let (first, index) = (self.segment, state.index.read());
+        if first > index.last() || state.cached(first).is_some() {
+            return;
+        }
+        let last = index.run(first, AHEAD_RECORDS);
+        drop(index);
+        self.segment = last + 1;
+        self.ahead = Some(self.shared.readers.ask(move |link| read_run(link, first, last)));
+    }
+
+    /// The next segment, where there is one.
+    fn next_segment(&mut self) -> Result<Option<Arc<Segment>>, LogError> {
+        self.ask_ahead();
+        if self.ready.is_empty()
+            && let Some(run) = self.ahead.take()
+        {
+            self.ready.extend(run.recv().map_err(|_| gone())??.into_iter().map(Arc::new));
+            self.ask_ahead();
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn place(&mut self, segment: &Segment, placed: &mut Vec<Placed>) -> Result<(), LogError> {
+        placed.reserve(segment.len());
+        for index in 0..segment.len() {
+            let record = segment.record(index);
+            let slice = usize::from(record.header.slice);
+            let Some(next) = self.next.get_mut(slice) else {
+                let reason = format!("segment {} holds a record of a slice that the ledger does not have", segment.id);
+                return Err(LogError::Damaged { position: record.position(), reason });
+            };
+            let offset = *next;
+            *next += 1;
+            if offset >= self.from[slice] {
+                placed.push(Placed { offset, record });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until there may be a next segment.
+    fn wait(&self, until: Instant) -> Result<bool, LogError> {
+        let (shared, left) = (&self.shared, || until.saturating_duration_since(Instant::now()));
+        if shared.is_writer() {
+            return Ok(shared.state.wait_for(self.segment, left()));
+        }
+        loop {
+            shared.refresh()?;
+            if shared.state.wait_for(self.segment, Duration::ZERO) {
+                return Ok(true);
+            }
+            let left = left();
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(LOOK_EVERY.min(left));
+        }
+    }
+}
+
+impl Tail for SqliteTail {
+    fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Placed>, LogError> {
+        let until = Instant::now() + wait;
+        let mut placed = Vec::new();
+        loop {
+            while placed.len() < max.max(1)
+                && let Some(segment) = self.next_segment()?
+            {
+                self.place(&segment, &mut placed)?;
+            }
+            if !placed.is_empty() || !self.wait(until)? {
+                return Ok(placed);
+            }
+        }
+    }
+}
