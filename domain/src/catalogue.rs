@@ -170,6 +170,14 @@ macro_rules! catalogue {
                 }
             }
 
+            /// The id that it makes known where it is accepted.
+            #[must_use]
+            pub fn introduces(&self) -> Option<Address> {
+                match self {
+                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => payload.introduces()),* }),*
+                }
+            }
+
             /// The payload's own business date.
             #[must_use]
             pub fn business_time(&self) -> Option<Timestamp> {

@@ -52,6 +52,11 @@ pub trait CommandPayload: Clone + std::fmt::Debug + PartialEq + Serialize + Dese
     /// Where the payload's account is none.
     fn address(&self) -> Result<Address, InvalidAccount>;
 
+    /// The id that it makes known where it is accepted: later commands may name that and leave this one's stream out.
+    fn introduces(&self) -> Option<Address> {
+        None
+    }
+
     /// The payload's own business date (`closed_at` and the like), which wins over the command's.
     fn business_time(&self) -> Option<Timestamp> {
         None

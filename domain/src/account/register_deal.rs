@@ -57,6 +57,10 @@ impl CommandPayload for RegisterDeal {
         Ok(Address::Stream(StreamName::account(&key)))
     }
 
+    fn introduces(&self) -> Option<Address> {
+        Some(Address::Deal(self.deal_id.clone()))
+    }
+
     fn relies_on(&self, _state: &Account) -> Option<PartnerId> {
         Some(self.partner_id.clone())
     }
