@@ -1,0 +1,200 @@
+//! What every key store does, over whatever keeps its rows.
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use pledger_domain::values::{PersonId, Personal, Timestamp};
+
+use super::{
+    Erasure, KeyStore, KeyStoreError, Opened,
+    envelope::{self, Envelope, SubjectKey},
+    mint::{Minting, RowHash, StoreKey},
+};
+
+/// At most so many keys and so many row hashes are kept in memory: about 30 MB each.
+const MAX_KNOWN: usize = 200_000;
+
+/// What is kept for a subject.
+#[derive(Clone)]
+pub(super) enum Kept {
+    Key(SubjectKey),
+    Erased,
+}
+
+/// What is written together.
+#[derive(Clone, Default)]
+pub(super) struct Batch {
+    pub(super) keys: Vec<(PersonId, SubjectKey)>,
+    pub(super) rows: Vec<(RowHash, PersonId)>,
+}
+
+/// Keeps keys, tombstones and the subjects of row hashes.
+pub(super) trait Backing: Send + Sync + 'static {
+    fn find_key(&self, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError>;
+    fn find_row(&self, row: &RowHash) -> Result<Option<PersonId>, KeyStoreError>;
+    /// Durable on return, all of it or nothing.
+    fn write(&self, batch: &Batch) -> Result<(), KeyStoreError>;
+    fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError>;
+    /// Whether another process writes it, so that nothing read of it may be remembered.
+    fn is_written_elsewhere(&self) -> bool {
+        false
+    }
+}
+
+/// A key store over a backing.
+pub(super) struct Vault<B> {
+    backing: B,
+    minting: Minting,
+    store_key: StoreKey,
+    known: Mutex<Known>,
+    /// Held while a batch is written: who waits for it finds its own keys written, or writes them with the others'.
+    settling: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// None for a subject that has no key yet.
+    keys: HashMap<PersonId, Option<Kept>>,
+    rows: HashMap<RowHash, PersonId>,
+    /// Minted, and not durable yet.
+    pending: Batch,
+}
+
+impl<B: Backing> Vault<B> {
+    pub(super) fn new(backing: B, minting: Minting, store_key: StoreKey) -> Self {
+        Self { backing, minting, store_key, known: Mutex::default(), settling: Mutex::default() }
+    }
+
+    fn find_key(&self, known: &mut Known, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
+        if let Some(kept) = known.keys.get(subject) {
+            return Ok(kept.clone());
+        }
+        let kept = self.backing.find_key(subject)?;
+        if !self.backing.is_written_elsewhere() {
+            known.make_room();
+            known.keys.insert(subject.clone(), kept.clone());
+        }
+        Ok(kept)
+    }
+
+    fn write_pending(&self) -> Result<(), KeyStoreError> {
+        let batch = std::mem::take(&mut self.known.lock().pending);
+        if batch.keys.is_empty() && batch.rows.is_empty() {
+            return Ok(());
+        }
+        self.backing.write(&batch).inspect_err(|_| {
+            let pending = &mut self.known.lock().pending;
+            pending.keys.extend(batch.keys.iter().cloned());
+            pending.rows.extend(batch.rows.iter().cloned());
+        })
+    }
+}
+
+impl Known {
+    /// Forgets what the backing knows too, once there is too much of it.
+    fn make_room(&mut self) {
+        if self.pending.keys.is_empty() && self.pending.rows.is_empty() {
+            if self.keys.len() >= MAX_KNOWN {
+                self.keys.clear();
+            }
+            if self.rows.len() >= MAX_KNOWN {
+                self.rows.clear();
+            }
+        }
+    }
+}
+
+impl<B: Backing> KeyStore for Vault<B> {
+    fn stage_subject(&self, sender: &str, row: &str) -> Result<PersonId, KeyStoreError> {
+        let hash = self.store_key.row_hash(sender, row);
+        let mut known = self.known.lock();
+        if let Some(subject) = known.rows.get(&hash) {
+            return Ok(subject.clone());
+        }
+        known.make_room();
+        let subject = match self.backing.find_row(&hash)? {
+            Some(subject) => subject,
+            None => {
+                let subject = self.minting.subject(&hash);
+                known.pending.rows.push((hash, subject.clone()));
+                subject
+            }
+        };
+        known.rows.insert(hash, subject.clone());
+        Ok(subject)
+    }
+
+    fn stage_seal(&self, subject: &PersonId, plain: &str) -> Result<Personal, KeyStoreError> {
+        let mut known = self.known.lock();
+        let key = match self.find_key(&mut known, subject)? {
+            Some(Kept::Key(key)) => key,
+            Some(Kept::Erased) => return Ok(Personal::Erased),
+            None => {
+                let key = self.minting.key(subject);
+                known.pending.keys.push((subject.clone(), key.clone()));
+                known.keys.insert(subject.clone(), Some(Kept::Key(key.clone())));
+                key
+            }
+        };
+        drop(known);
+        Ok(Personal::Sealed(envelope::seal(&key, subject, plain)))
+    }
+
+    fn settle(&self) -> Result<(), KeyStoreError> {
+        let _writing = self.settling.lock();
+        self.write_pending()
+    }
+
+    fn open(&self, sealed: &str) -> Result<Opened, KeyStoreError> {
+        let Some(envelope) = Envelope::parse(sealed) else { return Ok(Opened::Unreadable) };
+        let kept = self.find_key(&mut self.known.lock(), &envelope.subject)?;
+        Ok(match kept {
+            Some(Kept::Key(key)) => envelope::open(&key, &envelope).map_or(Opened::Unreadable, Opened::Plain),
+            Some(Kept::Erased) => Opened::Erased,
+            None => Opened::Unreadable,
+        })
+    }
+
+    fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
+        let _writing = self.settling.lock();
+        self.write_pending()?;
+        let erasure = self.backing.erase(subject, reason, at)?;
+        match erasure {
+            Erasure::Erased | Erasure::ErasedBefore { .. } => {
+                self.known.lock().keys.insert(subject.clone(), Some(Kept::Erased));
+            }
+            Erasure::UnknownSubject => {}
+        }
+        Ok(erasure)
+    }
+
+    fn is_erased(&self, subject: &PersonId) -> Result<bool, KeyStoreError> {
+        Ok(matches!(self.find_key(&mut self.known.lock(), subject)?, Some(Kept::Erased)))
+    }
+}
+
+/// Makes a tuple struct around a vault a key store.
+macro_rules! key_store {
+    ($store:ty) => {
+        impl KeyStore for $store {
+            fn stage_subject(&self, sender: &str, row: &str) -> Result<PersonId, KeyStoreError> {
+                self.0.stage_subject(sender, row)
+            }
+            fn stage_seal(&self, subject: &PersonId, plain: &str) -> Result<Personal, KeyStoreError> {
+                self.0.stage_seal(subject, plain)
+            }
+            fn settle(&self) -> Result<(), KeyStoreError> {
+                self.0.settle()
+            }
+            fn open(&self, sealed: &str) -> Result<Opened, KeyStoreError> {
+                self.0.open(sealed)
+            }
+            fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
+                self.0.erase(subject, reason, at)
+            }
+            fn is_erased(&self, subject: &PersonId) -> Result<bool, KeyStoreError> {
+                self.0.is_erased(subject)
+            }
+        }
+    };
+}
+pub(super) use key_store;
