@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod commands;
+pub mod directory;
 pub mod keys;
 pub mod log;
 pub mod record;
