@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod commands;
 pub mod directory;
+pub mod edge;
 pub mod keys;
 pub mod log;
 pub mod record;
