@@ -213,7 +213,13 @@ macro_rules! catalogue {
 
 catalogue! {
     Program ProgramCommand { program::PublishRules }
-    Partner PartnerCommand { partner::RegisterPartner }
+    Partner PartnerCommand {
+        partner::NominatePartner, partner::RegisterPartner,
+        partner::AssignPartnerRole, partner::RevokePartnerRole, partner::AssignPartnerRegion, partner::AssignPartnerManager,
+        partner::SignAgreement, partner::ActivatePartner, partner::SuspendPartner,
+        partner::RetirePartner, partner::CompleteRetirement,
+       
+    }
     Account AccountCommand { account::RegisterDeal }
     Fund FundCommand { fund::OpenBudget }
     Cost CostCommand { cost::RecordProgramCost }

@@ -58,3 +58,45 @@ impl CommandPayload for RegisterPartner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::partner::{
+        Role,
+        scenario::{check_lives, command, given, label, life, partner_id},
+    };
+
+    #[test]
+    fn who_is_unknown_or_a_prospect_applies_once() {
+        let payload =
+            json!({"partner_id": "p-1", "name": "Nordwind", "roles": ["msp", "reseller", "msp"], "country": "DE", "region": "EMEA"});
+        let happens = [PartnerEvent::PartnerRegistered {
+            name: label("Nordwind"),
+            roles: vec![Role::Reseller, Role::Msp],
+            country: Some(label("DE")),
+            region: Some(label("EMEA")),
+        }];
+        let exists = || Rejection::PartnerExists { partner_id: partner_id() };
+        let refused = ["applied", "onboarding", "active", "suspended", "retiring", "retired"].map(|name| (name, exists()));
+        check_lives(&command::<RegisterPartner>(payload), &happens, &["unknown", "prospect"], &refused);
+    }
+
+    #[test]
+    fn a_partner_without_roles_is_no_payload() {
+        let payload = json!({"partner_id": "p-1", "name": "Nordwind", "roles": []});
+        let error = serde_json::from_value::<RegisterPartner>(payload).expect_err("no roles");
+        assert!(error.to_string().contains("at least one role"), "{error}");
+    }
+
+    #[test]
+    fn the_state_keeps_what_others_rely_on() {
+        let state = given(&life("active"));
+        assert_eq!(state.name(), Some(&label("Nordwind GmbH")));
+        assert_eq!(state.region(), Some(&label("EMEA")));
+        assert_eq!(Vec::from_iter(state.roles()), [&Role::Reseller, &Role::Msp]);
+        assert!(state.is_known() && state.is_active() && state.agreement_signed());
+    }
+}
