@@ -218,7 +218,8 @@ catalogue! {
         partner::AssignPartnerRole, partner::RevokePartnerRole, partner::AssignPartnerRegion, partner::AssignPartnerManager,
         partner::SignAgreement, partner::ActivatePartner, partner::SuspendPartner,
         partner::RetirePartner, partner::CompleteRetirement,
-       
+        partner::RecordCourseCompletion, partner::AwardCertification, partner::RecertifyPerson,
+        partner::RevokeCertification, partner::ExpireCertification,
     }
     Account AccountCommand { account::RegisterDeal }
     Fund FundCommand { fund::OpenBudget }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::values::{
-    AllocationId, BudgetId, CertificationId, ClaimId, CostId, CourseId, Currency, DealId, DirectClaimId, DisputeId, Money, PartnerId,
-    PersonId, RequestId, RevenueId, TierName, Timestamp, TouchpointId,
+    AllocationId, BudgetId, CertificationId, ClaimId, CompletionId, CostId, CourseId, Currency, DealId, DirectClaimId, DisputeId, Money,
+    PartnerId, PersonId, RequestId, RevenueId, TierName, Timestamp, TouchpointId,
 };
 
 /// Why a command was refused. Recorded as `{"code":"AccountProtected","facts":{...}}`.
@@ -49,6 +49,8 @@ pub enum Rejection {
     PartnerRetiring { partner_id: PartnerId, since: Timestamp },
     #[error("retirement has to wait for {} open items", .open.len())]
     RetirementBlocked { partner_id: PartnerId, open: Vec<String> },
+    #[error("the course completion {completion_id} is recorded already")]
+    CompletionExists { completion_id: CompletionId },
     #[error("{person_id} has not completed the course {course}")]
     CourseNotCompleted { person_id: PersonId, course: CourseId },
     #[error("nobody at {partner_id} has completed the course {course}, which the rules require first")]

@@ -12,7 +12,7 @@ use crate::{
     rejection::Rejection,
     rules::{RuleSet, Rules},
     stream::Stream,
-    values::{Label, PartnerId, PersonId, Personal, PersonalVisitor, Text, Timestamp},
+    values::{CertificationId, Label, PartnerId, PersonId, Personal, PersonalVisitor, Text, Timestamp},
 };
 
 /// The points of a partner's life: its phases, and `retiring` between active and retired.
@@ -131,6 +131,52 @@ where
 {
     let accepted = ["prospect", "applied", "onboarding", "active", "suspended", "retiring"];
     check_lives(command, happens, &accepted, &[("unknown", unknown()), ("retired", wrong_phase("retired"))]);
+}
+
+fn person() -> PersonId {
+    PersonId::parse("e-1").expect("an id")
+}
+
+fn architect() -> CertificationId {
+    CertificationId::parse("architect").expect("an id")
+}
+
+/// The person `e-1` becomes an `architect` of the level `professional`.
+pub(super) fn certified(awarded_at: &str, expires_at: &str) -> PartnerEvent {
+    PartnerEvent::CertificationAwarded {
+        person_id: person(),
+        certification: architect(),
+        level: label("professional"),
+        awarded_at: at(awarded_at),
+        expires_at: at(expires_at),
+        person_name: None,
+    }
+}
+
+/// That certification is renewed.
+pub(super) fn renewed(renewed_at: &str, expires_at: &str) -> PartnerEvent {
+    PartnerEvent::CertificationRenewed {
+        person_id: person(),
+        certification: architect(),
+        level: label("professional"),
+        renewed_at: at(renewed_at),
+        expires_at: at(expires_at),
+    }
+}
+
+/// That certification is recorded to have run out.
+pub(super) fn expired(expired_at: &str) -> PartnerEvent {
+    PartnerEvent::CertificationExpired { person_id: person(), certification: architect(), expired_at: at(expired_at) }
+}
+
+/// That certification is taken away.
+pub(super) fn revoked() -> PartnerEvent {
+    PartnerEvent::CertificationRevoked { person_id: person(), certification: architect(), reason: text("left") }
+}
+
+/// The refusal of what needs that certification.
+pub(super) fn not_held() -> Rejection {
+    Rejection::CertificationNotHeld { person_id: person(), certification: architect() }
 }
 
 /// Seals every field as its own text, and keeps what it was shown: name, subject, plain text.
