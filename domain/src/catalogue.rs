@@ -220,6 +220,7 @@ catalogue! {
         partner::RetirePartner, partner::CompleteRetirement,
         partner::RecordCourseCompletion, partner::AwardCertification, partner::RecertifyPerson,
         partner::RevokeCertification, partner::ExpireCertification,
+        partner::EvaluateTier, partner::OverrideTier,
     }
     Account AccountCommand { account::RegisterDeal }
     Fund FundCommand { fund::OpenBudget }
