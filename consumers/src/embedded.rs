@@ -38,8 +38,8 @@ const SETTLE: Duration = Duration::from_millis(20);
 
 /// What falls due by the clock while the processor runs.
 pub trait Chores: Send {
-    /// Called between batches, at least every 200 ms: commands that fell due by `now`.
-    fn due(&mut self, now: Timestamp) -> Vec<CommandEnvelope>;
+    /// Called when nothing is in flight, at least about once a second: commands that fell due by `now`.
+    fn due(&mut self, processor: &mut Processor, now: Timestamp) -> Vec<CommandEnvelope>;
 
     /// The answer to a command that fell due.
     fn answered(&mut self, answer: &Decided);
@@ -263,7 +263,7 @@ impl<C: Fn() -> Timestamp> Driver<C> {
     fn run_chores(&mut self) {
         self.chores_done = Instant::now();
         let now = (self.clock)();
-        for envelope in self.chores.due(now) {
+        for envelope in self.chores.due(&mut self.processor, now) {
             self.processor.offer(envelope, Waiter { submission: u64::MAX, index: 0 }, now);
         }
         self.processor.flush();

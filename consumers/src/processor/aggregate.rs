@@ -7,6 +7,7 @@ use pledger_domain::{
     account::Account,
     catalogue::{AccountCommand, CostCommand, FundCommand, PartnerCommand, ProgramCommand},
     cost::Cost,
+    deadline::Deadline,
     facts::Facts,
     fund::Fund,
     partner::Partner,
@@ -27,6 +28,11 @@ pub(crate) trait Decides: Stream {
     fn relies_on(command: &Self::Command, state: &Self) -> Option<PartnerId>;
     fn builds_on(command: &Self::Command, state: &Self) -> Option<Timestamp>;
     fn events(events: Vec<Self::Event>) -> Events<'static>;
+
+    /// What falls due, as the state says now.
+    fn deadlines(&self) -> Vec<Deadline> {
+        Vec::new()
+    }
 }
 
 macro_rules! decides {

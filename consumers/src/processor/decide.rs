@@ -137,9 +137,10 @@ impl Processor {
             historical: envelope.historical,
             next_command: None,
         };
+        self.directory.write().apply(&decision);
         let body = decision.encode(raw.as_deref())?;
         let state = &mut self.slices[usize::from(slice)];
-        let record = state.writer.frame(body.clone());
+        let record = state.writer.frame(body);
         let pseq = record.header.pseq;
         state.last_recorded_at = ruled.recorded_at;
         if uses_key {
@@ -155,7 +156,10 @@ impl Processor {
             outcome: refusal.map_or_else(|| Ok(raw.unwrap_or_default()), Err),
             replayed: false,
         };
-        let decided = InFlightDecision { stream: envelope.stream, answer, body, events, waiters: vec![waiter] };
+        if let Some(events) = &events {
+            self.deadlines.note(&envelope.stream, events);
+        }
+        let decided = InFlightDecision { stream: envelope.stream, answer, events, waiters: vec![waiter] };
         state.in_flight.push_back(InFlight { pseq, hash: record.header.hash, decided: Some(decided) });
         self.batch.push(record);
         Ok(())

@@ -1,6 +1,7 @@
 //! The command processor: one writer a slice, state in memory, decisions appended in batches.
 
 mod aggregate;
+mod deadlines;
 mod decide;
 mod key_window;
 mod recover;
@@ -15,15 +16,17 @@ use parking_lot::RwLock;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Decided, Undecided},
+    directory::Directory,
     log::{Log, LogError, Producer, Report},
     record::{Body, FORMAT, Record, TermOpened},
     slices::{Position, SliceId},
 };
 
+use deadlines::Deadlines;
 pub use key_window::KeyLimits;
 use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
-pub use snapshot::{FileSnapshots, MemorySnapshots, SnapshotStore, UnfitSnapshot};
+pub use snapshot::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore, UnfitSnapshot};
 
 /// How long a command waits for the reference facts that it names in `after`.
 const FACTS_WAIT_MS: i64 = 2_000;
@@ -53,6 +56,8 @@ pub struct Processor {
     slices: Vec<Slice>,
     parked: Vec<VecDeque<Parked>>,
     references: Arc<RwLock<References>>,
+    directory: Arc<RwLock<Directory>>,
+    deadlines: Deadlines,
     limits: KeyLimits,
     /// Names this writer in the terms that it opens.
     writer_id: String,
@@ -167,6 +172,12 @@ impl Processor {
     /// Refuses commands from here on: the ledger was found damaged.
     pub fn refuse_writes(&mut self, reason: String) {
         self.damage.get_or_insert(reason);
+    }
+
+    /// The directory that this processor keeps: it knows an id before the answer that introduced it goes out.
+    #[must_use]
+    pub fn directory(&self) -> Arc<RwLock<Directory>> {
+        Arc::clone(&self.directory)
     }
 
     /// The highest acknowledged position of every reference slice that has one.

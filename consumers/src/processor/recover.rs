@@ -13,6 +13,7 @@ use pledger_ledger::{
 
 use super::{
     InFlight, KeyLimits, Processor, acknowledge,
+    deadlines::Deadlines,
     key_window::{KeyUse, ScopedKey},
     references::References,
     slice::Slice,
@@ -36,6 +37,8 @@ impl Processor {
             slices: shape.all().map(Slice::new).collect(),
             parked: shape.all().map(|_| VecDeque::new()).collect(),
             references: Arc::new(RwLock::new(References::new(shape))),
+            directory: Arc::default(),
+            deadlines: Deadlines::default(),
             limits,
             writer_id,
             batch: Vec::new(),
@@ -44,22 +47,21 @@ impl Processor {
             damage: None,
             log,
         };
-        for slice in shape.all() {
-            if let Some(bytes) = snapshots.load(slice) {
-                processor.load_snapshot(slice, &bytes);
-            }
-        }
+        processor.load_snapshots(snapshots)?;
         let offsets: Vec<u64> = processor.slices.iter().map(|slice| slice.writer.settled().next_offset).collect();
         let mut tail = processor.log.tail(&offsets)?;
         loop {
             let placed = tail.next(READ_RECORDS, Duration::ZERO)?;
             if placed.is_empty() {
-                return Ok(processor);
+                break;
             }
             for record in placed {
                 processor.replay(&record)?;
             }
         }
+        let Self { slices, deadlines, .. } = &mut processor;
+        slices.iter().for_each(|slice| slice.streams.for_each_due(|due, stream| deadlines.push(due, stream.clone())));
+        Ok(processor)
     }
 
     /// Reads the slice to its end: what another writer left there is taken in.
@@ -90,6 +92,7 @@ impl Processor {
         let decision = read_intact(record)?;
         state.writer.resume(head);
         if let Some(decision) = &decision {
+            self.directory.write().apply(decision);
             take_in(state, decision, record.header.pseq, self.limits);
         }
         let mut references = self.references.write();
@@ -146,6 +149,7 @@ impl Processor {
     fn settle_reread(&mut self, slice: usize, record: &Record, lost: &mut VecDeque<InFlight>) {
         let decision = read_intact(record).ok().flatten();
         if let Some(decision) = &decision {
+            self.directory.write().apply(decision);
             let state = &mut self.slices[slice];
             state.streams.forget(&decision.stream);
             remember_key(state, decision, record.header.pseq, self.limits);

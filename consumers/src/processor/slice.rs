@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bytes::Bytes;
 use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -10,6 +9,7 @@ use pledger_domain::{
     account::Account,
     catalogue::Command,
     cost::Cost,
+    deadline::Deadline,
     facts::Facts,
     fund::Fund,
     partner::Partner,
@@ -125,6 +125,23 @@ impl Streams {
         }
     }
 
+    /// What falls due in a stream, as its state says now.
+    pub(crate) fn deadlines(&self, stream: &StreamName) -> Vec<Deadline> {
+        match stream.kind() {
+            StreamKind::Partner => deadlines(&self.partner, stream),
+            StreamKind::Account => deadlines(&self.account, stream),
+            StreamKind::Fund => deadlines(&self.fund, stream),
+            StreamKind::Program | StreamKind::Cost => Vec::new(),
+        }
+    }
+
+    /// Shows the streams in which something falls due, with the earliest instant.
+    pub(crate) fn for_each_due(&self, mut f: impl FnMut(Timestamp, &StreamName)) {
+        for_each_due(&self.partner, &mut f);
+        for_each_due(&self.account, &mut f);
+        for_each_due(&self.fund, &mut f);
+    }
+
     /// Forgets an aggregate that a failed append had touched.
     pub(crate) fn forget(&self, stream: &StreamName) {
         match stream.kind() {
@@ -155,6 +172,20 @@ fn evolve<S: Decides>(store: &Store<S>, stream: &StreamName, version: u64, event
     live.version = version;
 }
 
+fn deadlines<S: Decides>(store: &Store<S>, stream: &StreamName) -> Vec<Deadline> {
+    let aggregate: Arc<Mutex<Live<S>>> = store.unit.aggregate(stream.as_str());
+    let live = aggregate.lock();
+    live.state.deadlines()
+}
+
+fn for_each_due<S: Decides>(store: &Store<S>, f: &mut impl FnMut(Timestamp, &StreamName)) {
+    store.unit.for_each(|stream, live| {
+        if let Some(first) = live.state.deadlines().iter().map(|deadline| deadline.due).min() {
+            f(first, stream);
+        }
+    });
+}
+
 /// A record that was framed and is not acknowledged yet.
 pub(crate) struct InFlight {
     pub(crate) pseq: u64,
@@ -167,7 +198,6 @@ pub(crate) struct InFlight {
 pub(crate) struct InFlightDecision {
     pub(crate) stream: StreamName,
     pub(crate) answer: Answer,
-    pub(crate) body: Bytes,
     pub(crate) events: Option<Events<'static>>,
     /// Those who wait for it: the first asked for it, the others repeated its key.
     pub(crate) waiters: Vec<Waiter>,

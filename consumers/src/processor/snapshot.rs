@@ -7,7 +7,9 @@ use hashbrown::HashMap;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::ChainHead,
-    record::{FORMAT, Hash},
+    directory::Directory,
+    log::{LogError, Placed},
+    record::{Body, FORMAT, Hash},
     slices::{Position, SliceId},
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ use super::{
     slice::{Slice, Store},
 };
 
+/// The name under which the directory's snapshot is kept: no ledger has that slice.
+pub const DIRECTORY: SliceId = SliceId::MAX;
 /// The version of the snapshot's own form: another one is left aside.
 const SNAPSHOT_FORM: u32 = 1;
 
@@ -101,8 +105,64 @@ impl Processor {
         self.slices[usize::from(slice)].writer.settled().next_pseq
     }
 
+    /// The directory, with the head of every slice that it stands at. Nothing may be in flight.
+    ///
+    /// # Errors
+    /// That of the serialiser.
+    pub fn directory_snapshot(&self) -> Result<Vec<u8>, postcard::Error> {
+        let heads: Vec<(u64, u64)> =
+            self.slices.iter().map(|slice| slice.writer.settled()).map(|head| (head.next_pseq, head.next_offset)).collect();
+        let bytes = postcard::to_extend(&(SNAPSHOT_FORM, heads), vec![0; 32])?;
+        let mut bytes = postcard::to_extend(&*self.directory.read(), bytes)?;
+        let checksum: [u8; 32] = Sha256::digest(&bytes[32..]).into();
+        bytes[..32].copy_from_slice(&checksum);
+        Ok(bytes)
+    }
+
+    /// Loads the snapshots of the slices and of the directory, those that fit the ledger.
+    pub(super) fn load_snapshots(&mut self, snapshots: &dyn SnapshotStore) -> Result<(), LogError> {
+        let all: Vec<SliceId> = self.log.slices().all().collect();
+        for slice in &all {
+            if let Some(bytes) = snapshots.load(*slice) {
+                self.load_snapshot(*slice, &bytes);
+            }
+        }
+        let mut stands_at = vec![(0, 0); all.len()];
+        if let Some(bytes) = snapshots.load(DIRECTORY) {
+            match read_directory(&bytes) {
+                Ok((heads, directory)) if heads.len() == all.len() => {
+                    stands_at = heads;
+                    *self.directory.write() = directory;
+                }
+                Ok(_) => tracing::warn!("a snapshot of the directory was left aside: it is of another ledger"),
+                Err(error) => tracing::warn!(%error, "a snapshot of the directory was left aside"),
+            }
+        }
+        all.into_iter().zip(stands_at).try_for_each(|(slice, (pseq, offset))| self.bring_directory(slice, pseq, offset))
+    }
+
+    /// Brings the directory to the head of a slice's snapshot, where it stands before that.
+    fn bring_directory(&self, slice: SliceId, mut pseq: u64, mut offset: u64) -> Result<(), LogError> {
+        let until = self.slices[usize::from(slice)].writer.settled().next_pseq;
+        while pseq < until {
+            let placed = self.log.read(slice, offset, 4_096)?;
+            let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
+            offset = last + 1;
+            for Placed { record, .. } in placed {
+                if record.header.pseq != pseq || pseq >= until {
+                    continue;
+                }
+                pseq += 1;
+                if let Ok(Body::Decision(decision)) = Body::decode(&record.body) {
+                    self.directory.write().apply(&decision);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a snapshot in place of an empty slice, where it fits the ledger.
-    pub(super) fn load_snapshot(&mut self, slice: SliceId, bytes: &[u8]) {
+    fn load_snapshot(&mut self, slice: SliceId, bytes: &[u8]) {
         match read(slice, bytes) {
             Err(error) => tracing::warn!(slice, %error, "a snapshot was left aside"),
             Ok(state) if self.stands_on(&state) => {
@@ -132,11 +192,25 @@ impl Processor {
     }
 }
 
-fn read(slice: SliceId, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
-    let (checksum, rest) = bytes.split_at_checked(32).ok_or(UnfitSnapshot::Checksum)?;
-    if <[u8; 32]>::from(Sha256::digest(rest)) != checksum {
-        return Err(UnfitSnapshot::Checksum);
+/// Where each slice of the directory's snapshot ends: sequence and offset.
+type Heads = Vec<(u64, u64)>;
+
+fn read_directory(bytes: &[u8]) -> Result<(Heads, Directory), UnfitSnapshot> {
+    let ((form, heads), rest): ((u32, Heads), _) = postcard::take_from_bytes(checked(bytes)?)?;
+    if form != SNAPSHOT_FORM {
+        return Err(UnfitSnapshot::OtherForm(form));
     }
+    Ok((heads, postcard::from_bytes(rest)?))
+}
+
+/// The content behind the checksum, where that fits.
+fn checked(bytes: &[u8]) -> Result<&[u8], UnfitSnapshot> {
+    let (checksum, rest) = bytes.split_at_checked(32).ok_or(UnfitSnapshot::Checksum)?;
+    if <[u8; 32]>::from(Sha256::digest(rest)) == checksum { Ok(rest) } else { Err(UnfitSnapshot::Checksum) }
+}
+
+fn read(slice: SliceId, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
+    let rest = checked(bytes)?;
     let (head, rest): (Head, _) = postcard::take_from_bytes(rest)?;
     if head.form != SNAPSHOT_FORM || head.format != FORMAT || head.slice != slice {
         return Err(UnfitSnapshot::OtherForm(head.form));
