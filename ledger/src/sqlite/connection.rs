@@ -21,6 +21,8 @@ use crate::log::LogError;
 
 /// Segments are large rows: large pages keep their overflow chains short.
 const PAGE_BYTES: u32 = 16_384;
+/// How many rows a reader copies ahead: each is a segment.
+const ROWS_AHEAD: usize = 8;
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -52,7 +54,7 @@ impl Link {
                 .page_size(PAGE_BYTES)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full),
-            Access::Read => options.read_only(true),
+            Access::Read => options.read_only(true).row_buffer_size(ROWS_AHEAD),
         };
         let store = |error: &dyn std::fmt::Display| LogError::Store(format!("{}: {error}", file.display()));
         let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| store(&error))?;

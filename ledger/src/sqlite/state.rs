@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use parking_lot::{Condvar, Mutex, RwLock};
+use sqlx::Row;
 
 use super::{
     connection::Link,
@@ -168,15 +170,23 @@ pub(super) fn read(link: &mut Link, id: u32) -> Result<Segment, LogError> {
 /// # Errors
 /// `LogError`: one is missing or damaged.
 pub(super) fn read_run(link: &mut Link, from: u32, to: u32) -> Result<Vec<Segment>, LogError> {
-    let rows: Vec<(i64, Vec<u8>)> = link.run(async |connection| {
-        sqlx::query_as("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id").bind(from).bind(to).fetch_all(connection).await
+    // Row by row, so that what SQLite copied is given back before the next row needs as much.
+    let rows = link.run(async |connection| {
+        let query = sqlx::query("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id");
+        let mut rows = query.bind(from).bind(to).fetch(connection);
+        let mut segments = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let bytes = Bytes::copy_from_slice(row.try_get::<&[u8], _>(1)?);
+            segments.push((row.try_get::<i64, _>(0)?, bytes));
+        }
+        Ok(segments)
     })?;
     let mut segments = Vec::with_capacity(rows.len());
     for (expected, (id, bytes)) in (from..).zip(rows) {
         if i64::from(expected) != id {
             break;
         }
-        segments.push(Segment::parse(expected, Bytes::from(bytes))?);
+        segments.push(Segment::parse(expected, bytes)?);
     }
     let whole = segments.len() as u64 == u64::from(to) - u64::from(from) + 1;
     let missing = || LogError::Store(format!("segment {} is missing from the ledger's file", u64::from(from) + segments.len() as u64));

@@ -9,8 +9,9 @@ use std::{
 use super::{Shared, connection::gone, segment::Segment, state::read_run};
 use crate::log::{LogError, Placed, Tail};
 
-/// How many records are read ahead at once.
-const AHEAD_RECORDS: usize = 4096;
+/// How many records are read ahead at once. More is slower: the allocator then gives memory back to the system and
+/// takes it again, a page fault each 4 kB.
+const AHEAD_RECORDS: usize = 1024;
 /// How often a reader beside another process's writer looks.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
