@@ -23,17 +23,25 @@ pub struct ExpireCertification {
     pub person_id: PersonId,
     /// The certification.
     pub certification: CertificationId,
+    /// When it was due, as the deadline says; another time is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
 }
 
 impl CommandPayload for ExpireCertification {
     const NAME: &'static str = "ExpireCertification";
     const SUMMARY: &'static str = "Records that a certification ran out; effective when it was due.";
-    const EXAMPLE: &'static str = r#"{"partner_id":"p-nordwind","person_id":"e-204","certification":"cloud-architect"}"#;
+    const EXAMPLE: &'static str =
+        r#"{"partner_id":"p-nordwind","person_id":"e-204","certification":"cloud-architect","due":"2028-02-10T00:00:00Z"}"#;
     const ORIGIN: Origin = Origin::System;
     type Stream = Partner;
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         Ok(Address::Stream(StreamName::partner(&self.partner_id)))
+    }
+
+    fn business_time(&self) -> Option<Timestamp> {
+        self.due
     }
 
     fn builds_on(&self, state: &Partner) -> Option<Timestamp> {
@@ -46,7 +54,7 @@ impl CommandPayload for ExpireCertification {
         let Some(held) = held else {
             return Err(certification::not_held(&self.person_id, &self.certification));
         };
-        if facts.now < held.expires_at {
+        if facts.now < held.expires_at || self.due.is_some_and(|due| due != held.expires_at) {
             return Err(Rejection::NotDue { due: held.expires_at });
         }
         Ok(vec![PartnerEvent::CertificationExpired {
@@ -62,7 +70,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::partner::scenario::{at, certified, command, expired, facts, given, life, not_held, renewed, revoked, unknown};
+    use crate::{
+        deadline::Deadline,
+        partner::scenario::{
+            active_and, at, certified, command, expired, facts, given, life, not_held, partner_id, renewed, revoked, unknown,
+        },
+    };
 
     #[test]
     fn a_certification_expires_once_when_it_is_due() {
@@ -82,6 +95,45 @@ mod tests {
             (vec![], Err(unknown())),
         ] {
             assert_eq!(expire.decide(&given(&history), &facts()), expected, "{history:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_a_renewal_overtook_is_not_due() {
+        let history = [certified("2025-02-01", "2026-02-01"), renewed("2026-02-02", "2026-10-01")];
+        for (due, expected) in
+            [("2026-02-01", Err(Rejection::NotDue { due: at("2026-10-01") })), ("2026-10-01", Ok(vec![expired("2026-10-01")]))]
+        {
+            let payload = json!({"partner_id": "p-1", "person_id": "e-1", "certification": "architect", "due": due});
+            let expire: ExpireCertification = command(payload);
+            assert_eq!(expire.business_time(), Some(at(due)));
+            assert_eq!(expire.decide(&active_and(&history), &facts()), expected, "{due}");
+        }
+    }
+
+    #[test]
+    fn each_certification_has_one_deadline_until_its_expiry_is_recorded() {
+        let running = certified("2026-02-01", "2027-02-01");
+        let renewal = renewed("2027-01-01", "2028-01-01");
+        for (history, due) in [
+            (vec![running.clone()], Some("2027-02-01")),
+            (vec![running.clone(), renewal], Some("2028-01-01")),
+            (vec![running.clone(), expired("2027-02-01")], None),
+            (vec![running, revoked()], None),
+        ] {
+            let deadlines: Vec<_> = active_and(&history).deadlines().collect();
+            let expected = due.map(|due| {
+                let payload = json!({"person_id": "e-1", "certification": "architect", "due": at(due)});
+                Deadline::new("ExpireCertification", "e-1/architect", at(due), payload)
+            });
+            assert_eq!(deadlines, Vec::from_iter(expected), "{history:?}");
+            for deadline in deadlines {
+                let payload = deadline.payload_in(&StreamName::partner(&partner_id()));
+                let expire: ExpireCertification = command(payload);
+                let mut later = facts();
+                later.now = deadline.due;
+                assert!(expire.decide(&active_and(&history), &later).is_ok());
+            }
         }
     }
 }

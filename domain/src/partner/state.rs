@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{PartnerEvent, PartnerPhase, Role};
 use crate::{
+    deadline::Deadline,
     stream::{Stream, StreamKind},
     values::{CertificationId, CompletionId, CourseId, Label, PersonId, StaffId, TierName, Timestamp},
 };
@@ -164,6 +166,18 @@ impl Partner {
     #[must_use]
     pub fn active_certifications(&self, at: Timestamp) -> usize {
         self.certifications().filter(|(_, _, held)| held.in_force_at(at)).count()
+    }
+
+    /// What falls due and when, in the order of time: the ends of certifications.
+    pub fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+        let mut due: Vec<_> = self.certifications().filter(|(_, _, held)| !held.expired).collect();
+        due.sort_by_key(|(_, _, held)| held.expires_at);
+        due.into_iter().map(|(person, certification, held)| {
+            // A slash is in no id, so no two subjects are written alike.
+            let subject = format!("{person}/{certification}");
+            let payload = json!({"person_id": person, "certification": certification, "due": held.expires_at});
+            Deadline::new("ExpireCertification", subject, held.expires_at, payload)
+        })
     }
 
     fn certified(&mut self, person: &PersonId, certification: &CertificationId, held: HeldCertification) {
