@@ -89,3 +89,73 @@ impl Stream for Program {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::Label;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect(text)
+    }
+
+    /// A program whose versions 1, 2, ... begin at these dates.
+    fn program(effective_from: &[&str]) -> Program {
+        let mut program = Program::default();
+        for (date, version) in effective_from.iter().zip(1..) {
+            let name = Label::parse("Default partner program").expect("a name");
+            let event = ProgramEvent::RulesPublished { version, effective_from: at(date), name, program: Rules::DEFAULT.to_owned() };
+            program.evolve(&event, at("2026-11-05"));
+        }
+        program
+    }
+
+    #[test]
+    fn the_latest_beginning_governs_and_of_two_the_later_published() {
+        for (versions, moment, in_force) in [
+            (&[][..], "2026-06-01", None),
+            (&["2026-01-01"], "2025-12-31T23:59:59.999999Z", None),
+            (&["2026-01-01"], "2026-01-01", Some(1)),
+            (&["2026-01-01", "2027-01-01"], "2026-12-31", Some(1)),
+            (&["2026-01-01", "2027-01-01"], "2027-01-01", Some(2)),
+            // Published later with a past beginning: it governs only until the newer beginning.
+            (&["2026-01-01", "2025-01-01"], "2025-06-01", Some(2)),
+            (&["2026-01-01", "2025-01-01"], "2026-06-01", Some(1)),
+            (&["2026-01-01", "2026-01-01"], "2026-06-01", Some(2)),
+            (&["2026-01-01", "2030-01-01", "2026-01-01"], "2026-06-01", Some(3)),
+        ] {
+            let found = program(versions).in_force_at(at(moment)).map(|set| set.version);
+            assert_eq!(found, in_force, "{versions:?} at {moment}");
+        }
+    }
+
+    #[test]
+    fn versions_are_found_by_their_number() {
+        let program = program(&["2026-01-01", "2027-01-01"]);
+        let found = [0, 1, 2, 3].map(|version| program.version(version).map(|set| (set.version, set.effective_from)));
+        assert_eq!(found, [None, Some((1, at("2026-01-01"))), Some((2, at("2027-01-01"))), None]);
+        assert_eq!([0, 2, 3].map(|version| program.source(version)), [None, Some(Rules::DEFAULT), None]);
+        assert_eq!(program.count(), 2);
+    }
+
+    #[test]
+    fn a_snapshot_is_restored_by_parsing_again() {
+        let program = program(&["2026-01-01", "2025-01-01", "2027-01-01"]);
+        let bytes = postcard::to_stdvec(&program).expect("a snapshot");
+        let mut read: Program = postcard::from_bytes(&bytes).expect("the snapshot");
+        assert_eq!(read.in_force_at(at("2028-01-01")), None);
+        read.restore();
+        assert_eq!(read, program);
+    }
+
+    #[test]
+    fn a_version_that_is_no_longer_understood_keeps_its_number() {
+        let mut program = program(&["2026-01-01"]);
+        let name = Label::parse("From another release").expect("a name");
+        let event = ProgramEvent::RulesPublished { version: 2, effective_from: at("2027-01-01"), name, program: "?".to_owned() };
+        program.evolve(&event, at("2026-11-05"));
+        let in_force = program.in_force_at(at("2027-06-01")).expect("a version");
+        assert_eq!((in_force.version, &in_force.rules), (2, &program.version(1).expect("the first").rules));
+        assert_eq!(program.source(2), Some("?"));
+    }
+}
