@@ -223,7 +223,22 @@ catalogue! {
         partner::EvaluateTier, partner::OverrideTier,
     }
     Account AccountCommand { account::RegisterDeal }
-    Fund FundCommand { fund::OpenBudget }
+    Fund FundCommand {
+        fund::OpenBudget,
+        fund::AllocateFunds,
+        fund::RequestFunds,
+        fund::AmendFundRequest,
+        fund::RecallFundRequest,
+        fund::CancelFundRequest,
+        fund::RequestFundInformation,
+        fund::ApproveFundRequest,
+        fund::RejectFundRequest,
+        fund::ClaimMDF,
+        fund::ApproveClaim,
+        fund::RejectClaim,
+        fund::PayClaim,
+        fund::CloseClaimWindow,
+    }
     Cost CostCommand { cost::RecordProgramCost }
 }
 

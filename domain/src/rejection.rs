@@ -123,6 +123,8 @@ pub enum Rejection {
     AllocationExceeded { available: Money, requested: Money },
     #[error("{available} is left of the approved request, {requested} was claimed")]
     RequestExceeded { available: Money, requested: Money },
+    #[error("{asked} was asked for; {given} would be more")]
+    MoreThanAsked { asked: Money, given: Money },
     #[error("the request {request_id} exists already")]
     RequestExists { request_id: RequestId },
     #[error("there is no request {request_id} in this budget")]
@@ -177,6 +179,7 @@ impl Rejection {
                 | Self::PrerequisiteMissing { .. }
                 | Self::TierNotEligible { .. }
                 | Self::NotDue { .. }
+                | Self::OutsideBudgetPeriod { .. }
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Proof;
 use crate::values::{AllocationId, Amount, CampaignId, ClaimId, Money, PartnerId, RequestId, Text, Timestamp};
 
 /// An event of a fund. The stream's name says which.
@@ -24,7 +25,7 @@ pub enum FundEvent {
         campaign_id: Option<CampaignId>,
         goal: Text,
     },
-    /// The request was changed; `revision` counts from 1.
+    /// The request was changed and is up for decision again; as it was first made it is revision 1.
     FundRequestAmended {
         request_id: RequestId,
         revision: u32,
@@ -41,14 +42,21 @@ pub enum FundEvent {
     /// The reviewer asked for more.
     FundRequestInformationRequested { request_id: RequestId, question: Text },
     /// Approved: up to `amount` may be claimed until `claim_until`.
-    FundRequestApproved { request_id: RequestId, amount: Amount, claim_until: Timestamp },
+    FundRequestApproved {
+        request_id: RequestId,
+        amount: Amount,
+        claim_until: Timestamp,
+        /// Whether it is history from before the ledger: no deadline closes its claim window.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        historical: bool,
+    },
     /// Turned down.
     FundRequestRejected { request_id: RequestId, reason: Text },
     /// The partner claimed what it spent, with proof of execution.
     ClaimSubmitted { claim_id: ClaimId, request_id: RequestId, partner_id: PartnerId, amount: Amount, proof: Vec<Proof> },
-    /// The claim is due to be paid.
+    /// The claim is due to be paid: `amount` is what was claimed, or less.
     ClaimApproved { claim_id: ClaimId, request_id: RequestId, amount: Amount },
-    /// The claim was turned down.
+    /// The claim was turned down: what it held may be claimed again, or goes back once the claim window is closed.
     ClaimRejected { claim_id: ClaimId, request_id: RequestId, reason: Text },
     /// The claim was paid.
     ClaimPaid {
@@ -60,19 +68,6 @@ pub enum FundEvent {
         amount: Amount,
         paid_at: Timestamp,
     },
-    /// The window ran out: what was approved and not claimed goes back to the allocation.
+    /// The window ran out: what no claim holds goes back to the allocation.
     ClaimWindowClosed { request_id: RequestId, released: Money, closed_at: Timestamp },
-}
-
-/// Proof that an activity took place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Proof {
-    /// Such as `invoice`, `photo`, `attendance`.
-    pub kind: crate::values::Label,
-    /// Where it is kept.
-    pub uri: String,
-    /// The document's SHA-256, in hexadecimal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
 }
