@@ -176,6 +176,7 @@ impl Rejection {
                 | Self::PartnerNotActive { .. }
                 | Self::AgreementNotSigned { .. }
                 | Self::PartnerRetiring { .. }
+                | Self::RetirementBlocked { .. }
                 | Self::PrerequisiteMissing { .. }
                 | Self::TierNotEligible { .. }
                 | Self::NotDue { .. }

@@ -86,6 +86,7 @@ mod tests {
     fn what_is_open_blocks_it() {
         let open = "account/acme.com#d-1";
         let blocked = Rejection::RetirementBlocked { partner_id: partner_id(), open: vec![open.into()] };
+        assert!(blocked.may_pass_later(), "the policy asks again once it is settled");
         let refused = [refused_elsewhere().to_vec(), vec![("retiring", blocked)]].concat();
         check_lives(&complete(&[open]), &[], &[], &refused);
     }

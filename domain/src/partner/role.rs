@@ -61,15 +61,11 @@ impl From<Roles> for BTreeSet<Role> {
 
 impl utoipa::PartialSchema for Roles {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        Vec::<Role>::schema()
+        utoipa::openapi::schema::ArrayBuilder::new().items(Role::schema()).min_items(Some(1)).into()
     }
 }
 
-impl utoipa::ToSchema for Roles {
-    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
-        Vec::<Role>::schemas(schemas);
-    }
-}
+impl utoipa::ToSchema for Roles {}
 
 #[cfg(test)]
 mod tests {
