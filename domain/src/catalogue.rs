@@ -222,7 +222,15 @@ catalogue! {
         partner::RevokeCertification, partner::ExpireCertification,
         partner::EvaluateTier, partner::OverrideTier,
     }
-    Account AccountCommand { account::RegisterDeal }
+    Account AccountCommand {
+        account::RegisterDeal, account::UpdateDeal,
+        account::ApproveDeal, account::RejectDeal, account::RequestDealInformation, account::RecordSlaBreach,
+        account::WithdrawDeal, account::CancelDeal, account::ExtendDeal, account::ExpireDeal,
+        account::AdvanceStage, account::SetNextStep, account::AddNote, account::CloseWon, account::CloseLost,
+        account::ClaimAccountDirect, account::OpenProtection, account::ReassignDeal,
+        account::OpenDispute, account::EscalateDispute, account::RuleOnDispute,
+        account::RecordTouchpoint, account::RecordRevenue,
+    }
     Fund FundCommand {
         fund::OpenBudget,
         fund::AllocateFunds,

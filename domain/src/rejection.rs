@@ -89,7 +89,7 @@ pub enum Rejection {
     ClosedBeforeRegistered { deal_id: DealId, closed_at: Timestamp, registered_at: Timestamp },
     #[error("the rules grant no protection")]
     NoProtectionByRules {},
-    #[error("a deal without an account can be imported only")]
+    #[error("an account is needed here; only the registration of an imported deal may leave it out")]
     AccountRequired {},
     #[error("the touchpoint {touchpoint_id} is recorded already")]
     TouchpointExists { touchpoint_id: TouchpointId },
@@ -103,6 +103,12 @@ pub enum Rejection {
     DisputeNotOpen { dispute_id: DisputeId },
     #[error("the shares of a split add up to {sum}, not 1")]
     SharesNotWhole { sum: String },
+    #[error("the share {share} of {partner_id} is not above 0 and at most 1")]
+    ShareOutOfRange { partner_id: PartnerId, share: String },
+    #[error("the approval of the deal {deal_id} does not run out")]
+    NeverExpires { deal_id: DealId },
+    #[error("no decision on the deal {deal_id} is due by a promised time, or its breach is recorded already")]
+    NoDecisionDue { deal_id: DealId },
     #[error("the deal {deal_id} belongs to {partner_id} already")]
     SamePartner { deal_id: DealId, partner_id: PartnerId },
 

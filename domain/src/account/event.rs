@@ -95,7 +95,8 @@ pub enum AccountEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         product: Option<Label>,
     },
-    /// Protection of a deal from before the ledger, granted on moving day.
+    /// The end of a deal's protection was set: for a deal from before the ledger, granted on moving day; or to end now,
+    /// where the deal was reassigned while others keep the scope for its former partner.
     ProtectionOpened { deal_id: DealId, protected_until: Timestamp },
     /// The deal went to another partner.
     DealReassigned { deal_id: DealId, from: PartnerId, to: PartnerId },
@@ -230,6 +231,19 @@ pub enum Stage {
     BusinessValidation,
     Committed,
     Launched,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prospect => "prospect",
+            Self::Qualified => "qualified",
+            Self::TechnicalValidation => "technical_validation",
+            Self::BusinessValidation => "business_validation",
+            Self::Committed => "committed",
+            Self::Launched => "launched",
+        })
+    }
 }
 
 /// What kind of revenue.

@@ -1,0 +1,106 @@
+//! An approval is extended (F46).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Account, AccountEvent, DealPhase, deal_address};
+use crate::{
+    command::{Address, CommandPayload},
+    facts::Facts,
+    rejection::Rejection,
+    values::{AccountRef, DealId, InvalidAccount, Timestamp},
+};
+
+/// Extends an approved deal's protection and validity by the rules' days, each from where it ends now. Protection that
+/// had lapsed cannot come back where another partner has it by now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendDeal {
+    /// The deal.
+    pub deal_id: DealId,
+    /// Its account; looked up by the deal where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountRef>,
+}
+
+impl CommandPayload for ExtendDeal {
+    const NAME: &'static str = "ExtendDeal";
+    const SUMMARY: &'static str = "Extends an approved deal's protection and validity by the rules' days.";
+    const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com"}"#;
+    type Stream = Account;
+
+    fn address(&self) -> Result<Address, InvalidAccount> {
+        deal_address(self.account.as_ref(), &self.deal_id)
+    }
+
+    fn builds_on(&self, state: &Account) -> Option<Timestamp> {
+        state.registered_at(&self.deal_id)
+    }
+
+    fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
+        let deal = state.known_while(&self.deal_id, |phase| phase == DealPhase::Approved)?;
+        let rules = &facts.rules.rules.deal_registration;
+        if deal.protected_until.is_none() && deal.expires_at.is_none() {
+            return Err(Rejection::NeverExpires { deal_id: self.deal_id.clone() });
+        }
+        if deal.extensions >= rules.max_extensions {
+            return Err(Rejection::NoExtensionLeft { deal_id: self.deal_id.clone(), extensions: deal.extensions });
+        }
+        let extended = |end: Timestamp| end.plus_days(i64::from(rules.extension_days));
+        let protected_until = deal.protected_until.map(extended);
+        if protected_until.is_some_and(|until| until > facts.now) {
+            state.unprotected(facts, Some(&deal.product), Some(&deal.partner_id))?;
+        }
+        let expires_at = deal.expires_at.map(extended);
+        Ok(vec![AccountEvent::DealExtended { deal_id: self.deal_id.clone(), protected_until, expires_at }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{Story, d1, deal, time, wrong_phase};
+    use super::*;
+    use serde_json::json;
+
+    fn extended(protected_until: Option<&str>, expires_at: Option<&str>) -> AccountEvent {
+        let deal_id = "d-1".parse().expect("an id");
+        AccountEvent::DealExtended { deal_id, protected_until: protected_until.map(time), expires_at: expires_at.map(time) }
+    }
+
+    #[test]
+    fn each_end_moves_by_the_rules_days() {
+        let unprotected = Story::registered().rules(|rules| rules.protection_days = 0).then("ApproveDeal", &d1());
+        let everlasting = Story::registered().rules(|rules| rules.validity_days = 0).then("ApproveDeal", &d1());
+        for (story, event) in [
+            (Story::approved(), extended(Some("2027-03-30"), Some("2027-06-28"))),
+            (Story::approved().at("2027-02-01"), extended(Some("2027-03-30"), Some("2027-06-28"))),
+            (unprotected, extended(None, Some("2027-06-28"))),
+            (everlasting, extended(Some("2027-03-30"), None)),
+        ] {
+            assert_eq!(story.event("ExtendDeal", &d1()), event);
+        }
+    }
+
+    #[test]
+    fn not_for_ever_and_not_over_another_partner() {
+        let deal_id = || "d-1".parse().expect("an id");
+        let again = Story::approved().then("ExtendDeal", &d1());
+        let historical = Story::registered().import(true).then("ApproveDeal", &d1()).api();
+        let taken = Story::approved().at("2027-01-10").then("RegisterDeal", &deal("d-2", "p-2"));
+        let taken = taken.then("ApproveDeal", &json!({"deal_id": "d-2"}));
+        let protected = Rejection::AccountProtected {
+            holder: "p-2".parse().expect("an id"),
+            deal_id: "d-2".parse().expect("an id"),
+            product: "GTX Pro".into(),
+            protected_until: time("2027-04-10"),
+            contender: Some("p-1".parse().expect("an id")),
+        };
+        for (story, refusal) in [
+            (again, Rejection::NoExtensionLeft { deal_id: deal_id(), extensions: 1 }),
+            (historical, Rejection::NeverExpires { deal_id: deal_id() }),
+            (taken, protected),
+            (Story::registered(), wrong_phase("in_review")),
+        ] {
+            assert_eq!(story.refusal("ExtendDeal", &d1()), refusal);
+        }
+    }
+}

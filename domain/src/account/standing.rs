@@ -1,0 +1,53 @@
+//! What an account's decisions ask of a partner.
+
+use super::Account;
+use crate::{
+    facts::Facts,
+    partner::{Partner, PartnerPhase},
+    rejection::Rejection,
+    values::PartnerId,
+};
+
+/// The partner, in whatever phase.
+pub(super) fn known_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Result<&'f Partner, Rejection> {
+    let partner = facts.partner.as_deref().filter(|partner| partner.is_known());
+    partner.ok_or_else(|| Rejection::PartnerUnknown { partner_id: id.clone() })
+}
+
+/// The partner, where it may take on a deal. History asks only that it is known and not retired: whether it was active
+/// then is not among today's facts.
+pub(super) fn registering_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Result<&'f Partner, Rejection> {
+    let partner = known_partner(facts, id)?;
+    let phase = partner.phase();
+    let not_active = || Rejection::PartnerNotActive { partner_id: id.clone(), phase: phase.to_string() };
+    if phase == PartnerPhase::Retired {
+        return Err(not_active());
+    }
+    if facts.historical {
+        return Ok(partner);
+    }
+    if let Some(since) = partner.retiring_since() {
+        return Err(Rejection::PartnerRetiring { partner_id: id.clone(), since });
+    }
+    if !partner.is_active() {
+        return Err(not_active());
+    }
+    if !partner.agreement_signed() {
+        return Err(Rejection::AgreementNotSigned { partner_id: id.clone() });
+    }
+    let required = &facts.rules.rules.deal_registration.prerequisite_courses;
+    match required.iter().find(|course| !partner.has_completed(course)) {
+        Some(course) => Err(Rejection::PrerequisiteMissing { partner_id: id.clone(), course: course.clone() }),
+        None => Ok(partner),
+    }
+}
+
+/// Refuses where a partner is named that nobody knows.
+pub(super) fn any_named_partner_known(facts: &Facts, id: Option<&PartnerId>) -> Result<(), Rejection> {
+    id.map_or(Ok(()), |id| known_partner(facts, id).map(drop))
+}
+
+/// Refuses where a deal is named that is not on the account.
+pub(super) fn any_named_deal_known(state: &Account, id: Option<&crate::values::DealId>) -> Result<(), Rejection> {
+    id.map_or(Ok(()), |id| state.known(id).map(drop))
+}
