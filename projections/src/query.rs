@@ -6,7 +6,7 @@ use pledger_ledger::slices::Position;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::shard::Shard;
+use crate::{deals, pipeline, shard::Shard, symbol::Symbol};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,6 +172,12 @@ impl<'a> Rows<'a> {
         Self { shards }
     }
 
+    /// The first record of a stream that could not be taken in, so that its rows are incomplete.
+    #[must_use]
+    pub fn incomplete_since(&self, kind: &str, key: Symbol) -> Option<Position> {
+        self.shards().find_map(|shard| shard.parked.since(kind, key.name()))
+    }
+
     /// Every shard.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {
         self.shards.iter().map(|shard| &***shard)
@@ -188,5 +194,13 @@ impl Serialize for Item {
     }
 }
 
+impl FieldSpec {
+    /// A field, in a catalogue.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: FieldKind, summary: &'static str) -> Self {
+        Self { name, kind, summary }
+    }
+}
+
 /// Every view there is.
-pub const VIEWS: &[ViewSpec] = &[];
+pub const VIEWS: &[ViewSpec] = &[deals::VIEW, pipeline::VIEW];
