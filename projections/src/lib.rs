@@ -3,8 +3,11 @@
 pub mod cell;
 pub mod cube;
 pub mod digest;
+pub mod engine;
 pub mod figures;
 pub mod generation;
+#[cfg(test)]
+pub(crate) mod given;
 pub mod page;
 pub mod parked;
 pub mod query;

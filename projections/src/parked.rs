@@ -33,9 +33,12 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Parks a stream at a record that could not be taken in.
+    /// Parks a stream at a record that could not be taken in; where it is parked already, the record is left out as well.
     pub fn park(&mut self, stream: Option<&str>, at: &At<'_>, reason: &str) {
         let stream = stream.map_or_else(|| CompactString::from(at.position.to_string()), CompactString::new);
+        if self.leaves_out(&stream, at) {
+            return;
+        }
         let make = || ParkedStream { since: at.position, reason: reason.chars().take(500).collect(), left_out: 0 };
         self.streams.upsert(ParkedKey { stream }, at, make);
     }

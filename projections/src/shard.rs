@@ -76,6 +76,14 @@ macro_rules! read_models {
                 $(self.$name.fold(decision, at, &self.deals);)*
             }
 
+            /// Sets where a slice stands.
+            pub fn set_head(&mut self, slice: SliceId, head: ChainHead) {
+                match self.heads.iter_mut().find(|(known, _)| *known == slice) {
+                    Some((_, known)) => *known = head,
+                    None => self.heads.push((slice, head)),
+                }
+            }
+
             /// Every table.
             #[must_use]
             pub fn tables(&self) -> Vec<&dyn AnyTable> {
