@@ -1,0 +1,86 @@
+//! Handing commands over to the ledger, and waiting for it.
+
+use std::time::Duration;
+
+use pledger_ledger::{
+    commands::{CommandEnvelope, Decided, Undecided},
+    edge::waves,
+    slices::Position,
+};
+
+use axum::http::StatusCode;
+
+use crate::{ApiState, problem::Problem};
+
+/// How long a request waits for decisions. Afterwards nobody here knows what became of its command.
+pub(crate) const DECISION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the sender has seen: what it says, and everything acknowledged here.
+///
+/// # Errors
+/// 422 where it says more than is known here.
+pub(crate) fn seen(api: &ApiState, mut said: Vec<Position>) -> Result<Vec<Position>, Problem> {
+    let known = api.sink.reference_positions();
+    let is_known = |position: &Position| known.iter().any(|head| head.slice == position.slice && head.pseq >= position.pseq);
+    let reference = api.edge.slices.reference;
+    if let Some(ahead) = said.iter().find(|position| position.slice < reference && !is_known(position)) {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "AfterAhead", format!("{ahead} is beyond what is known here"))
+            .field("After")
+            .accepted("positions that this ledger's answers gave"));
+    }
+    said.extend(known);
+    Ok(said)
+}
+
+/// Waits for one decision.
+pub(crate) async fn one(api: &ApiState, envelope: CommandEnvelope) -> Decided {
+    let answers = tokio::time::timeout(DECISION_TIMEOUT, api.sink.submit(vec![envelope])).await;
+    answers.ok().and_then(|mut answers| answers.pop()).unwrap_or_else(|| Err(late()))
+}
+
+/// Waits for the decisions of a batch, in its order: wave after wave, each seeing what the ones before brought about.
+pub(crate) async fn many(api: &ApiState, mut batch: Vec<CommandEnvelope>) -> Vec<Decided> {
+    let deadline = tokio::time::Instant::now() + DECISION_TIMEOUT;
+    let mut answers: Vec<Decided> = Vec::with_capacity(batch.len());
+    let mut seen: Vec<Position> = Vec::new();
+    for wave in waves(&batch) {
+        let mut commands: Vec<CommandEnvelope> = batch.drain(..wave.len()).collect();
+        for command in &mut commands {
+            command.after = highest(&command.after, &seen);
+        }
+        let expected = commands.len();
+        let mut decided = tokio::time::timeout_at(deadline, api.sink.submit(commands)).await.unwrap_or_default();
+        decided.resize(expected, Err(late()));
+        let reference = api.edge.slices.reference;
+        seen.extend(decided.iter().flatten().map(|answer| answer.position).filter(|position| position.slice < reference));
+        seen = highest(&[], &seen);
+        answers.extend(decided);
+    }
+    answers
+}
+
+/// The ledger did not answer in time, or not to every command.
+fn late() -> Undecided {
+    Undecided::Unknown(format!("no answer came within {} s", DECISION_TIMEOUT.as_secs()))
+}
+
+/// The highest position of every slice.
+fn highest(after: &[Position], seen: &[Position]) -> Vec<Position> {
+    let mut all: Vec<Position> = after.iter().chain(seen).copied().collect();
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    all.dedup_by_key(|position| position.slice);
+    all.reverse();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_position_of_a_slice_says_it_all() {
+        let at = |slice, pseq| Position { slice, pseq };
+        assert_eq!(highest(&[at(1, 4), at(0, 9)], &[at(1, 7), at(1, 5)]), [at(0, 9), at(1, 7)]);
+        assert_eq!(highest(&[], &[]), []);
+    }
+}
