@@ -1,0 +1,211 @@
+//! `GET /v1/{view}` and `GET /v1/{view}/{key}`: questions to the read models.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
+    response::IntoResponse,
+};
+use pledger_ledger::slices::Position;
+use pledger_projections::query::{Page, Query, QueryError, VIEWS, ViewSpec};
+
+use crate::{ApiState, csv, input, problem::Problem, query::Parameters};
+
+/// Items a page, where nothing else is asked for.
+const DEFAULT_LIMIT: usize = 100;
+/// The most items a page.
+const MAX_LIMIT: usize = 10_000;
+/// Rows of a CSV answer, where nothing else is asked for, and the most.
+const MAX_CSV_ROWS: usize = 100_000;
+/// How long a question waits for `at_least`.
+const AT_LEAST_TIMEOUT: Duration = Duration::from_secs(5);
+/// After how many seconds to ask again where the read models are behind.
+const RETRY_S: u32 = 1;
+/// Where the next page of a CSV answer begins.
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
+
+/// The parameters that every view takes besides its dimensions.
+const COMMON: [&str; 4] = ["limit", "cursor", "at_least", "by"];
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The question is not one of the view's.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The read models had not taken in everything that was asked for in time.
+    #[error("the read models are behind {at_least}; ask again in a moment")]
+    Behind {
+        /// A position that they had not taken in.
+        at_least: Position,
+    },
+    /// The read models cannot be asked for now.
+    #[error("the read models cannot be asked: {0}")]
+    Unavailable(String),
+}
+
+/// What the views' answer is, when it comes.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Page, Unanswered>> + Send>>;
+
+/// Answers questions to the read models.
+pub trait Views: Send + Sync + 'static {
+    /// Answers `query`, once everything up to `at_least` is taken in or `wait` is over.
+    fn ask(&self, view: &'static ViewSpec, query: Query, at_least: Vec<Position>, wait: Duration) -> Answering;
+}
+
+/// What the client wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    Csv,
+}
+
+pub(crate) async fn get(api: ApiState, view: String, key: Option<String>, headers: HeaderMap, uri: Uri) -> Response<Body> {
+    answer(&api, &view, key, &headers, &uri).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &HeaderMap, uri: &Uri) -> Result<Response<Body>, Problem> {
+    let view = find(view)?;
+    let form = form(headers)?;
+    let mut parameters = Parameters::of(uri)?;
+    let at_least = at_least(parameters.take_all("at_least"))?;
+    let single = key.is_some();
+    let query = query(key, parameters, form)?;
+    let columns = csv::columns(view, &query);
+    let page = api.views.ask(view, query, at_least, AT_LEAST_TIMEOUT).await.map_err(|unanswered| problem(view, &unanswered))?;
+    match form {
+        Form::Csv => csv_response(&columns, &page),
+        Form::Json if single => json_response(page.items.first().map_or(Ok(Vec::new()), serde_json::to_vec)),
+        Form::Json => json_response(serde_json::to_vec(&page)),
+    }
+}
+
+/// The view of this name.
+fn find(name: &str) -> Result<&'static ViewSpec, Problem> {
+    VIEWS.iter().find(|view| view.name == name).ok_or_else(|| {
+        let accepted: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
+        let nearest = nearest(name, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Problem::new(StatusCode::NOT_FOUND, "UnknownView", format!("there is no view {:?}{nearest}", shortened(name))).accepted(accepted)
+    })
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(80).collect()
+}
+
+/// The one of `names` that is near enough to be meant.
+fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let scored = names.iter().map(|known| (strsim::jaro_winkler(known, &name.to_lowercase()), *known));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// What `Accept` asks for: JSON where it says nothing.
+fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Form::Json) };
+    let accept = accept.to_str().unwrap_or_default();
+    for range in accept.split(',') {
+        match range.split(';').next().unwrap_or_default().trim() {
+            "text/csv" => return Ok(Form::Csv),
+            "application/json" | "application/*" | "*/*" | "" => return Ok(Form::Json),
+            "text/*" => return Ok(Form::Csv),
+            _ => {}
+        }
+    }
+    Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", format!("{:?} is not written here", shortened(accept)))
+        .field("Accept")
+        .accepted(vec!["application/json", "text/csv"]))
+}
+
+fn at_least(given: Vec<String>) -> Result<Vec<Position>, Problem> {
+    let read: Vec<Vec<Position>> = given.iter().map(|text| input::positions(text, "at_least")).collect::<Result<_, _>>()?;
+    Ok(read.concat())
+}
+
+fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<Query, Problem> {
+    let (default, max) = match form {
+        Form::Json => (DEFAULT_LIMIT, MAX_LIMIT),
+        Form::Csv => (MAX_CSV_ROWS, MAX_CSV_ROWS),
+    };
+    let limit = parameters.limit(default, max)?;
+    let cursor = parameters.take("cursor")?;
+    let by = parameters
+        .take_all("by")
+        .iter()
+        .flat_map(|by| by.split(','))
+        .map(str::trim)
+        .filter(|by| !by.is_empty())
+        .map(str::to_owned)
+        .collect();
+    Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor })
+}
+
+fn problem(view: &'static ViewSpec, unanswered: &Unanswered) -> Problem {
+    let detail = unanswered.to_string();
+    let bad = |code| Problem::malformed(code, detail.clone());
+    match unanswered {
+        Unanswered::Behind { .. } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsBehind", detail).field("at_least").retry_after(RETRY_S)
+        }
+        Unanswered::Unavailable(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable", detail).retry_after(RETRY_S),
+        Unanswered::Query(error) => match error {
+            QueryError::UnknownView { .. } => Problem::new(StatusCode::NOT_FOUND, "UnknownView", detail),
+            QueryError::UnknownDimension { dimension, accepted, .. } => {
+                let accepted: Vec<&str> = if accepted.is_empty() { dimensions(view) } else { accepted.clone() };
+                let near = nearest(dimension, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                Problem::malformed("UnknownDimension", format!("{detail}{near}")).field(dimension.as_str()).accepted(accepted)
+            }
+            QueryError::InvalidValue { dimension, expected, .. } => {
+                bad("InvalidValue").field(dimension.as_str()).accepted(expected.as_str())
+            }
+            QueryError::InvalidCursor { .. } => {
+                bad("InvalidCursor").field("cursor").accepted("the next of the page before, with the same parameters")
+            }
+            QueryError::NotFound { .. } => Problem::new(StatusCode::NOT_FOUND, "NotFound", detail),
+            QueryError::Ambiguous { candidates, .. } => {
+                Problem::new(StatusCode::CONFLICT, "AmbiguousKey", detail).accepted(candidates.clone())
+            }
+        },
+    }
+}
+
+/// Everything that may stand in a question to the view.
+fn dimensions(view: &'static ViewSpec) -> Vec<&'static str> {
+    view.filters.iter().map(|field| field.name).chain(COMMON).collect()
+}
+
+fn json_response(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Body>, Problem> {
+    let body = body.map_err(|error| Problem::internal(&error))?;
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn csv_response(columns: &[csv::Column], page: &Page) -> Result<Response<Body>, Problem> {
+    let body = csv::write(columns, &page.items).map_err(|error| Problem::internal(&error))?;
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    if let Some(next) = page.next.as_deref().and_then(|next| HeaderValue::from_str(next).ok()) {
+        response.headers_mut().insert(NEXT_CURSOR, next);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_chooses_the_form() {
+        let form = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            form(&headers)
+        };
+        assert_eq!(super::form(&HeaderMap::new()), Ok(Form::Json));
+        assert_eq!(form("text/csv"), Ok(Form::Csv));
+        assert_eq!(form("text/html, */*;q=0.8"), Ok(Form::Json));
+        assert_eq!(form("text/csv;q=1, application/json"), Ok(Form::Csv));
+        assert_eq!(form("image/png").expect_err("no picture").status(), StatusCode::NOT_ACCEPTABLE);
+    }
+}
