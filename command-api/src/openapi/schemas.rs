@@ -1,0 +1,213 @@
+//! Schemas of what is answered. They are written as JSON Schema, which is what they become.
+
+use pledger_projections::query::{FieldKind, FieldSpec, VIEWS, ViewSpec};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{
+    RefOr, Schema,
+    schema::{ArrayBuilder, ObjectBuilder, Type},
+};
+
+pub(super) fn string() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).into()
+}
+
+pub(super) fn whole_number() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).into()
+}
+
+pub(super) fn object() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Object).into()
+}
+
+pub(super) fn array_of(item: RefOr<Schema>) -> RefOr<Schema> {
+    ArrayBuilder::new().items(item).into()
+}
+
+/// The name of the schema of a view's items: `pipeline` has `PipelineItem`.
+pub(super) fn item_name(view: &str) -> String {
+    format!("{}Item", capitalised(view))
+}
+
+/// The name of the schema of a view's pages: `pipeline` has `PipelinePage`.
+pub(super) fn page_name(view: &str) -> String {
+    format!("{}Page", capitalised(view))
+}
+
+fn capitalised(view: &str) -> String {
+    let mut letters = view.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// The schema of a view's items: the dimensions asked for, then the figures.
+fn item(view: &ViewSpec) -> Value {
+    let fields: Map<String, Value> = view.by.iter().chain(view.fields).map(|field| (field.name.to_owned(), of_field(field))).collect();
+    json!({"type": "object", "description": view.summary, "properties": fields})
+}
+
+fn of_field(field: &FieldSpec) -> Value {
+    let mut schema = match field.kind {
+        FieldKind::Text => json!({"type": ["string", "null"]}),
+        FieldKind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        FieldKind::Count => json!({"type": ["integer", "null"]}),
+        FieldKind::Flag => json!({"type": ["boolean", "null"]}),
+        FieldKind::Time => json!({"type": ["string", "null"], "format": "date-time"}),
+        FieldKind::Money => {
+            return json!({"description": field.summary, "oneOf": [{"$ref": "#/components/schemas/MoneyOut"}, {"type": "null"}]});
+        }
+        FieldKind::Decimal => json!({"type": ["string", "null"], "pattern": DECIMAL}),
+        FieldKind::Position => json!({"type": ["string", "null"], "pattern": POSITION}),
+        FieldKind::Objects => json!({"type": "array", "items": {"type": "object"}}),
+    };
+    schema["description"] = field.summary.into();
+    schema
+}
+
+/// A page of a view.
+fn page(view: &ViewSpec) -> Value {
+    json!({
+        "type": "object",
+        "required": ["items", "next", "position"],
+        "properties": {
+            "items": {"type": "array", "items": {"$ref": format!("#/components/schemas/{}", item_name(view.name))}},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+            "position": {"$ref": "#/components/schemas/Vector"},
+        },
+    })
+}
+
+const POSITION: &str = "^[0-9]+:[0-9]+$";
+const DECIMAL: &str = "^-?[0-9]+(\\.[0-9]+)?$";
+
+/// The schemas of everything that is answered, by name, and of what is sent besides commands.
+pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
+    let items = VIEWS.iter().map(|view| (item_name(view.name), item(view)));
+    let pages = VIEWS.iter().map(|view| (page_name(view.name), page(view)));
+    shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
+}
+
+fn shared() -> [(&'static str, Value); 12] {
+    [
+        ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
+        (
+            "Vector",
+            json!({"type": "object", "description": "The last decision taken in, slice by slice.", "additionalProperties": {"type": "integer"}}),
+        ),
+        ("MoneyOut", money()),
+        ("Event", event()),
+        ("Accepted", accepted()),
+        ("Problem", problem()),
+        ("BatchItem", batch_item()),
+        ("BatchAnswer", batch_answer()),
+        ("EventAnswer", json!({"oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAnswer"}]})),
+        ("CloudEvent", cloud_event()),
+        ("Catalogue", list_of_objects()),
+        ("StreamPage", stream_page()),
+    ]
+}
+
+fn money() -> Value {
+    json!({
+        "type": "object", "required": ["amount", "currency"], "description": "An exact amount.",
+        "properties": {"amount": {"type": "string", "pattern": DECIMAL}, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+    })
+}
+
+fn event() -> Value {
+    json!({
+        "type": "object", "required": ["type", "data"],
+        "properties": {"type": {"type": "string"}, "data": {"type": "object"}},
+    })
+}
+
+fn accepted() -> Value {
+    json!({
+        "type": "object",
+        "required": ["command_id", "stream", "version", "position", "outcome", "events", "recorded_at", "effective_at", "rules"],
+        "properties": {
+            "command_id": {"type": "string", "description": "The idempotency key."},
+            "stream": {"type": "string"},
+            "version": {"type": "integer", "description": "The stream's version after the decision."},
+            "position": {"$ref": "#/components/schemas/Position"},
+            "outcome": {"type": "string", "enum": ["accepted"]},
+            "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+            "recorded_at": {"type": "string", "format": "date-time"},
+            "effective_at": {"type": "string", "format": "date-time"},
+            "rules": {"type": "integer", "description": "The version of the program's rules that decided."},
+        },
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457. A recorded refusal also has position, stream, version, command_id, facts, recorded_at, effective_at and rules.",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string", "description": "Stable: what programs look at."},
+            "detail": {"type": "string"},
+            "field": {"type": "string", "description": "The offending field, header or parameter."},
+            "accepted": {"description": "What would be accepted."},
+            "retry_after": {"type": "integer", "description": "Seconds."},
+            "position": {"$ref": "#/components/schemas/Position"},
+            "facts": {"type": "object", "description": "What the refusal rests on."},
+        },
+    })
+}
+
+fn batch_item() -> Value {
+    json!({
+        "type": "object", "required": ["type", "payload"], "additionalProperties": false,
+        "properties": {
+            "type": {"type": "string", "description": "The command's name."},
+            "payload": {"type": "object"},
+            "idempotency_key": {"type": "string"},
+            "actor": {"type": "string"},
+            "effective_at": {"type": "string", "format": "date-time"},
+            "if_match": {"type": "integer"},
+            "after": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/Position"}}]},
+            "row_id": {"type": "string", "description": "The sender's own id of the row that it came from."},
+            "cause": {"type": "string"},
+            "historical": {"type": "boolean", "description": "In an import: false for opening commands."},
+        },
+    })
+}
+
+fn batch_answer() -> Value {
+    let item = json!({"oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/Problem"}]});
+    json!({"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": item}}})
+}
+
+fn cloud_event() -> Value {
+    json!({
+        "type": "object", "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"type": "string", "enum": ["1.0"]},
+            "id": {"type": "string"},
+            "source": {"type": "string"},
+            "type": {"type": "string", "pattern": "^pledger\\."},
+            "time": {"type": "string", "format": "date-time"},
+            "data": {"type": "object"},
+            "data_base64": {"type": "string"},
+        },
+    })
+}
+
+fn list_of_objects() -> Value {
+    json!({"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"type": "object"}}}})
+}
+
+fn stream_page() -> Value {
+    json!({
+        "type": "object", "required": ["stream", "items", "next", "position"],
+        "properties": {
+            "stream": {"type": "string"},
+            "items": {"type": "array", "items": {"type": "object"}},
+            "next": {"type": ["string", "null"]},
+            "position": {"oneOf": [{"$ref": "#/components/schemas/Position"}, {"type": "null"}]},
+        },
+    })
+}
