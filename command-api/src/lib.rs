@@ -1,1 +1,84 @@
 //! HTTP: commands, queries, OpenAPI, metrics.
+//!
+//! `router` is the API as a service, `serve` the same on a socket. The routes of commands and views follow from their
+//! catalogues; every answer that is no success is a problem document.
+
+mod answer;
+mod changes;
+mod commands;
+mod csv;
+mod health;
+mod input;
+mod landing;
+mod metrics;
+mod openapi;
+mod principal;
+mod problem;
+mod query;
+mod refused;
+mod routes;
+mod serve;
+mod streams;
+mod views;
+
+use std::sync::Arc;
+
+use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
+
+pub use commands::batch::MAX_BATCH;
+pub use csv::{Column, columns, write};
+pub use health::Probe;
+pub use input::MAX_BODY_LEN;
+pub use metrics::Metrics;
+pub use openapi::document as openapi_document;
+pub use principal::{Principal, Principals, Rights};
+pub use problem::Problem;
+pub use routes::router;
+pub use serve::serve;
+pub use views::{Answering, Unanswered, Views};
+
+/// What the API stands on.
+pub struct Api {
+    pub(crate) edge: Edge,
+    pub(crate) sink: Arc<dyn CommandSink>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) views: Arc<dyn Views>,
+    pub(crate) metrics: Metrics,
+    pub(crate) principals: Principals,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) changes: changes::Changes,
+}
+
+/// The API's parts, shared by all requests.
+pub type ApiState = Arc<Api>;
+
+impl Api {
+    /// An API that prepares commands at `edge`, sends them to `sink`, reads streams from `log` and asks `views`.
+    #[must_use]
+    pub fn new(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, views: Arc<dyn Views>, metrics: Metrics) -> Self {
+        Self {
+            edge,
+            sink,
+            log,
+            views,
+            metrics,
+            principals: Principals::default(),
+            probes: Vec::new(),
+            changes: changes::Changes::default(),
+        }
+    }
+
+    /// Knows these principals.
+    #[must_use]
+    pub fn with_principals(mut self, principals: Principals) -> Self {
+        self.principals = principals;
+        self
+    }
+
+    /// Is ready only while this works.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Probe) -> Self {
+        self.probes.push(probe);
+        self
+    }
+}

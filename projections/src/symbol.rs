@@ -17,11 +17,9 @@ const SHARDS: usize = 32;
 /// Names live as long as the process: there are as many as the ledger has partners, accounts and products, and the
 /// rows that use them live as long. Symbols are ordered by their names, so no order ever depends on what came first.
 #[derive(Clone, Copy)]
-pub struct Symbol(&'static Name);
+pub struct Symbol(&'static str);
 
-struct Name(Box<str>);
-
-type Names = RwLock<HashTable<&'static Name>>;
+type Names = RwLock<HashTable<&'static str>>;
 
 static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 static NAMES: [Names; SHARDS] = [const { RwLock::new(HashTable::new()) }; SHARDS];
@@ -31,27 +29,18 @@ impl Symbol {
     #[must_use]
     pub fn of(name: &str) -> Self {
         let hash = HASHER.hash_one(name);
-        if let Some(known) = Self::known_by(hash, name) {
-            return known;
+        let names = &NAMES[(hash >> 32) as usize % SHARDS];
+        if let Some(known) = names.read().find(hash, |known| *known == name) {
+            return Self(known);
         }
-        match names(hash).write().entry(hash, |known| *known.0 == *name, |known| HASHER.hash_one(&*known.0)) {
+        match names.write().entry(hash, |known| *known == name, |known| HASHER.hash_one(*known)) {
             Entry::Occupied(known) => Self(known.get()),
             Entry::Vacant(place) => {
-                let kept: &'static Name = Box::leak(Box::new(Name(name.into())));
+                let kept: &'static str = Box::leak(Box::from(name));
                 place.insert(kept);
                 Self(kept)
             }
         }
-    }
-
-    /// The symbol of `name` where there is one: what a question looks names up by, since it must not make any.
-    #[must_use]
-    pub fn known(name: &str) -> Option<Self> {
-        Self::known_by(HASHER.hash_one(name), name)
-    }
-
-    fn known_by(hash: u64, name: &str) -> Option<Self> {
-        names(hash).read().find(hash, |known| *known.0 == *name).map(|known| Self(known))
     }
 
     /// The symbol of the empty name: what a default row holds.
@@ -64,17 +53,14 @@ impl Symbol {
     /// The name.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        &self.0.0
+        self.0
     }
 
-    /// Equal for equal names, different for different ones, in this process only.
-    fn address(self) -> usize {
-        std::ptr::from_ref(self.0).addr()
+    /// The name's address: equal for equal names, different for different ones, in this process only.
+    #[must_use]
+    pub fn address(self) -> usize {
+        self.0.as_ptr().addr()
     }
-}
-
-fn names(hash: u64) -> &'static Names {
-    &NAMES[(hash >> 32) as usize % SHARDS]
 }
 
 impl Default for Symbol {
@@ -85,7 +71,8 @@ impl Default for Symbol {
 
 impl PartialEq for Symbol {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0)
+        // Equal names share an address; the length tells the empty name from one that begins where it lies.
+        self.address() == other.address() && self.0.len() == other.0.len()
     }
 }
 
@@ -105,19 +92,19 @@ impl PartialOrd for Symbol {
 
 impl Ord for Symbol {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self == other { Ordering::Equal } else { self.name().cmp(other.name()) }
+        if self == other { Ordering::Equal } else { self.0.cmp(other.0) }
     }
 }
 
 impl fmt::Debug for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.name(), f)
+        fmt::Debug::fmt(self.0, f)
     }
 }
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.0)
     }
 }
 
@@ -133,7 +120,5 @@ mod tests {
         assert!(a < b);
         assert_eq!(Symbol::default(), Symbol::of(""));
         assert_eq!(a.name(), "symbol-a");
-        assert_eq!(Symbol::known("symbol-a"), Some(a));
-        assert_eq!(Symbol::known("symbol-never-made"), None);
     }
 }

@@ -1,0 +1,61 @@
+//! `/healthz`: the process answers. `/readyz`: everything behind it does.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::{Value, json};
+
+use crate::{ApiState, problem::Problem};
+
+/// After how many seconds to look again where something is not ready.
+const RETRY_S: u32 = 2;
+
+/// Something that has to work before requests should come: the processor runs, the projections are not far behind.
+#[derive(Clone)]
+pub struct Probe {
+    name: &'static str,
+    check: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+impl Probe {
+    /// `check` says why it does not work; it is called for every `/readyz` and must not wait.
+    #[must_use]
+    pub fn new(name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { name, check: Arc::new(check) }
+    }
+}
+
+pub(crate) fn healthz() -> Response<Body> {
+    json_response(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+pub(crate) fn readyz(api: &ApiState) -> Response<Body> {
+    let results: Vec<(&str, Result<(), String>)> = api.probes.iter().map(|probe| (probe.name, (probe.check)())).collect();
+    let checks: Vec<Value> = results
+        .iter()
+        .map(|(name, result)| match result {
+            Ok(()) => json!({"name": name, "ok": true}),
+            Err(reason) => json!({"name": name, "ok": false, "reason": reason}),
+        })
+        .collect();
+    let failing: Vec<String> =
+        results.iter().filter_map(|(name, result)| result.as_ref().err().map(|reason| format!("{name}: {reason}"))).collect();
+    if failing.is_empty() {
+        json_response(&json!({"status": "ready", "checks": checks}))
+    } else {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NotReady", failing.join("; "))
+            .with("checks", checks)
+            .retry_after(RETRY_S)
+            .into_response()
+    }
+}
+
+fn json_response(value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,150 @@
+//! The routes.
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
+    response::IntoResponse,
+    routing::{MethodRouter, get, post},
+};
+use pledger_domain::catalogue::CommandSpec;
+use pledger_projections::query::VIEWS;
+use tower::util::MapResponseLayer;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
+};
+use tracing::Level;
+
+use crate::{
+    ApiState, changes,
+    commands::{batch, catalogue, cloud_events, single},
+    health, landing, openapi,
+    problem::Problem,
+    streams, views,
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The API as a service.
+pub fn router(state: ApiState) -> Router {
+    let mut routes = Routes { router: Router::new(), state };
+    routes.commands();
+    routes.questions();
+    routes.operations();
+    let Routes { router, state } = routes;
+    let router = router
+        .fallback(|uri: Uri| async move { Problem::not_found(format!("there is nothing at {}", uri.path())).accepted("see /") })
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(state);
+    // Tracing costs each request a span; so it is there only where somebody reads it.
+    if tracing::enabled!(Level::DEBUG) { router.layer(trace_layer()) } else { router }
+}
+
+type HttpTraceLayer = TraceLayer<tower_http::classify::SharedClassifier<tower_http::classify::ServerErrorsAsFailures>, DefaultMakeSpan>;
+
+fn trace_layer() -> HttpTraceLayer {
+    TraceLayer::new_for_http()
+        .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))
+        .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+}
+
+struct Routes {
+    router: Router<ApiState>,
+    state: ApiState,
+}
+
+impl Routes {
+    /// Adds a route whose requests are counted under `path`.
+    fn add(&mut self, path: &str, methods: MethodRouter<ApiState>) {
+        self.add_as(path, path, methods);
+    }
+
+    /// Adds a route whose requests are counted under `name`.
+    fn add_as(&mut self, path: &str, name: &str, methods: MethodRouter<ApiState>) {
+        let meter = self.state.metrics.route(name);
+        let counted = MapResponseLayer::new(move |response: Response<Body>| {
+            meter.count(response.status());
+            response
+        });
+        let router = std::mem::take(&mut self.router);
+        self.router = router.route(path, methods.layer(counted));
+    }
+
+    fn commands(&mut self) {
+        for (path, route) in single::CommandRoute::all() {
+            let entry = catalogue::one(route.spec());
+            let handler = move |State(api): State<ApiState>, request: Request| route.post(api, request);
+            self.add(&path, post(handler).get(move || async move { fixed(JSON, entry) }));
+        }
+        let unknown = |Path(name): Path<String>| async move { single::unknown(&name) };
+        self.add("/v1/commands/{name}", post(unknown).get(unknown));
+        let all = catalogue::all();
+        self.add("/v1/commands", get(move || async move { fixed(JSON, all) }));
+        self.add("/v1/commands:batch", post(|State(api): State<ApiState>, request: Request| batch::post(api, request)));
+        self.add("/v1/events", post(|State(api): State<ApiState>, request: Request| cloud_events::post(api, request)));
+    }
+
+    fn questions(&mut self) {
+        let list =
+            |State(api): State<ApiState>, Path(view): Path<String>, headers: HeaderMap, uri: Uri| views::get(api, view, None, headers, uri);
+        let one = |State(api): State<ApiState>, Path((view, key)): Path<(String, String)>, headers: HeaderMap, uri: Uri| {
+            views::get(api, view, Some(key), headers, uri)
+        };
+        self.add("/v1/{view}", get(list));
+        self.add("/v1/{view}/{key}", get(one));
+        for view in VIEWS {
+            let list =
+                move |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| views::get(api, view.name.to_owned(), None, headers, uri);
+            self.add(&format!("/v1/{}", view.name), get(list));
+            if view.key.is_some() {
+                let one = move |State(api): State<ApiState>, Path(key): Path<String>, headers: HeaderMap, uri: Uri| {
+                    views::get(api, view.name.to_owned(), Some(key), headers, uri)
+                };
+                self.add(&format!("/v1/{}/{{key}}", view.name), get(one));
+            }
+        }
+        self.add(
+            "/v1/streams/{stream}",
+            get(|State(api): State<ApiState>, Path(stream): Path<String>, uri: Uri| streams::get(api, stream, uri)),
+        );
+        self.add("/v1/changes", get(|State(api): State<ApiState>| changes::get(api)));
+    }
+
+    fn operations(&mut self) {
+        let page = landing::page();
+        self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
+        let document = openapi::json();
+        self.add("/v1/openapi.json", get(move || async move { fixed(JSON, document) }));
+        self.add("/healthz", get(|| async { health::healthz() }));
+        self.add("/readyz", get(|State(api): State<ApiState>| async move { health::readyz(&api) }));
+        self.add("/metrics", get(|State(api): State<ApiState>| async move { api.metrics.text() }));
+    }
+}
+
+/// What never changes while the process runs.
+fn fixed(content_type: HeaderValue, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    let name = path.strip_prefix("/v1/commands/").filter(|name| CommandSpec::find(name).is_some());
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", format!("{path} takes no {method}"));
+    match name {
+        Some(_) => problem.accepted("POST to send the command, GET to read about it"),
+        None => problem.accepted("the methods in the header Allow"),
+    }
+}
+
+/// A request that panicked is answered as any other fault of ours.
+fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    Problem::internal(&std::io::Error::other(text.unwrap_or_else(|| "a request panicked".to_owned()))).into_response()
+}
