@@ -14,7 +14,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use parking_lot::RwLock;
 use pledger_domain::{
-    catalogue::Command,
+    catalogue::{Command, InvalidPayload},
     command::Origin,
     facts::Channel,
     stream::StreamName,
@@ -102,7 +102,8 @@ impl Edge {
             key: &key,
         };
         let has_personal = seal::seal(&mut command, persons)?;
-        let payload = command.payload_json().expect("every personal field is sealed, and a payload can be written");
+        // A field that `visit_personal` leaves out is still plain and cannot be written: better refused than recorded.
+        let payload = command.payload_json().map_err(|error| InvalidPayload::Field { field: String::new(), reason: error.to_string() })?;
         let input = seal::input_hash(&command, &payload, has_personal, incoming.effective_at);
         Ok(CommandEnvelope {
             stream,
