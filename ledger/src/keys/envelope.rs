@@ -23,6 +23,13 @@ pub(super) struct SubjectKey(pub(super) [u8; Self::LEN]);
 impl SubjectKey {
     pub(super) const LEN: usize = 64;
 
+    /// A key read from where it is kept; none where it has another length. What it was read into is wiped.
+    pub(super) fn from_bytes(mut bytes: Vec<u8>) -> Option<Self> {
+        let key = bytes.as_slice().try_into().ok().map(Self);
+        bytes.zeroize();
+        key
+    }
+
     fn cipher(&self) -> Aes256Siv {
         Aes256Siv::new(&self.0.into())
     }

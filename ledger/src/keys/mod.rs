@@ -4,9 +4,11 @@
 //! and folded. Destroying the key (`erase`) makes every copy of the value unreadable at once, wherever it lies, and changes
 //! no byte of the ledger. What is bound, and why, stands in `envelope`.
 
+mod connection;
 mod envelope;
 mod memory;
 mod mint;
+mod sqlite;
 mod vault;
 
 use pledger_domain::values::{PersonId, Personal, Timestamp};
@@ -14,6 +16,7 @@ use pledger_domain::values::{PersonId, Personal, Timestamp};
 pub use envelope::subject_of;
 pub use memory::MemoryKeyStore;
 pub use mint::Minting;
+pub use sqlite::{KEYS_FILE, SqliteKeyStore};
 
 /// Why the key store cannot answer. Nothing was sealed and nothing erased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -70,33 +70,34 @@ impl<B: Backing> Vault<B> {
         }
         let kept = self.backing.find_key(subject)?;
         if !self.backing.is_written_elsewhere() {
-            known.make_room();
+            known.make_room(MAX_KNOWN);
             known.keys.insert(subject.clone(), kept.clone());
         }
         Ok(kept)
     }
 
     fn write_pending(&self) -> Result<(), KeyStoreError> {
-        let batch = std::mem::take(&mut self.known.lock().pending);
+        // It stays pending until it is written: what is pending is never forgotten, and what is staged meanwhile comes after.
+        let batch = self.known.lock().pending.clone();
         if batch.keys.is_empty() && batch.rows.is_empty() {
             return Ok(());
         }
-        self.backing.write(&batch).inspect_err(|_| {
-            let pending = &mut self.known.lock().pending;
-            pending.keys.extend(batch.keys.iter().cloned());
-            pending.rows.extend(batch.rows.iter().cloned());
-        })
+        self.backing.write(&batch)?;
+        let pending = &mut self.known.lock().pending;
+        pending.keys.drain(..batch.keys.len());
+        pending.rows.drain(..batch.rows.len());
+        Ok(())
     }
 }
 
 impl Known {
-    /// Forgets what the backing knows too, once there is too much of it.
-    fn make_room(&mut self) {
+    /// Forgets what the backing knows too, once there is more than `max` of it. What is pending is nowhere else yet.
+    fn make_room(&mut self, max: usize) {
         if self.pending.keys.is_empty() && self.pending.rows.is_empty() {
-            if self.keys.len() >= MAX_KNOWN {
+            if self.keys.len() > max {
                 self.keys.clear();
             }
-            if self.rows.len() >= MAX_KNOWN {
+            if self.rows.len() > max {
                 self.rows.clear();
             }
         }
@@ -110,7 +111,7 @@ impl<B: Backing> KeyStore for Vault<B> {
         if let Some(subject) = known.rows.get(&hash) {
             return Ok(subject.clone());
         }
-        known.make_room();
+        known.make_room(MAX_KNOWN);
         let subject = match self.backing.find_row(&hash)? {
             Some(subject) => subject,
             None => {
@@ -198,3 +199,78 @@ macro_rules! key_store {
     };
 }
 pub(super) use key_store;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// Keeps nothing, and fails while it is told to.
+    #[derive(Default)]
+    struct Failing {
+        fails: AtomicBool,
+        written: Mutex<Batch>,
+    }
+
+    impl Backing for Failing {
+        fn find_key(&self, _: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
+            Ok(None)
+        }
+        fn find_row(&self, _: &RowHash) -> Result<Option<PersonId>, KeyStoreError> {
+            Ok(None)
+        }
+        fn write(&self, batch: &Batch) -> Result<(), KeyStoreError> {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(KeyStoreError::Store("full".into()));
+            }
+            let mut written = self.written.lock();
+            written.keys.extend(batch.keys.iter().cloned());
+            written.rows.extend(batch.rows.iter().cloned());
+            Ok(())
+        }
+        fn erase(&self, _: &PersonId, _: &str, _: Timestamp) -> Result<Erasure, KeyStoreError> {
+            Ok(Erasure::UnknownSubject)
+        }
+    }
+
+    fn vault() -> Vault<Failing> {
+        Vault::new(Failing::default(), Minting::Random, Minting::Random.store_key())
+    }
+
+    #[test]
+    fn what_could_not_be_written_goes_with_the_next_call() {
+        let vault = vault();
+        vault.backing.fails.store(true, Ordering::Relaxed);
+        let subject = vault.stage_subject("crm", "1").expect("staged");
+        let sealed = vault.stage_seal(&subject, "Ada").expect("staged");
+        assert_eq!(vault.settle(), Err(KeyStoreError::Store("full".into())));
+        assert_eq!(vault.erase(&subject, "asked", Timestamp::from_micros(0)), Err(KeyStoreError::Store("full".into())));
+        vault.backing.fails.store(false, Ordering::Relaxed);
+        assert_eq!(vault.stage_seal(&subject, "Ada"), Ok(sealed), "no second key");
+        assert_eq!(vault.settle(), Ok(()));
+        assert_eq!(vault.settle(), Ok(()));
+        let written = vault.backing.written.lock();
+        assert_eq!((written.keys.len(), written.rows.len()), (1, 1));
+    }
+
+    impl Known {
+        fn len(&self) -> (usize, usize) {
+            (self.keys.len(), self.rows.len())
+        }
+    }
+
+    #[test]
+    fn what_is_pending_is_never_forgotten() {
+        let vault = vault();
+        let subject = vault.stage_subject("crm", "1").expect("staged");
+        vault.stage_seal(&subject, "Ada").expect("staged");
+        vault.known.lock().make_room(0);
+        assert_eq!(vault.known.lock().len(), (1, 1));
+        vault.settle().expect("written");
+        vault.known.lock().make_room(1);
+        assert_eq!(vault.known.lock().len(), (1, 1));
+        vault.known.lock().make_room(0);
+        assert_eq!(vault.known.lock().len(), (0, 0));
+    }
+}
