@@ -1,14 +1,26 @@
 //! The fold engine and the read models.
 
 pub mod cell;
+pub mod cube;
+pub mod digest;
+pub mod engine;
+pub mod figures;
+pub mod generation;
+#[cfg(test)]
+pub(crate) mod given;
+pub mod page;
+pub mod parked;
 pub mod query;
 mod row;
+pub mod rules;
 pub mod shard;
 mod split;
+pub mod store;
 pub mod symbol;
 pub mod table;
 
 pub mod attribution;
 pub mod deals;
+pub mod pipeline;
 
 pub use row::{ColumnSpec, Row, UnreadableRow};

@@ -2,11 +2,14 @@
 
 use std::ops::Deref;
 
-use pledger_ledger::slices::Position;
+use pledger_ledger::{
+    chain::ChainHead,
+    slices::{Position, SliceId},
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::shard::Shard;
+use crate::{deals, pipeline, shard::Shard, symbol::Symbol};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +37,27 @@ pub struct Page {
     pub items: Vec<Item>,
     /// Where the next page begins; none where this is the last one.
     pub next: Option<String>,
-    /// What the answer stands on: the last decision of every slice that has one.
+    /// What the answer stands on: the last record of every slice that has one, as `{"slice": pseq}`.
+    #[serde(serialize_with = "position_object")]
     pub position: Vec<Position>,
+    /// Streams of which a record could not be read: what came after it is left out of every figure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<Incomplete>,
+}
+
+fn position_object<S: Serializer>(positions: &[Position], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(positions.iter().map(|position| (position.slice.to_string(), position.pseq)))
+}
+
+/// A stream that is folded no further.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Incomplete {
+    /// Its name; the record's position where not even that could be read.
+    pub stream: String,
+    /// The record that could not be taken in.
+    pub since: Position,
+    /// Why.
+    pub reason: String,
 }
 
 /// Why a question has no answer.
@@ -172,6 +194,23 @@ impl<'a> Rows<'a> {
         Self { shards }
     }
 
+    /// The first record of a stream that could not be taken in, so that its rows are incomplete.
+    #[must_use]
+    pub fn incomplete_since(&self, kind: &str, key: Symbol) -> Option<Position> {
+        self.shards().find_map(|shard| shard.parked.since(kind, key.name()))
+    }
+
+    /// Every stream that is folded no further.
+    #[must_use]
+    pub fn incomplete(&self) -> Vec<Incomplete> {
+        let parked = self.shards().flat_map(|shard| shard.parked.streams.iter());
+        let mut incomplete: Vec<_> = parked
+            .map(|(key, row, _)| Incomplete { stream: key.stream.to_string(), since: row.since, reason: row.reason.to_string() })
+            .collect();
+        incomplete.sort_unstable();
+        incomplete
+    }
+
     /// Every shard.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {
         self.shards.iter().map(|shard| &***shard)
@@ -188,5 +227,43 @@ impl Serialize for Item {
     }
 }
 
+impl FieldSpec {
+    /// A field, in a catalogue.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: FieldKind, summary: &'static str) -> Self {
+        Self { name, kind, summary }
+    }
+}
+
+/// The view called `name`.
+///
+/// # Errors
+/// `QueryError::UnknownView`, with the nearest name there is.
+pub fn find_view(name: &str) -> Result<&'static ViewSpec, QueryError> {
+    VIEWS.iter().find(|spec| spec.name == name).ok_or_else(|| {
+        let near = |spec: &&ViewSpec| (strsim::jaro_winkler(spec.name, &name.to_lowercase()), spec.name);
+        let nearest = VIEWS.iter().map(|spec| near(&spec)).max_by(|a, b| a.0.total_cmp(&b.0));
+        let nearest = nearest.filter(|(score, _)| *score > 0.75).map(|(_, name)| name);
+        QueryError::UnknownView { view: name.chars().take(80).collect(), nearest }
+    })
+}
+
+/// Answers a question to the view called `view`.
+///
+/// # Errors
+/// `QueryError`.
+pub fn answer(rows: &Rows<'_>, view: &str, query: &Query) -> Result<Page, QueryError> {
+    let Answer { items, next } = (find_view(view)?.answer)(rows, query)?;
+    Ok(Page { items, next, position: positions(rows.shards()), incomplete: rows.incomplete() })
+}
+
+/// What shards stand on: the last record of every slice that has one.
+pub fn positions<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<Position> {
+    let last = |(slice, head): &(SliceId, ChainHead)| head.next_pseq.checked_sub(1).map(|pseq| Position { slice: *slice, pseq });
+    let mut positions: Vec<_> = shards.flat_map(|shard| &shard.heads).filter_map(last).collect();
+    positions.sort_unstable();
+    positions
+}
+
 /// Every view there is.
-pub const VIEWS: &[ViewSpec] = &[];
+pub const VIEWS: &[ViewSpec] = &[deals::VIEW, pipeline::VIEW];

@@ -11,6 +11,8 @@ use pledger_ledger::{
 
 use crate::{
     deals::Deals,
+    parked::Parked,
+    rules::PublishedRules,
     symbol::Symbol,
     table::{AnyTable, Stand},
 };
@@ -54,23 +56,40 @@ macro_rules! read_models {
         pub struct Shard {
             /// The last record taken in of every slice it owns.
             pub heads: Vec<(SliceId, ChainHead)>,
+            /// The rules as published.
+            pub rules: PublishedRules,
+            /// The streams that are folded no further.
+            pub parked: Parked,
             /// One row a deal; what other folds look deals up in.
             pub deals: Deals,
             $($(#[$doc])* pub $name: $type),*
         }
 
         impl Shard {
-            /// Takes in a decision.
+            /// Takes in a decision, unless its stream is parked.
             pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+                if self.parked.leaves_out(decision.stream.as_str(), at) {
+                    return;
+                }
+                self.rules.fold(decision, at);
                 self.deals.fold(decision, at);
                 $(self.$name.fold(decision, at, &self.deals);)*
+            }
+
+            /// Sets where a slice stands.
+            pub fn set_head(&mut self, slice: SliceId, head: ChainHead) {
+                match self.heads.iter_mut().find(|(known, _)| *known == slice) {
+                    Some((_, known)) => *known = head,
+                    None => self.heads.push((slice, head)),
+                }
             }
 
             /// Every table.
             #[must_use]
             pub fn tables(&self) -> Vec<&dyn AnyTable> {
-                #[allow(unused_mut, clippy::allow_attributes, reason = "there may be one read model only")]
-                let mut tables = self.deals.tables();
+                let mut tables = self.rules.tables();
+                tables.extend(self.parked.tables());
+                tables.extend(self.deals.tables());
                 $(tables.extend(self.$name.tables());)*
                 tables
             }
@@ -78,8 +97,9 @@ macro_rules! read_models {
             /// Every table, to load and to write it.
             #[must_use]
             pub fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable> {
-                #[allow(unused_mut, clippy::allow_attributes, reason = "there may be one read model only")]
-                let mut tables = self.deals.tables_mut();
+                let mut tables = self.rules.tables_mut();
+                tables.extend(self.parked.tables_mut());
+                tables.extend(self.deals.tables_mut());
                 $(tables.extend(self.$name.tables_mut());)*
                 tables
             }

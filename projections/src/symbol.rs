@@ -17,9 +17,11 @@ const SHARDS: usize = 32;
 /// Names live as long as the process: there are as many as the ledger has partners, accounts and products, and the
 /// rows that use them live as long. Symbols are ordered by their names, so no order ever depends on what came first.
 #[derive(Clone, Copy)]
-pub struct Symbol(&'static str);
+pub struct Symbol(&'static Name);
 
-type Names = RwLock<HashTable<&'static str>>;
+struct Name(Box<str>);
+
+type Names = RwLock<HashTable<&'static Name>>;
 
 static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 static NAMES: [Names; SHARDS] = [const { RwLock::new(HashTable::new()) }; SHARDS];
@@ -29,18 +31,27 @@ impl Symbol {
     #[must_use]
     pub fn of(name: &str) -> Self {
         let hash = HASHER.hash_one(name);
-        let names = &NAMES[(hash >> 32) as usize % SHARDS];
-        if let Some(known) = names.read().find(hash, |known| *known == name) {
-            return Self(known);
+        if let Some(known) = Self::known_by(hash, name) {
+            return known;
         }
-        match names.write().entry(hash, |known| *known == name, |known| HASHER.hash_one(*known)) {
+        match names(hash).write().entry(hash, |known| *known.0 == *name, |known| HASHER.hash_one(&*known.0)) {
             Entry::Occupied(known) => Self(known.get()),
             Entry::Vacant(place) => {
-                let kept: &'static str = Box::leak(Box::from(name));
+                let kept: &'static Name = Box::leak(Box::new(Name(name.into())));
                 place.insert(kept);
                 Self(kept)
             }
         }
+    }
+
+    /// The symbol of `name` where there is one: what a question looks names up by, since it must not make any.
+    #[must_use]
+    pub fn known(name: &str) -> Option<Self> {
+        Self::known_by(HASHER.hash_one(name), name)
+    }
+
+    fn known_by(hash: u64, name: &str) -> Option<Self> {
+        names(hash).read().find(hash, |known| *known.0 == *name).map(|known| Self(known))
     }
 
     /// The symbol of the empty name: what a default row holds.
@@ -53,14 +64,17 @@ impl Symbol {
     /// The name.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        self.0
+        &self.0.0
     }
 
-    /// The name's address: equal for equal names, different for different ones, in this process only.
-    #[must_use]
-    pub fn address(self) -> usize {
-        self.0.as_ptr().addr()
+    /// Equal for equal names, different for different ones, in this process only.
+    fn address(self) -> usize {
+        std::ptr::from_ref(self.0).addr()
     }
+}
+
+fn names(hash: u64) -> &'static Names {
+    &NAMES[(hash >> 32) as usize % SHARDS]
 }
 
 impl Default for Symbol {
@@ -71,8 +85,7 @@ impl Default for Symbol {
 
 impl PartialEq for Symbol {
     fn eq(&self, other: &Self) -> bool {
-        // Equal names share an address; the length tells the empty name from one that begins where it lies.
-        self.address() == other.address() && self.0.len() == other.0.len()
+        std::ptr::eq(self.0, other.0)
     }
 }
 
@@ -92,19 +105,19 @@ impl PartialOrd for Symbol {
 
 impl Ord for Symbol {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self == other { Ordering::Equal } else { self.0.cmp(other.0) }
+        if self == other { Ordering::Equal } else { self.name().cmp(other.name()) }
     }
 }
 
 impl fmt::Debug for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0, f)
+        fmt::Debug::fmt(self.name(), f)
     }
 }
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.name())
     }
 }
 
@@ -120,5 +133,7 @@ mod tests {
         assert!(a < b);
         assert_eq!(Symbol::default(), Symbol::of(""));
         assert_eq!(a.name(), "symbol-a");
+        assert_eq!(Symbol::known("symbol-a"), Some(a));
+        assert_eq!(Symbol::known("symbol-never-made"), None);
     }
 }

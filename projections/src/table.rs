@@ -109,13 +109,18 @@ impl<R: Row> Table<R> {
     }
 
     fn touch(&mut self, place: u32, at: &At<'_>) -> &mut R {
+        self.mark(place);
+        let slot = &mut self.slots[place as usize];
+        slot.stand = at.stand();
+        &mut slot.row
+    }
+
+    fn mark(&mut self, place: u32) {
         let slot = &mut self.slots[place as usize];
         if !slot.dirty {
             slot.dirty = true;
             self.dirty.push(place);
         }
-        slot.stand = at.stand();
-        &mut slot.row
     }
 }
 
@@ -145,8 +150,12 @@ pub trait AnyTable: Send + Sync {
     /// # Errors
     /// `UnreadableRow`.
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow>;
-    /// The cells of every row that changed since the last call, row after row, in the order of their keys.
-    fn take_changed(&mut self) -> Vec<Cell>;
+    /// The places of the rows that changed since the last call, in the order of their keys.
+    fn take_changed(&mut self) -> Vec<u32>;
+    /// The rows at these places could not be written: they count as changed again.
+    fn give_back(&mut self, places: &[u32]);
+    /// The cells of the rows at these places, row after row.
+    fn cells(&self, places: &[u32]) -> Vec<Cell>;
     /// Appends (the key's bytes, the hash of the whole row) of every row. `Places::Left` leaves places in the ledger out:
     /// what is left depends on the order inside each stream only.
     fn digest_rows(&self, places: Places, rows: &mut Vec<(Box<[u8]>, u128)>);
@@ -182,15 +191,26 @@ impl<R: Row> AnyTable for Table<R> {
         Ok(())
     }
 
-    fn take_changed(&mut self) -> Vec<Cell> {
+    fn take_changed(&mut self) -> Vec<u32> {
         let mut places = std::mem::take(&mut self.dirty);
         places.sort_unstable_by(|a, b| self.slots[*a as usize].key.cmp(&self.slots[*b as usize].key));
+        for place in &places {
+            self.slots[*place as usize].dirty = false;
+        }
+        places
+    }
+
+    fn give_back(&mut self, places: &[u32]) {
+        for place in places {
+            self.mark(*place);
+        }
+    }
+
+    fn cells(&self, places: &[u32]) -> Vec<Cell> {
         let width = R::KEY_COLUMNS.len() + R::COLUMNS.len() + STAND_COLUMNS.len();
         let mut cells = Vec::with_capacity(places.len() * width);
         for place in places {
-            let slot = &mut self.slots[place as usize];
-            slot.dirty = false;
-            slot.write(&mut cells);
+            self.slots[*place as usize].write(&mut cells);
         }
         cells
     }

@@ -30,13 +30,11 @@ pub(crate) trait Decides: Stream {
     fn events(events: Vec<Self::Event>) -> Events<'static>;
 
     /// What falls due, as the state says now.
-    fn deadlines(&self) -> Vec<Deadline> {
-        Vec::new()
-    }
+    fn due(&self) -> Vec<Deadline>;
 }
 
 macro_rules! decides {
-    ($($stream:ident: $command:ident),* $(,)?) => {$(
+    ($($stream:ident: $command:ident, $due:expr;)*) => {$(
         impl Decides for $stream {
             type Command = $command;
             fn decide(command: &$command, state: &Self, facts: &Facts) -> Result<Vec<Self::Event>, Rejection> {
@@ -51,10 +49,20 @@ macro_rules! decides {
             fn events(events: Vec<Self::Event>) -> Events<'static> {
                 Events::$stream(events.into())
             }
+            fn due(&self) -> Vec<Deadline> {
+                let due: fn(&Self) -> Vec<Deadline> = $due;
+                due(self)
+            }
         }
     )*};
 }
-decides!(Program: ProgramCommand, Partner: PartnerCommand, Account: AccountCommand, Fund: FundCommand, Cost: CostCommand);
+decides! {
+    Program: ProgramCommand, |_| Vec::new();
+    Partner: PartnerCommand, |partner| partner.deadlines().collect();
+    Account: AccountCommand, |account| account.deadlines().collect();
+    Fund: FundCommand, |fund| fund.deadlines().collect();
+    Cost: CostCommand, |_| Vec::new();
+}
 
 /// A stream's state in memory, with its version: how many decisions were accepted in it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

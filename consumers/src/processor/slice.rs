@@ -128,18 +128,21 @@ impl Streams {
     /// What falls due in a stream, as its state says now.
     pub(crate) fn deadlines(&self, stream: &StreamName) -> Vec<Deadline> {
         match stream.kind() {
+            StreamKind::Program => deadlines(&self.program, stream),
             StreamKind::Partner => deadlines(&self.partner, stream),
             StreamKind::Account => deadlines(&self.account, stream),
             StreamKind::Fund => deadlines(&self.fund, stream),
-            StreamKind::Program | StreamKind::Cost => Vec::new(),
+            StreamKind::Cost => deadlines(&self.cost, stream),
         }
     }
 
     /// Shows the streams in which something falls due, with the earliest instant.
     pub(crate) fn for_each_due(&self, mut f: impl FnMut(Timestamp, &StreamName)) {
+        for_each_due(&self.program, &mut f);
         for_each_due(&self.partner, &mut f);
         for_each_due(&self.account, &mut f);
         for_each_due(&self.fund, &mut f);
+        for_each_due(&self.cost, &mut f);
     }
 
     /// Forgets an aggregate that a failed append had touched.
@@ -175,12 +178,12 @@ fn evolve<S: Decides>(store: &Store<S>, stream: &StreamName, version: u64, event
 fn deadlines<S: Decides>(store: &Store<S>, stream: &StreamName) -> Vec<Deadline> {
     let aggregate: Arc<Mutex<Live<S>>> = store.unit.aggregate(stream.as_str());
     let live = aggregate.lock();
-    live.state.deadlines()
+    live.state.due()
 }
 
 fn for_each_due<S: Decides>(store: &Store<S>, f: &mut impl FnMut(Timestamp, &StreamName)) {
     store.unit.for_each(|stream, live| {
-        if let Some(first) = live.state.deadlines().iter().map(|deadline| deadline.due).min() {
+        if let Some(first) = live.state.due().iter().map(|deadline| deadline.due).min() {
             f(first, stream);
         }
     });

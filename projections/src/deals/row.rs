@@ -81,6 +81,8 @@ row! {
         currency: Currency,
         /// The expected value, of a won deal the value won, in minor units.
         amount: i64,
+        /// The value as registered, in minor units.
+        registered_amount: i64,
         /// The gross margin of a won deal, in minor units of `currency`.
         gross_margin: Option<i64>,
         /// Whether the amount was estimated by an import.

@@ -1,0 +1,164 @@
+//! The processor in its thread, over a real SQLite ledger: answers, repeated keys, restarts with and without snapshots.
+
+use std::{path::Path, sync::Arc};
+
+use pledger_consumers::{
+    chores::EmbeddedChores,
+    embedded::EmbeddedProcessor,
+    processor::{FileSnapshots, KeyLimits, Processor},
+};
+use pledger_domain::{facts::Channel, rejection::Rejection, rules::Rules, stream::StreamName, values::PartnerId};
+use pledger_ledger::{
+    commands::{Answer, CommandSink, Decided, Undecided},
+    edge::{Clock, Edge, Incoming, SystemClock, SystemRandomness},
+    keys::MemoryKeyStore,
+    log::Log,
+    record::{FORMAT, LedgerCreated},
+    slices::Slices,
+    sqlite::{Mode, SqliteLog},
+};
+use serde_json::{Value, json};
+
+/// A running ledger in a folder.
+struct Running {
+    log: Arc<dyn Log>,
+    edge: Edge,
+    processor: Option<EmbeddedProcessor>,
+}
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let log = SqliteLog::open(dir, Mode::Write).unwrap_or_else(|_| {
+            let created = LedgerCreated {
+                v: FORMAT,
+                ledger_id: "test".into(),
+                slices: Slices::new(16).expect("sixteen slices"),
+                created_at: clock.now(),
+                generated: None,
+            };
+            SqliteLog::create(dir, created).expect("a new ledger")
+        });
+        let log: Arc<dyn Log> = Arc::new(log);
+        let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).expect("a folder"));
+        let processor = Processor::restore(Arc::clone(&log), &*snapshots, KeyLimits::default(), "test".into()).expect("restored");
+        let edge = Edge {
+            slices: log.slices(),
+            keys: Arc::new(MemoryKeyStore::default()),
+            directory: processor.directory(),
+            clock: Arc::clone(&clock),
+            randomness: Arc::new(SystemRandomness),
+        };
+        let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
+        let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
+        Self { log, edge, processor: Some(processor) }
+    }
+
+    fn send(&self, items: &[(&str, Value, &str)]) -> Vec<Decided> {
+        let sink = self.processor.as_ref().expect("it runs").sink();
+        let prepared = items.iter().map(|(name, payload, key)| {
+            let payload = payload.to_string();
+            let incoming = Incoming {
+                key: Some(key),
+                after: sink.reference_positions(),
+                ..Incoming::new(name, payload.as_bytes(), Arc::from("anonymous"), Channel::Api)
+            };
+            self.edge.prepare(incoming).expect("a command")
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(sink.submit(prepared.collect()))
+    }
+
+    fn one(&self, name: &str, payload: Value, key: &str) -> Decided {
+        self.send(&[(name, payload, key)]).remove(0)
+    }
+
+    fn stop(mut self) {
+        self.processor.take().expect("it runs").stop();
+    }
+}
+
+fn register(partner: &str) -> Value {
+    json!({"partner_id": partner, "name": "Nordwind GmbH", "roles": ["reseller"]})
+}
+
+fn publish() -> Value {
+    json!({"program": Rules::DEFAULT, "effective_from": "2020-01-01"})
+}
+
+fn accepted(decided: Decided) -> Answer {
+    let answer = decided.expect("decided");
+    assert!(answer.outcome.is_ok(), "refused: {:?}", answer.outcome);
+    answer
+}
+
+#[test]
+fn decisions_survive_a_restart_and_repeated_keys_get_their_first_answer() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::start(dir.path());
+    let refused = running.one("RegisterPartner", register("p-1"), "k-1").expect("decided");
+    assert!(matches!(refused.outcome, Err(Rejection::NoRulesInForce { .. })), "{:?}", refused.outcome);
+    accepted(running.one("PublishRules", publish(), "rules"));
+    let first = accepted(running.one("RegisterPartner", register("p-1"), "k-1"));
+    assert_eq!((first.version, first.rules, first.replayed), (1, 1, false));
+
+    let again = accepted(running.one("RegisterPartner", register("p-1"), "k-1"));
+    assert_eq!((again.position, again.version, again.replayed), (first.position, 1, true));
+    assert_eq!(again.outcome.expect("events").get(), first.outcome.expect("events").get());
+    let reused = running.one("RegisterPartner", json!({"partner_id": "p-1", "name": "Other", "roles": ["msp"]}), "k-1");
+    assert_eq!(reused.expect_err("refused"), Undecided::KeyReused { first: first.position });
+    running.stop();
+
+    let from_snapshot = Running::start(dir.path());
+    let replayed = accepted(from_snapshot.one("RegisterPartner", register("p-1"), "k-1"));
+    assert_eq!((replayed.position, replayed.replayed), (first.position, true));
+    accepted(from_snapshot.one("SignAgreement", json!({"partner_id": "p-1"}), "k-2"));
+    from_snapshot.stop();
+
+    std::fs::remove_dir_all(dir.path().join("snapshots")).expect("snapshots are only a convenience");
+    let from_ledger = Running::start(dir.path());
+    let active = accepted(from_ledger.one("ActivatePartner", json!({"partner_id": "p-1"}), "k-3"));
+    assert_eq!(active.version, 3);
+    let taken = from_ledger.one("RegisterPartner", register("p-1"), "k-4").expect("decided");
+    let id = PartnerId::parse("p-1").expect("an id");
+    assert_eq!(taken.outcome.expect_err("refused"), Rejection::PartnerExists { partner_id: id });
+    from_ledger.stop();
+}
+
+#[test]
+fn a_key_repeated_within_one_batch_is_decided_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::start(dir.path());
+    accepted(running.one("PublishRules", publish(), "rules"));
+    let twice = [("RegisterPartner", register("p-2"), "same"), ("RegisterPartner", register("p-2"), "same")];
+    let answers: Vec<Answer> = running.send(&twice).into_iter().map(accepted).collect();
+    assert_eq!(answers[0].position, answers[1].position);
+    assert_eq!([answers[0].replayed, answers[1].replayed], [false, true]);
+    running.stop();
+}
+
+#[test]
+fn an_expired_certification_is_recorded_when_it_is_due() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::start(dir.path());
+    accepted(running.one("PublishRules", publish(), "rules"));
+    accepted(running.one("RegisterPartner", register("p-3"), "k-1"));
+    let soon = SystemClock::new().now().plus_micros(2_000_000);
+    let award = json!({
+        "partner_id": "p-3", "person_id": "ada", "certification": "cloud", "level": "expert", "expires_at": soon.to_string(),
+    });
+    accepted(running.one("AwardCertification", award.clone(), "k-2"));
+    let held = running.one("AwardCertification", award, "k-3").expect("decided");
+    assert!(matches!(held.outcome, Err(Rejection::CertificationHeld { .. })), "{:?}", held.outcome);
+    // What expired cannot be revoked any more: that refusal says the scheduler was there.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut expired = false;
+    while !expired && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let stream = StreamName::parse("partner/p-3").expect("a stream");
+        let records = running.log.read_stream(&stream, 0, 100).expect("read");
+        expired = records.iter().any(|placed| String::from_utf8_lossy(&placed.record.body).contains("CertificationExpired"));
+    }
+    assert!(expired, "the certification expired and nobody recorded it");
+    running.stop();
+}

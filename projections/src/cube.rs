@@ -1,0 +1,273 @@
+//! Figures by dimensions: filters, grouping and paging, the same for every aggregating view.
+
+use std::{cmp::Ordering, hash::Hash};
+
+use hashbrown::HashMap;
+use pledger_domain::values::{Currency, Month};
+use serde_json::Value;
+
+use crate::{
+    page::{Selection, cursor, read_cursor},
+    query::{Answer, FieldSpec, Item, Query, QueryError},
+    symbol::Symbol,
+};
+
+/// The value of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DimValue {
+    /// There is none: shown as null, filtered by the empty value.
+    Null,
+    /// A name.
+    Name(Symbol),
+    /// A word of a fixed list, with its place in the list.
+    Word(u8, &'static str),
+    /// A month.
+    Month(Month),
+    /// The quarter that begins with this month.
+    Quarter(Month),
+    /// The year that begins with this month.
+    Year(Month),
+}
+
+impl DimValue {
+    /// The name, or none.
+    #[must_use]
+    pub fn name(symbol: Option<Symbol>) -> Self {
+        symbol.map_or(Self::Null, Self::Name)
+    }
+
+    /// The quarter of `month`.
+    #[must_use]
+    pub fn quarter(month: Month) -> Self {
+        Self::Quarter(Month::from_index(month.index().div_euclid(3) * 3))
+    }
+
+    /// The year of `month`.
+    #[must_use]
+    pub fn year(month: Month) -> Self {
+        Self::Year(Month::from_index(month.index().div_euclid(12) * 12))
+    }
+
+    /// The value as it is written; empty for none.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Name(symbol) => symbol.name().to_owned(),
+            Self::Word(_, word) => word.to_owned(),
+            Self::Month(month) => month.to_string(),
+            Self::Quarter(month) => month.quarter(),
+            Self::Year(month) => month.year(),
+        }
+    }
+
+    /// The value in JSON.
+    #[must_use]
+    pub fn json(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Name(_) | Self::Word(..) | Self::Month(_) | Self::Quarter(_) | Self::Year(_) => Value::String(self.text()),
+        }
+    }
+
+    /// What the values of one dimension are ordered by; none comes last.
+    fn rank(&self) -> (bool, i32, &'static str) {
+        match self {
+            Self::Null => (true, 0, ""),
+            Self::Name(symbol) => (false, 0, symbol.name()),
+            Self::Word(place, word) => (false, i32::from(*place), word),
+            Self::Month(month) | Self::Quarter(month) | Self::Year(month) => (false, month.index(), ""),
+        }
+    }
+}
+
+impl PartialOrd for DimValue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DimValue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// How a dimension's values are read from a filter.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// Any name.
+    Names,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// `YYYY-MM`.
+    Months,
+    /// `YYYY-Qn`.
+    Quarters,
+    /// `YYYY`.
+    Years,
+}
+
+impl Values {
+    /// Reads a value; none where it is well-formed and no row can have it.
+    ///
+    /// # Errors
+    /// What would be accepted, in words.
+    pub fn parse(self, text: &str) -> Result<Option<DimValue>, String> {
+        if text.is_empty() {
+            return Ok(Some(DimValue::Null));
+        }
+        match self {
+            Self::Names => Ok(Symbol::known(text).map(DimValue::Name)),
+            Self::Words(words) => {
+                let place = words.iter().position(|word| *word == text).ok_or_else(|| format!("one of {}", words.join(", ")))?;
+                let place = u8::try_from(place).expect("a list of words is short");
+                Ok(Some(DimValue::Word(place, words[place as usize])))
+            }
+            Self::Months => period(text, 1, DimValue::Month).ok_or_else(|| "a month like 2026-09".to_owned()).map(Some),
+            Self::Quarters => period(text, 3, DimValue::Quarter).ok_or_else(|| "a quarter like 2026-Q3".to_owned()).map(Some),
+            Self::Years => period(text, 12, DimValue::Year).ok_or_else(|| "a year like 2026".to_owned()).map(Some),
+        }
+    }
+}
+
+fn period(text: &str, months: u8, make: fn(Month) -> DimValue) -> Option<DimValue> {
+    let (first, length) = pledger_domain::values::Period::parse(text).ok()?.months();
+    (length == months).then(|| make(first))
+}
+
+/// A dimension of facts of the type `F`.
+pub struct Dim<F> {
+    /// Its name and meaning.
+    pub spec: FieldSpec,
+    /// Its value in a fact.
+    pub value: fn(&F) -> DimValue,
+    /// How its values are read.
+    pub values: Values,
+}
+
+/// What a question filters and groups by.
+pub struct Plan<'d, F> {
+    filters: Vec<(&'d Dim<F>, Vec<DimValue>)>,
+    /// The dimensions of `by`, in order.
+    pub by: Vec<&'d Dim<F>>,
+}
+
+/// The most dimensions that figures are given by at once.
+pub const MAX_BY: usize = 12;
+
+impl<'d, F> Plan<'d, F> {
+    /// Reads `by` and the filters of a question to `view`.
+    ///
+    /// # Errors
+    /// `QueryError::UnknownDimension` or `InvalidValue`.
+    pub fn read(view: &'static str, dims: &'d [Dim<F>], query: &Query) -> Result<Self, QueryError> {
+        let find = |name: &str| {
+            dims.iter().find(|dim| dim.spec.name == name).ok_or_else(|| QueryError::UnknownDimension {
+                view,
+                dimension: name.chars().take(80).collect(),
+                accepted: dims.iter().map(|dim| dim.spec.name).collect(),
+            })
+        };
+        let mut plan = Self { filters: Vec::new(), by: Vec::new() };
+        for name in &query.by {
+            let dim = find(name)?;
+            if !plan.by.iter().any(|known| std::ptr::eq(*known, dim)) {
+                plan.by.push(dim);
+            }
+        }
+        assert!(dims.len() <= MAX_BY, "a view has at most {MAX_BY} dimensions");
+        for (name, text) in &query.filters {
+            let dim = find(name)?;
+            let value = dim.values.parse(text).map_err(|expected| QueryError::InvalidValue {
+                dimension: name.clone(),
+                value: text.chars().take(80).collect(),
+                expected,
+            })?;
+            match plan.filters.iter_mut().find(|(known, _)| std::ptr::eq(*known, dim)) {
+                Some((_, values)) => values.extend(value),
+                None => plan.filters.push((dim, value.into_iter().collect())),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whether the filters let the fact through.
+    pub fn admits(&self, fact: &F) -> bool {
+        self.filters.iter().all(|(dim, values)| values.contains(&(dim.value)(fact)))
+    }
+
+    /// The figures of every group, `add` having taken in every fact of it. `extra` is an implicit last dimension, such
+    /// as the currency.
+    pub fn group<T: Default, E: Copy + Eq + Hash>(
+        &self,
+        facts: impl Iterator<Item = F>,
+        extra: impl Fn(&F) -> E,
+        add: impl Fn(&mut T, &F),
+    ) -> Vec<(Vec<DimValue>, E, T)> {
+        match self.by.len() {
+            0 | 1 => self.group_sized::<1, T, E>(facts, extra, add),
+            2 | 3 => self.group_sized::<3, T, E>(facts, extra, add),
+            _ => self.group_sized::<MAX_BY, T, E>(facts, extra, add),
+        }
+    }
+
+    /// The group that a question's cursor stands after.
+    ///
+    /// # Errors
+    /// `QueryError::InvalidCursor`.
+    pub fn after(&self, view: &'static str, query: &Query) -> Result<Option<(Vec<DimValue>, Currency)>, QueryError> {
+        let Some(parts) = read_cursor(view, query, self.by.len() + 1)? else { return Ok(None) };
+        let value = |(dim, text): (&&Dim<F>, &String)| dim.values.parse(text).ok().flatten();
+        let values: Option<Vec<_>> = self.by.iter().zip(&parts).map(value).collect();
+        let currency = parts.last().and_then(|code| Currency::parse(code).ok());
+        values.zip(currency).map(Some).ok_or(QueryError::InvalidCursor { view })
+    }
+
+    /// A page of groups: every item has its dimensions by name, then the currency, then its figures.
+    pub fn page<T>(
+        &self,
+        groups: Vec<(Vec<DimValue>, Currency, T)>,
+        after: Option<(Vec<DimValue>, Currency)>,
+        limit: Option<usize>,
+        figures: impl Fn(T, Currency) -> Vec<(&'static str, Value)>,
+    ) -> Answer {
+        let mut selection = Selection::new(after, limit);
+        for (values, currency, group) in groups {
+            selection.push((values, currency), group);
+        }
+        let (groups, more) = selection.finish();
+        let next = groups.last().filter(|_| more).map(|((values, currency), _)| {
+            let mut parts: Vec<String> = values.iter().map(|value| value.text()).collect();
+            parts.push(currency.code().to_owned());
+            cursor(&parts)
+        });
+        let item = |((values, currency), group): ((Vec<DimValue>, Currency), T)| {
+            let mut fields: Vec<_> = self.by.iter().zip(&values).map(|(dim, value)| (dim.spec.name, value.json())).collect();
+            fields.push(("currency", currency.code().into()));
+            fields.extend(figures(group, currency));
+            Item(fields)
+        };
+        Answer { items: groups.into_iter().map(item).collect(), next }
+    }
+
+    fn group_sized<const N: usize, T: Default, E: Copy + Eq + Hash>(
+        &self,
+        facts: impl Iterator<Item = F>,
+        extra: impl Fn(&F) -> E,
+        add: impl Fn(&mut T, &F),
+    ) -> Vec<(Vec<DimValue>, E, T)> {
+        let mut groups: HashMap<([DimValue; N], E), T> = HashMap::new();
+        for fact in facts {
+            if !self.admits(&fact) {
+                continue;
+            }
+            let mut key = [DimValue::Null; N];
+            for (place, dim) in key.iter_mut().zip(&self.by) {
+                *place = (dim.value)(&fact);
+            }
+            add(groups.entry((key, extra(&fact))).or_default(), &fact);
+        }
+        groups.into_iter().map(|((key, extra), figures)| (key[..self.by.len()].to_vec(), extra, figures)).collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! The fold of deals.
+
+use compact_str::CompactString;
+use pledger_domain::{
+    account::{AccountEvent, DealRegistered, Stage},
+    values::{DealId, Timestamp},
+};
+use pledger_ledger::record::{Decision, Events, Outcome};
+
+use super::row::{Deal, DealKey, DealStatus, Registration};
+use crate::{
+    shard::At,
+    symbol::Symbol,
+    table::{AnyTable, Table},
+};
+
+/// The deals of a shard.
+#[derive(Debug, Default)]
+pub struct Deals {
+    /// By account and deal.
+    pub deals: Table<Deal>,
+}
+
+impl Deals {
+    /// Takes in a decision.
+    pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+        if let Outcome::Accepted(Events::Account(events)) = &decision.outcome {
+            for event in events.iter() {
+                self.event(event, decision.effective_at, at);
+            }
+        }
+    }
+
+    /// The deal of this account, as it stands after the decision that is being folded.
+    #[must_use]
+    pub fn get(&self, account: Symbol, deal: &DealId) -> Option<&Deal> {
+        self.deals.get(&key(account, deal))
+    }
+
+    /// Its tables.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&dyn AnyTable> {
+        vec![&self.deals]
+    }
+
+    /// Its tables, to load and to write them.
+    #[must_use]
+    pub fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable> {
+        vec![&mut self.deals]
+    }
+
+    fn event(&mut self, event: &AccountEvent, when: Timestamp, at: &At<'_>) {
+        match event {
+            AccountEvent::DealRegistered(registered) => {
+                self.deals.upsert(key(at.key, &registered.deal_id), at, || registration(registered, when));
+            }
+            AccountEvent::DealUpdated { deal_id, product, amount, region, expected_close, submitted, sla_due } => {
+                self.change(deal_id, at, |deal| {
+                    deal.product = Symbol::of(product.as_str());
+                    deal.currency = amount.currency();
+                    deal.amount = amount.minor();
+                    deal.registered_amount = amount.minor();
+                    deal.region = region.as_ref().map(|region| Symbol::of(region.as_str())).or(deal.region);
+                    deal.expected_close = *expected_close;
+                    if *submitted {
+                        deal.registration = Registration::InReview;
+                        deal.submitted_at = Some(when);
+                        deal.sla_due = *sla_due;
+                    }
+                });
+            }
+            AccountEvent::DealApproved { deal_id, protected_until, expires_at } => self.change(deal_id, at, |deal| {
+                deal.registration = Registration::Approved;
+                deal.approved = true;
+                deal.decided_at = Some(when);
+                deal.protected_until = *protected_until;
+                deal.expires_at = *expires_at;
+            }),
+            AccountEvent::DealRejected { deal_id, .. } => self.change(deal_id, at, |deal| {
+                deal.registration = Registration::Rejected;
+                deal.status = DealStatus::Rejected;
+                deal.decided_at = Some(when);
+            }),
+            AccountEvent::DealInformationRequested { deal_id, .. } => {
+                self.change(deal_id, at, |deal| deal.registration = Registration::ActionRequired);
+            }
+            AccountEvent::DealWithdrawn { deal_id, .. } | AccountEvent::DealCanceled { deal_id } => {
+                self.change(deal_id, at, |deal| release(deal, DealStatus::Withdrawn));
+            }
+            AccountEvent::DealExtended { deal_id, protected_until, expires_at } => self.change(deal_id, at, |deal| {
+                deal.protected_until = *protected_until;
+                deal.expires_at = *expires_at;
+            }),
+            AccountEvent::DealExpired { deal_id, .. } => self.change(deal_id, at, |deal| release(deal, DealStatus::Expired)),
+            AccountEvent::ApprovalSlaBreached { deal_id, .. } => self.change(deal_id, at, |deal| deal.sla_breached = true),
+            AccountEvent::StageAdvanced { deal_id, to, .. } => self.change(deal_id, at, |deal| deal.stage = *to),
+            AccountEvent::DealWon { deal_id, amount, gross_margin, closed_at, net_new_logo } => self.change(deal_id, at, |deal| {
+                deal.status = DealStatus::Won;
+                deal.currency = amount.currency();
+                deal.amount = amount.minor();
+                deal.gross_margin = gross_margin.map(|margin| margin.minor());
+                deal.closed_at = Some(*closed_at);
+                deal.net_new_logo = *net_new_logo;
+            }),
+            AccountEvent::DealLost { deal_id, closed_at, .. } => self.change(deal_id, at, |deal| {
+                release(deal, DealStatus::Lost);
+                deal.closed_at = Some(*closed_at);
+            }),
+            AccountEvent::ProtectionOpened { deal_id, protected_until } => {
+                self.change(deal_id, at, |deal| deal.protected_until = Some(*protected_until));
+            }
+            AccountEvent::DealReassigned { deal_id, to, .. } => {
+                self.change(deal_id, at, |deal| deal.partner = Symbol::of(to.as_str()));
+            }
+            // These say nothing that a deal's row shows.
+            AccountEvent::NextStepSet { .. }
+            | AccountEvent::NoteAdded { .. }
+            | AccountEvent::DirectClaimed { .. }
+            | AccountEvent::TouchpointRecorded { .. }
+            | AccountEvent::RevenueRecorded { .. }
+            | AccountEvent::DisputeOpened { .. }
+            | AccountEvent::DisputeEscalated { .. }
+            | AccountEvent::DisputeRuled { .. } => {}
+        }
+    }
+
+    fn change(&mut self, deal: &DealId, at: &At<'_>, change: impl FnOnce(&mut Deal)) {
+        if let Some(deal) = self.deals.change(&key(at.key, deal), at) {
+            change(deal);
+        }
+    }
+}
+
+fn key(account: Symbol, deal: &DealId) -> DealKey {
+    DealKey { account, deal: CompactString::new(deal.as_str()) }
+}
+
+/// The deal protects nothing any more.
+fn release(deal: &mut Deal, status: DealStatus) {
+    deal.status = status;
+    deal.protected_until = None;
+    deal.expires_at = None;
+}
+
+fn registration(registered: &DealRegistered, when: Timestamp) -> Deal {
+    let partner = Symbol::of(registered.partner_id.as_str());
+    Deal {
+        partner,
+        sourced_by: partner,
+        product: Symbol::of(registered.product.as_str()),
+        region: registered.region.as_ref().map(|region| Symbol::of(region.as_str())),
+        currency: registered.amount.currency(),
+        amount: registered.amount.minor(),
+        registered_amount: registered.amount.minor(),
+        gross_margin: None,
+        estimated: registered.estimated,
+        stage: Stage::Prospect,
+        status: DealStatus::Open,
+        registration: if registered.draft { Registration::Draft } else { Registration::InReview },
+        approved: false,
+        historical: registered.historical,
+        registered_at: when,
+        submitted_at: (!registered.draft).then_some(when),
+        decided_at: None,
+        closed_at: None,
+        sla_due: registered.sla_due,
+        sla_breached: false,
+        protected_until: None,
+        expires_at: None,
+        expected_close: registered.expected_close,
+        reviewer: registered.reviewer.as_ref().map(|reviewer| Symbol::of(reviewer.as_str())),
+        net_new_logo: false,
+    }
+}

@@ -1,0 +1,441 @@
+//! The fold engine: one reader, a worker a shard, one writer; every record decoded once for all read models.
+
+mod decode;
+mod progress;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod worker;
+mod writer;
+
+use std::{
+    io, mem,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use pledger_domain::program::Program;
+use pledger_ledger::{
+    chain::ChainHead,
+    log::{Log, LogError},
+    slices::{Position, SliceId},
+};
+
+pub use progress::{WaitError, position_map};
+
+use crate::{
+    digest::{TableDigest, digests},
+    generation::{Generations, fingerprint},
+    query::{Page, Query, QueryError, Rows, ViewSpec, answer},
+    shard::Shard,
+    store::{Store, StoreError},
+    table::Places,
+};
+use progress::Progress;
+
+/// The most workers: more gain nothing, since one reader feeds them.
+const MAX_WORKERS: usize = 8;
+/// Batches that may wait for a worker.
+const INBOX_BATCHES: usize = 4;
+
+/// How an engine works. None of it changes what it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Workers, and shards of every table.
+    pub workers: usize,
+    /// Records that are read at once.
+    pub read_records: usize,
+    /// How long changed rows wait to be written once the ledger's end was reached.
+    pub flush_every: Duration,
+    /// Records between two writes before the ledger's end was first reached.
+    pub rebuild_flush_records: u64,
+    /// How long a slice waits for a version of the rules that its decision names and the ledger's end does not have.
+    pub rules_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+            read_records: 4096,
+            flush_every: Duration::from_millis(50),
+            rebuild_flush_records: 2_000_000,
+            rules_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger failed.
+    #[error("the ledger cannot be read")]
+    Log(#[from] LogError),
+    /// The read models failed.
+    #[error("the read models cannot be opened")]
+    Store(#[from] StoreError),
+    /// A thread could not be started.
+    #[error("the fold engine's threads cannot be started")]
+    Threads(#[from] io::Error),
+}
+
+/// What the engine is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Records taken in since the start.
+    pub taken_in: u64,
+    /// Of these, void ones.
+    pub void: u64,
+    /// Whether the ledger's end was reached since the start.
+    pub caught_up: bool,
+    /// Streams of which nothing more is folded.
+    pub parked: usize,
+    /// What keeps it from going on or from writing, where something does.
+    pub trouble: Option<String>,
+}
+
+/// What the threads share.
+struct Shared {
+    log: Arc<dyn Log>,
+    options: Options,
+    shards: Vec<RwLock<Shard>>,
+    program: RwLock<Arc<Program>>,
+    progress: Progress,
+    /// Records handed to workers, and records that these are done with.
+    routed: AtomicU64,
+    done: AtomicU64,
+    /// Records that workers hold back until rules come.
+    held: AtomicU64,
+    /// Whether the slice of the stream `program` is one of those that wait.
+    program_waits: AtomicBool,
+    void: AtomicU64,
+    /// Whether the reader's last look found nothing new.
+    at_end: AtomicBool,
+    caught_up: AtomicBool,
+    stopping: AtomicBool,
+    /// Whether the reader and the workers ended, so that nothing changes any more.
+    drained: AtomicBool,
+    reader_trouble: Mutex<Option<String>>,
+    writer_trouble: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether every record that was read is taken in or held back, and there are no more for now.
+    fn is_stuck(&self) -> bool {
+        let taken = self.done.load(Ordering::Acquire) + self.held.load(Ordering::Acquire);
+        self.at_end.load(Ordering::Acquire) && taken == self.routed.load(Ordering::Acquire)
+    }
+
+    /// Whether every record that was read is taken in, and there are no more for now.
+    fn is_idle(&self) -> bool {
+        self.at_end.load(Ordering::Acquire) && self.done.load(Ordering::Acquire) == self.routed.load(Ordering::Acquire)
+    }
+}
+
+/// Folds a ledger into read models and answers questions to them.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Opens the read models of a data directory and starts to follow the ledger. Where there are none, or they were
+    /// made by other folds or from another ledger, they are made from the ledger's beginning.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn open(data_dir: &Path, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
+        let mut shards = empty_shards(&options);
+        let store = match open_current(data_dir, &*log, &mut shards)? {
+            Some(store) => store,
+            None => {
+                shards = empty_shards(&options);
+                let path = Generations::of(data_dir).start()?;
+                let mut store = Store::open(&path)?;
+                store.create(&fingerprint())?;
+                store
+            }
+        };
+        Self::start(log, options, shards, Some(store))
+    }
+
+    /// The same without a database: the read models live as long as the engine.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn in_memory(log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
+        Self::start(log, options, empty_shards(&options), None)
+    }
+
+    fn start(log: Arc<dyn Log>, options: Options, shards: Vec<Shard>, store: Option<Store>) -> Result<Self, EngineError> {
+        let slices = log.slices();
+        let mut heads = vec![ChainHead::default(); usize::from(slices.count)];
+        for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {
+            if let Some(known) = heads.get_mut(usize::from(*slice)) {
+                *known = *head;
+            }
+        }
+        let program = shards.iter().map(|shard| shard.rules.program()).max_by_key(Program::count).unwrap_or_default();
+        let shared = Arc::new(Shared {
+            log,
+            options,
+            shards: shards.into_iter().map(RwLock::new).collect(),
+            program: RwLock::new(Arc::new(program)),
+            progress: Progress::new(heads.iter().map(|head| head.next_pseq).collect()),
+            routed: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            program_waits: AtomicBool::new(false),
+            void: AtomicU64::new(0),
+            at_end: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
+            reader_trouble: Mutex::new(None),
+            writer_trouble: Mutex::new(None),
+        });
+        let mut engine = Self { shared, threads: Vec::new(), writer: None };
+        engine.spawn(&heads, store)?;
+        Ok(engine)
+    }
+
+    fn spawn(&mut self, heads: &[ChainHead], store: Option<Store>) -> Result<(), EngineError> {
+        let mut inboxes = Vec::new();
+        for number in 0..self.shared.shards.len() {
+            let (inbox, batches) = mpsc::sync_channel(INBOX_BATCHES);
+            inboxes.push(inbox);
+            let worker = worker::Worker::new(number, Arc::clone(&self.shared), heads);
+            self.threads.push(spawn(&format!("fold-{number}"), move || worker.run(&batches))?);
+        }
+        let reader = reader::Reader::new(Arc::clone(&self.shared), heads.iter().map(|head| head.next_offset).collect(), inboxes)?;
+        self.threads.push(spawn("fold-reader", move || reader.run())?);
+        if let Some(store) = store {
+            let writer = writer::Writer::new(Arc::clone(&self.shared), store);
+            self.writer = Some(spawn("fold-writer", move || writer.run())?);
+        }
+        Ok(())
+    }
+
+    /// Answers a question to a view, from the rows as they stand now. It takes some milliseconds of one core: from
+    /// asynchronous code, call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// `QueryError`.
+    pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
+        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
+        let guards = self.shared.shards.iter().map(|shard| Box::new(shard.read()) as Box<_>).collect();
+        answer(&Rows::new(guards), view, query)
+    }
+
+    /// What the read models stand on: the last record of every slice that has one.
+    #[must_use]
+    pub fn position(&self) -> Vec<Position> {
+        self.shared.progress.positions()
+    }
+
+    /// Waits until the read models stand at or after all of these.
+    ///
+    /// # Errors
+    /// `WaitError`.
+    pub fn wait_for(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
+        self.shared.progress.wait_for(positions, timeout)
+    }
+
+    /// The same for asynchronous code.
+    ///
+    /// # Errors
+    /// `WaitError`.
+    pub async fn reached(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
+        self.shared.progress.reached(positions, timeout).await
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let trouble = shared.reader_trouble.lock().clone().or_else(|| shared.writer_trouble.lock().clone());
+        Status {
+            taken_in: shared.done.load(Ordering::Acquire),
+            void: shared.void.load(Ordering::Acquire),
+            caught_up: shared.caught_up.load(Ordering::Acquire),
+            parked: shared.shards.iter().map(|shard| shard.read().parked.streams.len()).sum(),
+            trouble,
+        }
+    }
+
+    /// How far it is: (records folded, records in the ledger), void ones counted on neither side where there are few.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn extent(&self) -> Result<(u64, u64), LogError> {
+        let folded = self.shared.progress.vector().iter().sum();
+        let ends: Result<Vec<u64>, _> = self.shared.log.slices().all().map(|slice| self.shared.log.end(slice)).collect();
+        Ok((folded, ends?.iter().sum()))
+    }
+
+    /// Waits until the ledger's end was reached once, calling `tell` about ten times a second; whether it was before
+    /// `timeout`.
+    pub fn wait_until_caught_up(&self, timeout: Duration, mut tell: impl FnMut(&Self)) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(2);
+        const TELL_EVERY: u32 = 50;
+        let start = std::time::Instant::now();
+        let mut looks = 0_u32;
+        while !self.shared.caught_up.load(Ordering::Acquire) {
+            if start.elapsed() >= timeout {
+                return false;
+            }
+            thread::sleep(LOOK_EVERY);
+            looks += 1;
+            if looks.is_multiple_of(TELL_EVERY) {
+                tell(self);
+            }
+        }
+        true
+    }
+
+    /// The digest of every table.
+    #[must_use]
+    pub fn digests(&self, places: Places) -> Vec<TableDigest> {
+        let guards: Vec<_> = self.shared.shards.iter().map(|shard| shard.read()).collect();
+        digests(guards.iter().map(|guard| &**guard), places)
+    }
+
+    /// Takes in what was read, writes every changed row and its cursors, and ends the threads.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        let threads = mem::take(&mut self.threads);
+        self.join_all(threads);
+        self.shared.drained.store(true, Ordering::Release);
+        let writer = self.writer.take();
+        self.join_all(writer);
+    }
+
+    fn join_all(&self, threads: impl IntoIterator<Item = JoinHandle<()>>) {
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the fold engine panicked");
+                *self.shared.reader_trouble.lock() = Some("the fold engine failed; restart pledger".to_owned());
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// The read models of a data directory as they are stored, beside whoever writes them.
+pub struct Stored {
+    shards: Vec<Shard>,
+}
+
+impl Stored {
+    /// Reads what a view is made from; none where no read models were ever made by these folds.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn open(data_dir: &Path, view: &ViewSpec) -> Result<Option<Self>, StoreError> {
+        let mut tables = view.tables.to_vec();
+        tables.extend(["rules", "parked"]);
+        Self::load(data_dir, Some(&tables))
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn open_all(data_dir: &Path) -> Result<Option<Self>, StoreError> {
+        Self::load(data_dir, None)
+    }
+
+    fn load(data_dir: &Path, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
+        let Some(path) = Generations::of(data_dir).current()? else { return Ok(None) };
+        let mut store = Store::open_read_only(&path)?;
+        if store.fingerprint()? != fingerprint() {
+            return Ok(None);
+        }
+        let mut shards = vec![Shard::default()];
+        store.load(&mut shards, tables)?;
+        Ok(Some(Self { shards }))
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// `QueryError`.
+    pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
+        let shards = self.shards.iter().map(|shard| Box::new(shard) as Box<_>).collect();
+        answer(&Rows::new(shards), view, query)
+    }
+
+    /// The digest of every table.
+    #[must_use]
+    pub fn digests(&self, places: Places) -> Vec<TableDigest> {
+        digests(self.shards.iter(), places)
+    }
+
+    /// What the read models stand on.
+    #[must_use]
+    pub fn position(&self) -> Vec<Position> {
+        crate::query::positions(self.shards.iter())
+    }
+}
+
+fn empty_shards(options: &Options) -> Vec<Shard> {
+    (0..options.workers.clamp(1, MAX_WORKERS)).map(|_| Shard::default()).collect()
+}
+
+/// Loads the generation in use into the shards, where these folds made it from this ledger.
+fn open_current(data_dir: &Path, log: &dyn Log, shards: &mut [Shard]) -> Result<Option<Store>, EngineError> {
+    let Some(path): Option<PathBuf> = Generations::of(data_dir).current().map_err(StoreError::from)? else { return Ok(None) };
+    let mut store = Store::open(&path)?;
+    // A crash may have come between making the file and its tables.
+    if store.fingerprint().ok() != Some(fingerprint()) {
+        return Ok(None);
+    }
+    if let Err(error) = store.load(shards, None) {
+        tracing::warn!(%error, "the read models cannot be loaded; they are made again from the ledger");
+        return Ok(None);
+    }
+    for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {
+        if !stands_in(log, *slice, head)? {
+            tracing::warn!(slice, "the read models stand on a record that the ledger does not have; they are made again");
+            return Ok(None);
+        }
+    }
+    Ok(Some(store))
+}
+
+/// Whether the last record before a stored head is the one that the head names.
+fn stands_in(log: &dyn Log, slice: SliceId, head: &ChainHead) -> Result<bool, LogError> {
+    if head.next_offset == 0 {
+        return Ok(true);
+    }
+    if slice >= log.slices().count {
+        return Ok(false);
+    }
+    let last = log.read(slice, head.next_offset - 1, 1)?;
+    Ok(last.first().is_some_and(|last| last.record.header.hash == head.hash && last.record.header.pseq + 1 == head.next_pseq))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}

@@ -1,0 +1,99 @@
+//! The reader: the ledger's records, in the log's order, to the workers of their slices.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{SendError, SyncSender},
+    },
+    thread,
+    time::Duration,
+};
+
+use pledger_ledger::log::{LogError, Placed, Tail};
+
+use super::Shared;
+
+/// How long one look at the log's end waits for more.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long it waits before it tries a failed log again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A worker's inbox.
+pub(super) type Inbox = SyncSender<Vec<Placed>>;
+
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    /// The offset of the next record of every slice.
+    next: Vec<u64>,
+    inboxes: Vec<Inbox>,
+    tail: Box<dyn Tail>,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, next: Vec<u64>, inboxes: Vec<Inbox>) -> Result<Self, LogError> {
+        let tail = shared.log.tail(&next)?;
+        Ok(Self { shared, next, inboxes, tail })
+    }
+
+    /// Reads until the engine stops. Workers end when their inboxes close.
+    pub(super) fn run(mut self) {
+        while !self.shared.stopping() {
+            let read = self.tail.next(self.shared.options.read_records, LOOK);
+            let told = match read {
+                Ok(records) => self.route(records),
+                Err(error) => {
+                    self.recover(&error);
+                    Ok(())
+                }
+            };
+            if told.is_err() {
+                *self.shared.reader_trouble.lock() = Some("a worker of the fold engine ended; restart pledger".to_owned());
+                return;
+            }
+        }
+    }
+
+    fn route(&mut self, records: Vec<Placed>) -> Result<(), SendError<Vec<Placed>>> {
+        let shared = &self.shared;
+        if records.is_empty() {
+            shared.at_end.store(true, Ordering::Release);
+            if shared.is_idle() {
+                shared.caught_up.store(true, Ordering::Release);
+            }
+            return Ok(());
+        }
+        shared.at_end.store(false, Ordering::Release);
+        shared.routed.fetch_add(records.len() as u64, Ordering::AcqRel);
+        let workers = self.inboxes.len();
+        let mut batches: Vec<Vec<Placed>> = vec![Vec::with_capacity(records.len() / workers + 16); workers];
+        for placed in records {
+            let slice = usize::from(placed.record.header.slice);
+            if let Some(next) = self.next.get_mut(slice) {
+                *next = placed.offset + 1;
+            }
+            batches[slice % workers].push(placed);
+        }
+        for (batch, inbox) in batches.iter_mut().zip(&self.inboxes) {
+            if !batch.is_empty() {
+                inbox.send(mem::take(batch))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, error: &LogError) {
+        let mut trouble = self.shared.reader_trouble.lock();
+        if trouble.is_none() {
+            tracing::error!(%error, "the fold engine cannot read the ledger");
+        }
+        *trouble = Some(error.to_string());
+        drop(trouble);
+        thread::sleep(RETRY);
+        if let Ok(tail) = self.shared.log.tail(&self.next) {
+            self.tail = tail;
+            *self.shared.reader_trouble.lock() = None;
+        }
+    }
+}

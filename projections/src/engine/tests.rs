@@ -1,0 +1,320 @@
+//! What the engine makes does not depend on how it works.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use pledger_domain::account::{AccountEvent, Stage};
+use pledger_ledger::record::Record;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Engine, Options, Stored, WaitError};
+use crate::{
+    digest::TableDigest,
+    given::{Given, Ledger, approved, deal_id, registered, time, won},
+    query::{Page, Query, find_view},
+    table::Places,
+};
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn options(workers: usize) -> Options {
+    Options { workers, rules_wait: Duration::ZERO, ..Options::default() }
+}
+
+fn folded(ledger: &Ledger, options: Options) -> Engine {
+    let engine = Engine::in_memory(Arc::new(ledger.clone()), options).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    engine
+}
+
+fn digests(ledger: &Ledger, workers: usize) -> Vec<TableDigest> {
+    folded(ledger, options(workers)).digests(Places::Covered)
+}
+
+fn figures(page: &Page, fields: &[&str]) -> Vec<Vec<Value>> {
+    let field = |item: &crate::query::Item, name: &str| item.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    page.items.iter().map(|item| fields.iter().map(|name| field(item, name).expect("a field")).collect()).collect()
+}
+
+fn by(by: &[&str], filters: &[(&str, &str)]) -> Query {
+    let own = |text: &&str| (*text).to_owned();
+    Query {
+        by: by.iter().map(own).collect(),
+        filters: filters.iter().map(|(name, value)| (own(name), own(value))).collect(),
+        ..Query::default()
+    }
+}
+
+fn history() -> Vec<Given> {
+    vec![
+        Given::account("acme.com", "2026-01-10", vec![registered("d1", "p1", "GTX", "100.00")]),
+        Given::account("acme.com", "2026-01-12", vec![approved("d1")]),
+        Given::account("umbrella.com", "2026-02-01", vec![registered("d2", "p2", "GTX", "50.00")]),
+        Given::account("acme.com", "2026-03-11", vec![won("d1", "120.00", "2026-03-11")]),
+    ]
+}
+
+#[test]
+fn a_history_becomes_figures() {
+    let ledger = Ledger::with(history());
+    let engine = folded(&ledger, options(2));
+    let page = engine.query("pipeline", &by(&["status", "month"], &[])).expect("figures");
+    assert_eq!(
+        figures(&page, &["status", "month", "count", "amount", "weighted_amount", "conversion", "cycle_time_median_days"]),
+        [
+            vec![
+                json!("open"),
+                json!("2026-02"),
+                json!(1),
+                json!({"amount":"50.00","currency":"USD"}),
+                json!({"amount":"5.00","currency":"USD"}),
+                Value::Null,
+                Value::Null
+            ],
+            vec![
+                json!("won"),
+                json!("2026-03"),
+                json!(1),
+                json!({"amount":"120.00","currency":"USD"}),
+                json!({"amount":"120.00","currency":"USD"}),
+                json!("1"),
+                json!("60")
+            ],
+        ]
+    );
+    let deals = engine.query("deals", &by(&[], &[("partner", "p1")])).expect("deals");
+    assert_eq!(figures(&deals, &["deal_id", "status", "decided_at"]), [[json!("d1"), json!("won"), json!("2026-01-12T00:00:00Z")]]);
+    assert_eq!(figures(&engine.query("deals", &by(&[], &[("status", "lost")])).expect("deals"), &["deal_id"]), Vec::<Vec<Value>>::new());
+}
+
+#[test]
+fn deals_are_paged_in_the_order_of_their_ids() {
+    let deals = (0..25)
+        .map(|n| Given::account(&format!("a{}.com", n % 7), "2026-01-01", vec![registered(&format!("d{n:02}"), "p", "GTX", "1.00")]));
+    let engine = folded(&Ledger::with(deals), options(2));
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = engine.query("deals", &Query { limit: Some(10), cursor, ..Query::default() }).expect("a page");
+        seen.extend(figures(&page, &["deal_id"]).into_iter().flatten());
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..25).map(|n| json!(format!("d{n:02}"))).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_asked_in_vain_is_named() {
+    let engine = folded(&Ledger::with(history()), options(1));
+    for (view, query, message) in [
+        ("pipelin", by(&[], &[]), "there is no view \"pipelin\"; did you mean pipeline?"),
+        (
+            "pipeline",
+            by(&[], &[("status", "closed")]),
+            "\"closed\" is no status; expected one of open, won, lost, rejected, expired, withdrawn",
+        ),
+        ("pipeline", by(&[], &[("month", "2026-Q1")]), "\"2026-Q1\" is no month; expected a month like 2026-09"),
+        ("deals", Query { key: Some("d9".into()), ..Query::default() }, "deals has no \"d9\""),
+    ] {
+        assert_eq!(engine.query(view, &query).expect_err("no answer").to_string(), message);
+    }
+}
+
+#[test]
+fn void_records_change_nothing() {
+    let ledger = Ledger::with(history());
+    let before = digests(&ledger, 2);
+    let slice = ledger.slice_of("account/acme.com");
+    let zombie = pledger_ledger::log::Log::read(&ledger, slice, 0, 1).expect("read").remove(0).record;
+    ledger.place(Record::chain(slice, 0, 0, zombie.header.prev, zombie.body.clone()));
+    let engine = folded(&ledger, options(2));
+    assert_eq!(engine.digests(Places::Covered), before);
+    assert_eq!(engine.status().void, 1);
+}
+
+#[test]
+fn a_poisoned_record_parks_its_stream_and_says_so() {
+    let ledger = Ledger::with(history());
+    let slice = ledger.slice_of("account/acme.com");
+    let at = ledger.append(slice, Bytes::from_static(br#"{"decision":{"stream":"account/acme.com","v":1,"nonsense":true}}"#));
+    ledger.add(Given::account("acme.com", "2026-04-01", vec![registered("d3", "p1", "GTX", "7.00")]));
+    ledger.add(Given::account("umbrella.com", "2026-04-02", vec![approved("d2")]));
+    let engine = folded(&ledger, options(2));
+    let deals = engine.query("deals", &by(&[], &[])).expect("deals");
+    assert_eq!(
+        figures(&deals, &["deal_id", "registration", "incomplete_since"]),
+        [[json!("d1"), json!("approved"), json!(at.to_string())], [json!("d2"), json!("approved"), Value::Null]]
+    );
+    assert_eq!(
+        deals.incomplete.iter().map(|parked| (parked.stream.as_str(), parked.since)).collect::<Vec<_>>(),
+        [("account/acme.com", at)]
+    );
+    assert_eq!(engine.status().parked, 1);
+}
+
+#[test]
+fn a_slice_waits_for_the_rules_that_its_decision_names() {
+    let ledger = Ledger::with([]);
+    let under = |rules, given: Given| Given { rules, ..given };
+    let early = ledger.add(under(2, Given::account("acme.com", "2026-01-10", vec![registered("d1", "p1", "GTX", "100.00")])));
+    let wait = Options { rules_wait: LONG, ..options(2) };
+    let engine = Engine::in_memory(Arc::new(ledger.clone()), wait).expect("it starts");
+    assert_eq!(engine.wait_for(&[early], Duration::from_millis(60)), Err(WaitError::Behind(early)));
+    ledger.add(Given::rules(2, "2026-01-01"));
+    assert_eq!(engine.wait_for(&[early], LONG), Ok(()));
+    let page = engine.query("deals", &by(&[], &[])).expect("deals");
+    assert_eq!(figures(&page, &["deal_id", "rules", "incomplete_since"]), [[json!("d1"), json!(2), Value::Null]]);
+}
+
+#[test]
+fn rules_that_never_come_park_the_stream() {
+    let ledger = Ledger::with(history());
+    ledger.add(Given { rules: 9, ..Given::account("acme.com", "2026-05-10", vec![registered("d9", "p1", "GTX", "1.00")]) });
+    ledger.add(Given::account("acme.com", "2026-05-11", vec![registered("d10", "p1", "GTX", "1.00")]));
+    let engine = folded(&ledger, options(2));
+    let page = engine.query("deals", &by(&[], &[])).expect("deals");
+    assert_eq!(figures(&page, &["deal_id"]), [[json!("d1")], [json!("d2")]]);
+    assert_eq!(page.incomplete.len(), 1);
+}
+
+#[test]
+fn read_models_survive_their_engine() {
+    let data = tempfile::tempdir().expect("a directory");
+    let ledger = Ledger::with(history());
+    let open = || Engine::open(data.path(), Arc::new(ledger.clone()), options(2)).expect("it starts");
+    let engine = open();
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    let whole = engine.digests(Places::Covered);
+    engine.stop();
+    let stored = Stored::open_all(data.path()).expect("read").expect("there is one");
+    assert_eq!(stored.digests(Places::Covered), whole);
+    let engine = open();
+    assert_eq!(engine.digests(Places::Covered), whole);
+    let at = ledger.add(Given::account("acme.com", "2026-04-01", vec![registered("d3", "p1", "GTX", "7.00")]));
+    engine.wait_for(&[at], LONG).expect("folded");
+    engine.stop();
+    let stored = Stored::open(data.path(), find_view("deals").expect("a view")).expect("read").expect("there is one");
+    assert_eq!(figures(&stored.query("deals", &by(&[], &[])).expect("deals"), &["deal_id"]), [[json!("d1")], [json!("d2")], [json!("d3")]]);
+    assert_eq!(stored.position().len(), 3);
+}
+
+#[test]
+fn read_models_of_another_ledger_are_made_again() {
+    let data = tempfile::tempdir().expect("a directory");
+    let one = Ledger::with(history());
+    let engine = Engine::open(data.path(), Arc::new(one), options(2)).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    engine.stop();
+    let other = Ledger::with([Given::account("acme.com", "2026-04-01", vec![registered("other", "p1", "GTX", "7.00")])]);
+    let engine = Engine::open(data.path(), Arc::new(other), options(2)).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    assert_eq!(figures(&engine.query("deals", &by(&[], &[])).expect("deals"), &["deal_id"]), [[json!("other")]]);
+}
+
+/// Any event of a deal, whether or not the domain would have let it happen.
+fn event() -> impl Strategy<Value = AccountEvent> {
+    let deal = (0..4_u8).prop_map(|n| format!("d{n}"));
+    (deal, 0..9_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
+        let (id, at) = (deal_id(&deal), time("2026-01-01").plus_hours(i64::from(number)));
+        let partner = format!("p{}", number % 3);
+        let amount = format!("{number}.25");
+        match kind {
+            0..=2 => registered(&deal, &partner, ["GTX", "MG"][number as usize % 2], &amount),
+            3 => approved(&deal),
+            4 => won(&deal, &amount, &at.to_string()),
+            5 => {
+                AccountEvent::DealLost { deal_id: id, reason: pledger_domain::values::Text::parse("price").expect("a text"), closed_at: at }
+            }
+            6 => AccountEvent::StageAdvanced { deal_id: id, from: Stage::Prospect, to: Stage::Committed },
+            7 => AccountEvent::DealExpired { deal_id: id, expired_at: at },
+            _ => AccountEvent::DealCanceled { deal_id: id },
+        }
+    })
+}
+
+fn decisions() -> impl Strategy<Value = Vec<(u8, Given)>> {
+    let one = (0..6_u8, event(), 0..400_i64).prop_map(|(account, event, day)| {
+        let at = time("2026-01-01").plus_days(day).to_string();
+        (account, Given::account(&format!("a{account}.com"), &at, vec![event]))
+    });
+    prop::collection::vec(one, 1..80)
+}
+
+/// The same decisions with the streams interleaved otherwise: each keeps its own order.
+fn interleaved(decisions: &[(u8, Given)], picks: &[u8]) -> Vec<Given> {
+    let mut streams: Vec<Vec<Given>> = vec![Vec::new(); 6];
+    for (account, given) in decisions.iter().rev() {
+        streams[usize::from(*account)].push(given.clone());
+    }
+    let mut picks = picks.iter().cycle();
+    let mut result = Vec::new();
+    while streams.iter().any(|stream| !stream.is_empty()) {
+        let first = usize::from(*picks.next().expect("picks go round"));
+        let next = (0..6).map(|n| (first + n) % 6).find(|at| !streams[*at].is_empty()).expect("one is left");
+        result.extend(streams[next].pop());
+    }
+    result
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn workers_and_batches_change_nothing(decisions in decisions(), read_records in 1..50_usize) {
+        let ledger = Ledger::with(decisions.into_iter().map(|(_, given)| given));
+        let one = digests(&ledger, 1);
+        prop_assert_eq!(&digests(&ledger, 2), &one);
+        prop_assert_eq!(&folded(&ledger, Options { read_records, ..options(8) }).digests(Places::Covered), &one);
+    }
+
+    #[test]
+    fn streams_may_interleave_in_any_way(decisions in decisions(), picks in prop::collection::vec(0..6_u8, 1..20)) {
+        let other = Ledger::with(interleaved(&decisions, &picks));
+        let one = Ledger::with(decisions.into_iter().map(|(_, given)| given));
+        let left = |ledger| folded(ledger, options(2)).digests(Places::Left);
+        prop_assert_eq!(left(&other), left(&one));
+    }
+
+    #[test]
+    fn stopping_anywhere_changes_nothing(decisions in decisions(), cuts in prop::collection::vec(0..80_usize, 0..3), workers in 1..5_usize) {
+        let data = tempfile::tempdir().expect("a directory");
+        let ledger = Ledger::with([]);
+        for (index, (_, given)) in decisions.into_iter().enumerate() {
+            if cuts.contains(&index) {
+                // The number of workers may change between two runs.
+                let engine = Engine::open(data.path(), Arc::new(ledger.clone()), options(workers + index % 2)).expect("it starts");
+                prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
+                engine.stop();
+            }
+            ledger.add(given);
+        }
+        let engine = Engine::open(data.path(), Arc::new(ledger.clone()), options(2)).expect("it starts");
+        prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
+        prop_assert_eq!(engine.digests(Places::Covered), digests(&ledger, 1));
+    }
+
+    #[test]
+    fn figures_are_the_sums_of_deals(decisions in decisions()) {
+        let engine = folded(&Ledger::with(decisions.into_iter().map(|(_, given)| given)), options(3));
+        let deals = engine.query("deals", &by(&[], &[])).expect("deals");
+        for dims in [&["partner"][..], &["status", "stage"], &["product", "account", "month", "quarter"], &["registered_month"]] {
+            let page = engine.query("pipeline", &by(dims, &[])).expect("figures");
+            let count: u64 = figures(&page, &["count"]).iter().filter_map(|row| row[0].as_u64()).sum();
+            prop_assert_eq!(count, deals.items.len() as u64);
+            for row in figures(&page, &["count", "amount", dims[0]]) {
+                let filter = [(dims[0], row[2].as_str().unwrap_or_default())];
+                if dims.len() == 1 {
+                    let same = engine.query("deals", &by(&[], &filter)).expect("deals");
+                    prop_assert_eq!(row[0].as_u64(), Some(same.items.len() as u64));
+                    prop_assert_eq!(cents(&row[1]), figures(&same, &["amount"]).iter().map(|deal| cents(&deal[0])).sum::<i64>());
+                }
+            }
+        }
+    }
+}
+
+fn cents(money: &Value) -> i64 {
+    money["amount"].as_str().expect("an amount").replace('.', "").parse().expect("digits")
+}

@@ -1,0 +1,200 @@
+//! A worker: takes in the records of its slices, in their order, into its shard.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use pledger_domain::{
+    program::Program,
+    rules::RuleSet,
+    stream::{Stream, StreamName},
+};
+use pledger_ledger::{
+    chain::{ChainHead, Verdict},
+    log::Placed,
+    record::{Decision, Events, Outcome},
+    slices::{Position, SliceId},
+};
+
+use super::{
+    Shared,
+    decode::{Meaning, decode},
+};
+use crate::{shard::At, symbol::Symbol};
+
+/// How often it looks whether rules that a slice waits for have come.
+const LOOK: Duration = Duration::from_millis(2);
+
+pub(super) struct Worker {
+    number: usize,
+    shared: Arc<Shared>,
+    /// The last record taken in of each slice.
+    heads: Vec<ChainHead>,
+    /// Slices that wait for rules, with their records from the waiting decision on.
+    waiting: BTreeMap<SliceId, Vec<Placed>>,
+    waiting_since: Option<Instant>,
+    program_slice: usize,
+}
+
+/// What is to be done to the shard.
+enum Step<'a> {
+    Fold(Position, Box<Decision<'a>>, Option<Arc<RuleSet>>),
+    Park(Position, Option<String>, String),
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, shared: Arc<Shared>, heads: &[ChainHead]) -> Self {
+        let program_slice = usize::from(shared.log.slices().of(&StreamName::program()));
+        Self { number, shared, heads: heads.to_vec(), waiting: BTreeMap::new(), waiting_since: None, program_slice }
+    }
+
+    /// Works until the inbox closes.
+    pub(super) fn run(mut self, inbox: &Receiver<Vec<Placed>>) {
+        loop {
+            let batch =
+                if self.waiting.is_empty() { inbox.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { inbox.recv_timeout(LOOK) };
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            self.take_waiting();
+            let (came, done) = (batch.len(), self.take(batch));
+            self.shared.held.fetch_add((came - done) as u64, Ordering::AcqRel);
+        }
+    }
+
+    /// Tries the slices that wait for rules again.
+    fn take_waiting(&mut self) {
+        for (_, records) in mem::take(&mut self.waiting) {
+            let done = self.take(records);
+            self.shared.held.fetch_sub(done as u64, Ordering::AcqRel);
+        }
+        if self.program_slice % self.shared.shards.len() == self.number {
+            let waits = self.waiting.keys().any(|slice| usize::from(*slice) == self.program_slice);
+            self.shared.program_waits.store(waits, Ordering::Release);
+        }
+        self.waiting_since = if self.waiting.is_empty() { None } else { self.waiting_since.or_else(|| Some(Instant::now())) };
+    }
+
+    /// Takes in what can be taken in now, and puts the rest off; how many records are done with.
+    fn take(&mut self, batch: Vec<Placed>) -> usize {
+        if batch.is_empty() {
+            return 0;
+        }
+        let mut kept: Vec<Placed> = Vec::with_capacity(batch.len());
+        for placed in batch {
+            match self.waiting.get_mut(&placed.record.header.slice) {
+                Some(records) => records.push(placed),
+                None => kept.push(placed),
+            }
+        }
+        let (steps, touched, put_off) = self.steps(&kept);
+        let done = kept.len() - put_off.len();
+        self.fold(steps, &touched);
+        let mut put_off = put_off.into_iter().peekable();
+        for (index, placed) in kept.into_iter().enumerate() {
+            if put_off.next_if_eq(&index).is_some() {
+                self.waiting.entry(placed.record.header.slice).or_default().push(placed);
+            }
+        }
+        self.shared.done.fetch_add(done as u64, Ordering::AcqRel);
+        done
+    }
+
+    /// What the records ask for, the slices they move, and the indexes of those that have to wait.
+    fn steps<'a>(&mut self, records: &'a [Placed]) -> (Vec<Step<'a>>, Vec<SliceId>, Vec<usize>) {
+        let (mut steps, mut touched, mut put_off) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+        let mut behind: Vec<SliceId> = Vec::new();
+        let mut program = Arc::clone(&self.shared.program.read());
+        for (index, Placed { offset, record }) in records.iter().enumerate() {
+            let slice = record.header.slice;
+            if behind.contains(&slice) {
+                put_off.push(index);
+                continue;
+            }
+            let mut head = self.heads[usize::from(slice)];
+            if let Verdict::Void(_) = head.accept(*offset, record) {
+                self.shared.void.fetch_add(1, Ordering::AcqRel);
+                continue;
+            }
+            match decode(&record.body, &program) {
+                Meaning::Nothing => {}
+                Meaning::Decision(decision, rules) => {
+                    self.publish(&decision, &mut program);
+                    steps.push(Step::Fold(record.position(), decision, rules));
+                }
+                Meaning::Ahead(stream) if self.gives_up() => {
+                    let reason = "it was decided under rules that the ledger does not have".to_owned();
+                    steps.push(Step::Park(record.position(), Some(stream.to_string()), reason));
+                }
+                Meaning::Ahead(_) => {
+                    behind.push(slice);
+                    put_off.push(index);
+                    continue;
+                }
+                Meaning::Poisoned { stream, reason } => {
+                    steps.push(Step::Park(record.position(), stream.map(|stream| stream.to_string()), reason));
+                }
+            }
+            self.heads[usize::from(slice)] = head;
+            if !touched.contains(&slice) {
+                touched.push(slice);
+            }
+        }
+        (steps, touched, put_off)
+    }
+
+    /// Makes rules known to every worker before anything that was decided under them is folded.
+    fn publish(&self, decision: &Decision<'_>, program: &mut Arc<Program>) {
+        if let Outcome::Accepted(Events::Program(events)) = &decision.outcome {
+            let mut shared = self.shared.program.write();
+            for event in events.iter() {
+                Arc::make_mut(&mut shared).evolve(event, decision.effective_at);
+            }
+            *program = Arc::clone(&shared);
+        }
+    }
+
+    /// Whether rules that are still missing will not come: everything else up to the ledger's end is folded, and that
+    /// long ago.
+    fn gives_up(&self) -> bool {
+        let shared = &self.shared;
+        let waited = self.waiting_since.is_some_and(|since| since.elapsed() >= shared.options.rules_wait);
+        let owns_program = self.program_slice % shared.shards.len() == self.number;
+        waited && shared.is_stuck() && (owns_program || !shared.program_waits.load(Ordering::Acquire))
+    }
+
+    fn fold(&self, steps: Vec<Step<'_>>, touched: &[SliceId]) {
+        if touched.is_empty() {
+            return;
+        }
+        let heads: Vec<_> = touched.iter().map(|slice| (*slice, self.heads[usize::from(*slice)])).collect();
+        let mut shard = self.shared.shards[self.number].write();
+        for step in steps {
+            match step {
+                Step::Fold(position, decision, rules) => {
+                    let at = At { position, key: Symbol::of(decision.stream.key()), rules: rules.as_ref() };
+                    shard.fold(&decision, &at);
+                }
+                Step::Park(position, stream, reason) => {
+                    tracing::error!(%position, ?stream, reason, "a record cannot be folded; its stream is parked");
+                    let at = At { position, key: Symbol::empty(), rules: None };
+                    shard.parked.park(stream.as_deref(), &at, &reason);
+                }
+            }
+        }
+        for (slice, head) in &heads {
+            shard.set_head(*slice, *head);
+        }
+        drop(shard);
+        self.shared.progress.advance(&heads);
+    }
+}

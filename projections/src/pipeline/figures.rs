@@ -1,0 +1,149 @@
+//! The figures of a group of deals.
+
+use pledger_domain::account::Stage;
+use serde_json::Value;
+
+use crate::{
+    deals::{Deal, DealFact, DealStatus},
+    figures::{minutes_between, money, percentile, ratio},
+    query::{FieldKind::*, FieldSpec},
+};
+
+const HOUR: u32 = 60;
+const DAY: u32 = 24 * HOUR;
+
+/// What `pipeline` says of a group.
+pub(super) const FIELDS: &[FieldSpec] = &[
+    FieldSpec::new("currency", Text, "The currency of the amounts; a group has one item a currency, they are never added up."),
+    FieldSpec::new("count", Count, "How many deals."),
+    FieldSpec::new("amount", Money, "Their value: the value won where won, the expected value otherwise."),
+    FieldSpec::new("registered_amount", Money, "Their value as registered."),
+    FieldSpec::new(
+        "weighted_amount",
+        Money,
+        "The value weighted by how likely the stage is to be won; a won deal by 1, any other closed one by 0.",
+    ),
+    FieldSpec::new("approved", Count, "How many were approved."),
+    FieldSpec::new("decided", Count, "How many were approved or rejected."),
+    FieldSpec::new("won", Count, "How many were won."),
+    FieldSpec::new("approval_rate", Decimal, "approved / decided; null where none was decided."),
+    FieldSpec::new("conversion", Decimal, "won / approved; null where none was approved."),
+    FieldSpec::new(
+        "decision_time_p50_hours",
+        Decimal,
+        "The median time from the submission to the decision, in hours, without historical deals.",
+    ),
+    FieldSpec::new("decision_time_p95_hours", Decimal, "The 95th percentile of that time."),
+    FieldSpec::new(
+        "sla_attainment",
+        Decimal,
+        "Decided in time / decided or overdue, of the deals with a promised time; without historical deals.",
+    ),
+    FieldSpec::new("cycle_time_median_days", Decimal, "The median time from the registration to the close of won deals, in days."),
+];
+
+/// What a stage weighs, in thousandths: the usual weights of a forecast, rising with the stage.
+const fn weight(stage: Stage) -> i128 {
+    match stage {
+        Stage::Prospect => 100,
+        Stage::Qualified => 250,
+        Stage::TechnicalValidation => 400,
+        Stage::BusinessValidation => 600,
+        Stage::Committed => 800,
+        Stage::Launched => 900,
+    }
+}
+
+/// Counts, sums and durations of a group of deals of one currency.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    count: u64,
+    amount: i128,
+    registered_amount: i128,
+    /// In thousandths of minor units.
+    weighted: i128,
+    approved: u64,
+    decided: u64,
+    won: u64,
+    sla_met: u64,
+    sla_promised: u64,
+    /// Minutes from the submission to the decision.
+    decisions: Vec<u32>,
+    /// Minutes from the registration to the close.
+    cycles: Vec<u32>,
+}
+
+impl Figures {
+    pub(super) fn add(&mut self, fact: &DealFact<'_>) {
+        let deal = fact.deal;
+        let amount = i128::from(deal.amount);
+        self.count += 1;
+        self.amount += amount;
+        self.registered_amount += i128::from(deal.registered_amount);
+        self.weighted += match deal.status {
+            DealStatus::Open => amount * weight(deal.stage),
+            DealStatus::Won => amount * 1000,
+            DealStatus::Lost | DealStatus::Rejected | DealStatus::Expired | DealStatus::Withdrawn => 0,
+        };
+        self.approved += u64::from(deal.approved);
+        self.decided += u64::from(deal.decided_at.is_some());
+        if deal.status == DealStatus::Won {
+            self.won += 1;
+            self.cycles.extend(deal.closed_at.and_then(|closed| minutes_between(deal.registered_at, closed)));
+        }
+        if !deal.historical {
+            self.add_decision(deal);
+        }
+    }
+
+    fn add_decision(&mut self, deal: &Deal) {
+        if let (Some(submitted), Some(decided)) = (deal.submitted_at, deal.decided_at) {
+            self.decisions.extend(minutes_between(submitted, decided));
+        }
+        if let Some(due) = deal.sla_due {
+            let met = deal.decided_at.is_some_and(|decided| decided <= due) && !deal.sla_breached;
+            self.sla_met += u64::from(met);
+            self.sla_promised += u64::from(met || deal.sla_breached || deal.decided_at.is_some());
+        }
+    }
+
+    /// The figures in the order of `FIELDS`, the currency left out.
+    pub(super) fn values(mut self, currency: pledger_domain::values::Currency) -> Vec<(&'static str, Value)> {
+        vec![
+            ("count", self.count.into()),
+            ("amount", money(self.amount, currency)),
+            ("registered_amount", money(self.registered_amount, currency)),
+            ("weighted_amount", money(half_even(self.weighted, 1000), currency)),
+            ("approved", self.approved.into()),
+            ("decided", self.decided.into()),
+            ("won", self.won.into()),
+            ("approval_rate", ratio(self.approved.into(), self.decided.into())),
+            ("conversion", ratio(self.won.into(), self.approved.into())),
+            ("decision_time_p50_hours", percentile(&mut self.decisions, 50, HOUR)),
+            ("decision_time_p95_hours", percentile(&mut self.decisions, 95, HOUR)),
+            ("sla_attainment", ratio(self.sla_met.into(), self.sla_promised.into())),
+            ("cycle_time_median_days", percentile(&mut self.cycles, 50, DAY)),
+        ]
+    }
+}
+
+/// `number / by`, rounded to the nearest whole, a half to the even one.
+fn half_even(number: i128, by: i128) -> i128 {
+    let (whole, rest) = (number.div_euclid(by), number.rem_euclid(by));
+    let up = match (rest * 2).cmp(&by) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => whole % 2 != 0,
+        std::cmp::Ordering::Greater => true,
+    };
+    whole + i128::from(up)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        for (number, expected) in [(2500, 2), (3500, 4), (2501, 3), (2499, 2), (-2500, -2), (0, 0)] {
+            assert_eq!(super::half_even(number, 1000), expected, "{number}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The view `pipeline`.
+
+use pledger_domain::values::Currency;
+
+use super::figures::{FIELDS, Figures};
+use crate::{
+    cube::Plan,
+    deals::{DIM_SPECS, dims, facts},
+    query::{Answer, Query, QueryError, Rows, ViewSpec},
+};
+
+const NAME: &str = "pipeline";
+
+/// Figures of deals by any of their dimensions.
+pub const VIEW: ViewSpec = ViewSpec {
+    name: NAME,
+    summary: "Count, value and quality of deals by partner, stage, status, region, product, account, month or quarter.",
+    key: None,
+    by: &DIM_SPECS,
+    filters: &DIM_SPECS,
+    fields: FIELDS,
+    tables: &["deals"],
+    answer,
+};
+
+fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
+    let dims = dims();
+    let plan = Plan::read(NAME, &dims, query)?;
+    if let Some(key) = &query.key {
+        return Err(QueryError::NotFound { view: NAME, key: key.clone() });
+    }
+    let after = plan.after(NAME, query)?;
+    let groups = plan.group::<Figures, Currency>(facts(rows), |fact| fact.deal.currency, Figures::add);
+    Ok(plan.page(groups, after, query.limit, |figures, currency| figures.values(currency)))
+}
