@@ -73,9 +73,10 @@ impl CommandPayload for UpdateDeal {
                 RequiredField::Contact => deal.has_contact,
             })?;
             close_still_expected(expected_close, facts)?;
-            if !facts.historical {
-                state.unprotected(facts, Some(product), Some(&deal.partner_id))?;
-            }
+        }
+        // A deal that is protected already takes its protection along to another product.
+        if (self.submit && !facts.historical) || deal.protects_at(facts.now) {
+            state.unprotected(facts, Some(product), Some(&deal.partner_id))?;
         }
         Ok(vec![AccountEvent::DealUpdated {
             deal_id: self.deal_id.clone(),
@@ -140,6 +141,18 @@ mod tests {
         };
         let submit = || with(d1(), json!({"submit": true}));
         let region = |rules: &mut crate::rules::DealRegistrationRules| rules.required_fields = vec![RequiredField::ExpectedClose];
+        let carried = Story::registered()
+            .then("OpenProtection", &with(d1(), json!({"protected_until": "2026-11-01"})))
+            .then("RequestDealInformation", &with(d1(), json!({"question": "Who?"})))
+            .then("RegisterDeal", &with(deal("d-2", "p-2"), json!({"product": "Other"})))
+            .then("ApproveDeal", &json!({"deal_id": "d-2"}));
+        let taken = Rejection::AccountProtected {
+            holder: "p-2".parse().expect("an id"),
+            deal_id: "d-2".parse().expect("an id"),
+            product: "Other".into(),
+            protected_until: time("2026-12-30"),
+            contender: Some("p-1".parse().expect("an id")),
+        };
         let required = Rejection::RequiredByRules { field: "expected_close".into() };
         let retiring = [crate::partner::PartnerEvent::RetirementStarted { reason: None }];
         let leaving = Rejection::PartnerRetiring { partner_id: "p-1".parse().expect("an id"), since: time("2026-10-01") };
@@ -148,6 +161,7 @@ mod tests {
             (rival(draft()), submit(), Some(protected)),
             (rival(draft()), with(submit(), json!({"product": "Other"})), None),
             (rival(draft()), d1(), None),
+            (carried, with(d1(), json!({"product": "Other"})), Some(taken)),
             (draft().rules(region), submit(), Some(required)),
             (draft().rules(region), with(submit(), json!({"expected_close": "2026-11-01"})), None),
             (draft().partner("p-1", &retiring), submit(), Some(leaving)),
