@@ -21,6 +21,14 @@ pub struct Cost {
     recorded: BTreeSet<CostId>,
 }
 
+impl Cost {
+    /// Whether this cost is recorded.
+    #[must_use]
+    pub fn is_recorded(&self, id: &CostId) -> bool {
+        self.recorded.contains(id)
+    }
+}
+
 impl Stream for Cost {
     const KIND: StreamKind = StreamKind::Cost;
     type Event = CostEvent;
