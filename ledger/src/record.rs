@@ -3,7 +3,7 @@
 //! A record is a fixed header (slice, pseq, term, prev, hash) and a JSON body. On Kafka the header fields are record
 //! headers and the body is the value; on SQLite both are framed into a segment, exactly as hashed.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use pledger_domain::{
@@ -260,6 +260,9 @@ pub enum BodyError {
     NoOutcome,
 }
 
+/// The kinds of `Outer`.
+const KINDS: [&str; 4] = ["ledger_created", "term_opened", "progress", "decision"];
+
 /// The outer form: one key, which names the kind.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -316,12 +319,36 @@ impl<'a> Body<'a> {
     /// # Errors
     /// `BodyError`: a poisoned record.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, BodyError> {
-        Ok(match serde_json::from_slice(bytes)? {
+        let outer = serde_json::from_slice(bytes).map_err(|error| explain(bytes, error))?;
+        if let Outer::LedgerCreated(LedgerCreated { v, .. }) | Outer::TermOpened(TermOpened { v, .. }) | Outer::Progress(Progress { v, .. }) =
+            outer
+            && v > FORMAT
+        {
+            return Err(BodyError::FormatAhead(v));
+        }
+        Ok(match outer {
             Outer::LedgerCreated(created) => Self::LedgerCreated(created),
             Outer::TermOpened(opened) => Self::TermOpened(opened),
             Outer::Progress(progress) => Self::Progress(progress),
             Outer::Decision(stored) => Self::Decision(Box::new(stored.upcast()?)),
         })
+    }
+}
+
+/// Why a body of no known form is none: a later pledger may have written it.
+fn explain(bytes: &[u8], error: serde_json::Error) -> BodyError {
+    #[derive(Deserialize)]
+    struct Format {
+        v: u32,
+    }
+    let Ok(kinds) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(bytes) else { return error.into() };
+    let ahead = |body: &&RawValue| serde_json::from_str(body.get()).ok().filter(|Format { v }| *v > FORMAT);
+    if let Some(Format { v }) = kinds.values().find_map(ahead) {
+        return BodyError::FormatAhead(v);
+    }
+    match kinds.keys().find(|kind| !KINDS.contains(&kind.as_str())) {
+        Some(kind) => BodyError::UnknownKind(kind.clone()),
+        None => error.into(),
     }
 }
 

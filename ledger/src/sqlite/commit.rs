@@ -129,7 +129,7 @@ impl Committer {
         group.iter().flat_map(|batch| &batch.records).for_each(|record| frame(record, &mut bytes));
         let id =
             self.state.index.read().last().checked_add(1).ok_or_else(|| LogError::Store("the ledger has no segment ids left".into()))?;
-        let segment = Segment::parse(id, Bytes::from(bytes.clone()))?;
+        let segment = Segment::parse(id, Bytes::from(bytes.clone()), self.state.slices.count)?;
         let entries: Vec<_> = segment.entries().collect();
         let link = self.link.as_mut().expect("reopened after every failure");
         insert(link, id, bytes, index::encode(&entries))?;
@@ -244,7 +244,7 @@ impl Producer for SqliteProducer {
 pub(super) fn create(file: &Path, first: &Record) -> Result<(), LogError> {
     let mut bytes = Vec::new();
     frame(first, &mut bytes);
-    let entries: Vec<_> = Segment::parse(1, Bytes::from(bytes.clone()))?.entries().collect();
+    let entries: Vec<_> = Segment::parse(1, Bytes::from(bytes.clone()), 1)?.entries().collect();
     Link::open(file, Access::Create)?.run(async |connection| {
         let mut transaction = sqlx::Connection::begin(connection).await?;
         for table in super::TABLES {

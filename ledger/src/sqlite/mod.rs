@@ -31,7 +31,7 @@ use self::{
 use crate::{
     log::{Log, LogError, Placed, Producer, Tail},
     record::{Body, Hash, LedgerCreated, Record},
-    slices::{Position, SliceId, Slices},
+    slices::{MAX_SLICES, Position, SliceId, Slices},
 };
 
 /// The ledger's file in its directory.
@@ -188,7 +188,9 @@ impl Shared {
         if missing.is_empty() {
             return Ok(());
         }
-        let read = self.readers.call(move |link| missing.into_iter().map(|id| state::read(link, id)).collect::<Result<Vec<_>, _>>())?;
+        let slices = self.state.slices.count;
+        let read =
+            self.readers.call(move |link| missing.into_iter().map(|id| state::read(link, id, slices)).collect::<Result<Vec<_>, _>>())?;
         for segment in read.into_iter().map(Arc::new) {
             self.state.keep(&segment);
             segments.insert(segment.id, Some(segment));
@@ -277,7 +279,7 @@ fn check_layout(link: &mut Link, file: &Path) -> Result<(), LogError> {
 }
 
 fn read_created(link: &mut Link, file: &Path) -> Result<LedgerCreated, LogError> {
-    let first = state::read(link, 1).map_err(|error| match error {
+    let first = state::read(link, 1, MAX_SLICES).map_err(|error| match error {
         LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{}: {reason}", file.display()) },
         other => other,
     })?;

@@ -43,33 +43,46 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 }
 
 impl Segment {
-    /// Finds the frames in a stored segment.
+    /// Finds the frames in a stored segment of a ledger with this many slices.
     ///
     /// # Errors
     /// `LogError::Damaged` with the position of the first record that does not fit in.
-    pub(super) fn parse(id: u32, bytes: Bytes) -> Result<Self, LogError> {
+    pub(super) fn parse(id: u32, bytes: Bytes, slices: u16) -> Result<Self, LogError> {
         let mut starts = Vec::with_capacity(bytes.len() / 512 + 1);
         let mut at = 0;
-        let mut last = None;
         while at < bytes.len() {
-            let torn = |position: Position, what: &str| LogError::Damaged {
-                position,
-                reason: format!("segment {id} is torn at byte {at} of {}: {what}", bytes.len()),
-            };
-            let after = || last.map_or(Position { slice: 0, pseq: 0 }, |p: Position| Position { slice: p.slice, pseq: p.pseq + 1 });
-            if bytes.len() - at < FRAME {
-                return Err(torn(after(), "a frame is cut off"));
+            let left = bytes.len() - at;
+            let length = if left < FRAME { None } else { Some(u32::from_le_bytes(array(&bytes, at + FRAME - 4)) as usize) };
+            let fits = |length: &usize| left - FRAME >= *length && u16::from_le_bytes(array(&bytes, at)) < slices;
+            match (length.filter(fits), u32::try_from(at)) {
+                (Some(length), Ok(start)) => {
+                    starts.push(start);
+                    at += FRAME + length;
+                }
+                _ => return Err(Self { id, bytes, starts }.torn(at)),
             }
-            let position = Position { slice: u16::from_le_bytes(array(&bytes, at)), pseq: u64::from_le_bytes(array(&bytes, at + 2)) };
-            let length = u32::from_le_bytes(array(&bytes, at + FRAME - 4)) as usize;
-            if bytes.len() - at - FRAME < length {
-                return Err(torn(position, "a body is longer than what is left"));
-            }
-            starts.push(u32::try_from(at).map_err(|_| torn(position, "a segment is longer than 4 GiB"))?);
-            last = Some(position);
-            at += FRAME + length;
         }
         Ok(Self { id, bytes, starts })
+    }
+
+    /// The frame at `at` does not fit in. A length that was tampered with shows later than where it stands, so the
+    /// first record that is not what was hashed is named.
+    fn torn(&self, at: usize) -> LogError {
+        let whole = (0..self.len()).map(|index| self.record(index));
+        let position = whole.clone().find(|record| !record.is_intact()).map_or_else(
+            || match whole.last() {
+                _ if self.bytes.len() - at >= 10 => {
+                    Position { slice: u16::from_le_bytes(array(&self.bytes, at)), pseq: u64::from_le_bytes(array(&self.bytes, at + 2)) }
+                }
+                Some(last) => Position { slice: last.header.slice, pseq: last.header.pseq + 1 },
+                None => Position { slice: 0, pseq: 0 },
+            },
+            |record| record.position(),
+        );
+        LogError::Damaged {
+            position,
+            reason: format!("no record fits in at byte {at} of the {} bytes of segment {}", self.bytes.len(), self.id),
+        }
     }
 
     /// How many records it has.
@@ -177,7 +190,7 @@ mod tests {
 
     #[test]
     fn records_read_back_as_they_were() {
-        let segment = Segment::parse(5, framed().into()).expect("whole");
+        let segment = Segment::parse(5, framed().into(), 3).expect("whole");
         assert_eq!((0..segment.len()).map(|index| segment.record(index)).collect::<Vec<_>>(), records());
         assert_eq!(segment.entries().collect::<Vec<_>>(), [(0, name_hash("account/acme.com")), (1, 0), (2, 0)]);
     }
@@ -188,13 +201,21 @@ mod tests {
         let whole: Vec<usize> = [0, FRAME + 60, 2 * FRAME + 83, 3 * FRAME + 83].to_vec();
         assert_eq!(bytes.len(), whole[3]);
         for cut in 0..bytes.len() {
-            let parsed = Segment::parse(5, Bytes::copy_from_slice(&bytes[..cut]));
+            let parsed = Segment::parse(5, Bytes::copy_from_slice(&bytes[..cut]), 3);
             assert_eq!(parsed.is_ok(), whole.contains(&cut), "cut at {cut}");
             if let Err(error) = parsed {
                 assert!(matches!(error, LogError::Damaged { .. }), "{error}");
                 assert!(error.to_string().contains("segment 5"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_damaged_length_is_named_where_it_stands() {
+        let mut bytes = framed();
+        bytes[FRAME - 4] -= 1;
+        let error = Segment::parse(5, bytes.into(), 3).expect_err("damaged");
+        assert!(matches!(error, LogError::Damaged { position: Position { slice: 0, pseq: 0 }, .. }), "{error}");
     }
 
     #[test]

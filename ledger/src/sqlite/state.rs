@@ -129,7 +129,7 @@ impl State {
             {
                 continue;
             }
-            let entries: Vec<_> = read(link, id)?.entries().collect();
+            let entries: Vec<_> = read(link, id, self.slices.count)?.entries().collect();
             self.index.write().push(&entries)?;
             missing.push((id, index::encode(&entries)));
         }
@@ -156,41 +156,40 @@ pub(super) fn segment_id(id: i64) -> Result<u32, LogError> {
     u32::try_from(id).map_err(|_| LogError::Store(format!("{id} is not the id of a segment")))
 }
 
-/// Reads one segment.
+/// Reads one segment of a ledger with this many slices.
 ///
 /// # Errors
 /// `LogError`: it is missing or damaged.
-pub(super) fn read(link: &mut Link, id: u32) -> Result<Segment, LogError> {
-    let found = read_run(link, id, id)?;
-    found.into_iter().next().ok_or_else(|| LogError::Store(format!("segment {id} is missing from the ledger's file")))
+pub(super) fn read(link: &mut Link, id: u32, slices: u16) -> Result<Segment, LogError> {
+    let (mut found, read) = read_run(link, id, id, slices);
+    read.map(|()| found.pop().expect("the segment was read"))
 }
 
-/// Reads the segments `from..=to`.
-///
-/// # Errors
-/// `LogError`: one is missing or damaged.
-pub(super) fn read_run(link: &mut Link, from: u32, to: u32) -> Result<Vec<Segment>, LogError> {
+/// Reads the segments `from..=to`: as many as are whole, and what is wrong with the next one.
+pub(super) fn read_run(link: &mut Link, from: u32, to: u32, slices: u16) -> (Vec<Segment>, Result<(), LogError>) {
+    let mut segments = Vec::new();
     // Row by row, so that what SQLite copied is given back before the next row needs as much.
-    let rows = link.run(async |connection| {
+    let mut rows = Vec::new();
+    let read = link.run(async |connection| {
         let query = sqlx::query("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id");
-        let mut rows = query.bind(from).bind(to).fetch(connection);
-        let mut segments = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            let bytes = Bytes::copy_from_slice(row.try_get::<&[u8], _>(1)?);
-            segments.push((row.try_get::<i64, _>(0)?, bytes));
+        let mut found = query.bind(from).bind(to).fetch(connection);
+        while let Some(row) = found.try_next().await? {
+            rows.push((row.try_get::<i64, _>(0)?, Bytes::copy_from_slice(row.try_get::<&[u8], _>(1)?)));
         }
-        Ok(segments)
-    })?;
-    let mut segments = Vec::with_capacity(rows.len());
-    for (expected, (id, bytes)) in (from..).zip(rows) {
-        if i64::from(expected) != id {
-            break;
+        Ok(())
+    });
+    let mut rows = rows.into_iter().peekable();
+    for expected in from..=to {
+        let Some((_, bytes)) = rows.next_if(|(id, _)| *id == i64::from(expected)) else {
+            let missing = LogError::Store(format!("segment {expected} is missing from the ledger's file"));
+            return (segments, read.and(Err(missing)));
+        };
+        match Segment::parse(expected, bytes, slices) {
+            Ok(segment) => segments.push(segment),
+            Err(error) => return (segments, Err(error)),
         }
-        segments.push(Segment::parse(expected, bytes)?);
     }
-    let whole = segments.len() as u64 == u64::from(to) - u64::from(from) + 1;
-    let missing = || LogError::Store(format!("segment {} is missing from the ledger's file", u64::from(from) + segments.len() as u64));
-    if whole { Ok(segments) } else { Err(missing()) }
+    (segments, Ok(()))
 }
 
 /// The last segments, oldest out first.

@@ -15,7 +15,8 @@ const AHEAD_RECORDS: usize = 1024;
 /// How often a reader beside another process's writer looks.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
-type Run = Result<Vec<Segment>, LogError>;
+/// Segments, and what is wrong with the one after them.
+type Run = (Vec<Segment>, Result<(), LogError>);
 
 /// A reader of all slices.
 pub(super) struct SqliteTail {
@@ -26,9 +27,13 @@ pub(super) struct SqliteTail {
     next: Vec<u64>,
     /// The segment to ask for next.
     segment: u32,
+    /// The last segment that was handed on.
+    placed: u32,
     ready: VecDeque<Arc<Segment>>,
     /// A run that was asked for ahead.
-    ahead: Option<Receiver<Run>>,
+    ahead: Option<Receiver<Result<Run, LogError>>>,
+    /// What is wrong with the segment after those that are ready.
+    failed: Option<LogError>,
 }
 
 impl SqliteTail {
@@ -43,12 +48,12 @@ impl SqliteTail {
         let segment = slices.all().zip(&from).filter_map(first).min().unwrap_or(index.last() + 1);
         let next = slices.all().map(|slice| index.before(slice, segment)).collect();
         drop(index);
-        Self { shared, from, next, segment, ready: VecDeque::new(), ahead: None }
+        Self { shared, from, next, segment, placed: segment - 1, ready: VecDeque::new(), ahead: None, failed: None }
     }
 
     /// Asks for the next run of segments, where there is one that is not in memory.
     fn ask_ahead(&mut self) {
-        if self.ahead.is_some() {
+        if self.ahead.is_some() || self.failed.is_some() {
             return;
         }
         let state = &self.shared.state;
@@ -65,7 +70,8 @@ impl SqliteTail {
         let last = index.run(first, AHEAD_RECORDS);
         drop(index);
         self.segment = last + 1;
-        self.ahead = Some(self.shared.readers.ask(move |link| read_run(link, first, last)));
+        let slices = state.slices.count;
+        self.ahead = Some(self.shared.readers.ask(move |link| Ok(read_run(link, first, last, slices))));
     }
 
     /// The next segment, where there is one.
@@ -74,28 +80,33 @@ impl SqliteTail {
         if self.ready.is_empty()
             && let Some(run) = self.ahead.take()
         {
-            self.ready.extend(run.recv().map_err(|_| gone())??.into_iter().map(Arc::new));
+            let (segments, read) = run.recv().unwrap_or_else(|_| Err(gone())).unwrap_or_else(|error| (Vec::new(), Err(error)));
+            self.ready.extend(segments.into_iter().map(Arc::new));
+            self.failed = read.err();
             self.ask_ahead();
         }
         Ok(self.ready.pop_front())
     }
 
-    fn place(&mut self, segment: &Segment, placed: &mut Vec<Placed>) -> Result<(), LogError> {
+    /// What is wrong with the next segment; the one after the last good one is read again then.
+    fn failure(&mut self) -> Option<LogError> {
+        let failed = self.failed.take()?;
+        self.segment = self.placed + 1;
+        Some(failed)
+    }
+
+    fn place(&mut self, segment: &Segment, placed: &mut Vec<Placed>) {
+        self.placed = segment.id;
         placed.reserve(segment.len());
         for index in 0..segment.len() {
             let record = segment.record(index);
             let slice = usize::from(record.header.slice);
-            let Some(next) = self.next.get_mut(slice) else {
-                let reason = format!("segment {} holds a record of a slice that the ledger does not have", segment.id);
-                return Err(LogError::Damaged { position: record.position(), reason });
-            };
-            let offset = *next;
-            *next += 1;
+            let offset = self.next[slice];
+            self.next[slice] += 1;
             if offset >= self.from[slice] {
                 placed.push(Placed { offset, record });
             }
         }
-        Ok(())
     }
 
     /// Waits until there may be a next segment.
@@ -126,9 +137,15 @@ impl Tail for SqliteTail {
             while placed.len() < max.max(1)
                 && let Some(segment) = self.next_segment()?
             {
-                self.place(&segment, &mut placed)?;
+                self.place(&segment, &mut placed);
             }
-            if !placed.is_empty() || !self.wait(until)? {
+            if !placed.is_empty() {
+                return Ok(placed);
+            }
+            if let Some(failed) = self.failure() {
+                return Err(failed);
+            }
+            if !self.wait(until)? {
                 return Ok(placed);
             }
         }
