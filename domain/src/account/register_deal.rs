@@ -151,7 +151,7 @@ mod tests {
     use crate::{
         partner::PartnerEvent,
         rules::{ProtectionScope, RoutingRule},
-        values::Text,
+        values::{PersonId, Personal, Text},
     };
     use serde_json::json;
 
@@ -324,5 +324,27 @@ mod tests {
             let account = registered(&story, &deal("d-2", "p-2")).account.expect("an account");
             assert_eq!((account.name.as_str(), account.domain.as_deref()), (name, Some("acme.com")));
         }
+    }
+
+    #[test]
+    fn the_contact_is_sealed_under_one_subject() {
+        struct Sealing(Vec<&'static str>);
+        impl PersonalVisitor for Sealing {
+            type Error = std::convert::Infallible;
+            fn field(&mut self, name: &'static str, id: &mut Option<PersonId>, value: &mut Option<Personal>) -> Result<(), Self::Error> {
+                self.0.push(name);
+                id.get_or_insert_with(|| "ada".parse().expect("an id"));
+                *value = value.take().map(|_| Personal::Sealed("AAEC".into()));
+                Ok(())
+            }
+        }
+        let contact = json!({"contact": {"name": "Ada Lovelace", "email": "ada@acme.com"}});
+        let mut command: RegisterDeal = serde_json::from_value(with(deal("d-1", "p-1"), contact)).expect("a payload");
+        assert!(serde_json::to_string(&command).is_err(), "a plain name is never written");
+        let mut sealing = Sealing(vec![]);
+        let Ok(()) = command.visit_personal(&mut sealing);
+        assert_eq!(sealing.0, ["contact.name", "contact.email"]);
+        let written = serde_json::to_value(&command).expect("sealed");
+        assert_eq!(written["contact"], json!({"person_id": "ada", "name": {"sealed": "AAEC"}, "email": {"sealed": "AAEC"}}));
     }
 }
