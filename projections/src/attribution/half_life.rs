@@ -69,7 +69,7 @@ mod tests {
 
         #[test]
         fn ages_multiply(a in 0..20 * DAY, b in 0..20 * DAY, half_life in 5..60_u32) {
-            let product = u128::from(decayed(a, half_life)) * u128::from(decayed(b, half_life)) >> 62;
+            let product = (u128::from(decayed(a, half_life)) * u128::from(decayed(b, half_life))) >> 62;
             prop_assert!(product.abs_diff(u128::from(decayed(a + b, half_life))) <= 1 << 7);
         }
     }
