@@ -1,5 +1,7 @@
 //! The fold engine and the read models.
 
+#[cfg(test)]
+pub(crate) mod asked;
 pub mod cell;
 pub mod cube;
 pub mod digest;

@@ -9,7 +9,7 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{deals, pipeline, shard::Shard, symbol::Symbol};
+use crate::{attribution, deals, pipeline, shard::Shard, symbol::Symbol};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -266,4 +266,4 @@ pub fn positions<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<Position> {
 }
 
 /// Every view there is.
-pub const VIEWS: &[ViewSpec] = &[deals::VIEW, pipeline::VIEW];
+pub const VIEWS: &[ViewSpec] = &[deals::VIEW, pipeline::VIEW, attribution::VIEW];

@@ -10,6 +10,7 @@ use pledger_ledger::{
 };
 
 use crate::{
+    attribution::Attribution,
     deals::Deals,
     parked::Parked,
     rules::PublishedRules,
@@ -43,6 +44,8 @@ impl At<'_> {
 pub trait Fold: Default + Send + Sync + 'static {
     /// Takes in a decision, accepted or refused. `deals` has taken it in already.
     fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals);
+    /// Its rows were loaded: what is derived from them and not stored is made again.
+    fn loaded(&mut self, _deals: &Deals) {}
     /// Its tables.
     fn tables(&self) -> Vec<&dyn AnyTable>;
     /// Its tables, to load and to write them.
@@ -74,6 +77,11 @@ macro_rules! read_models {
                 self.rules.fold(decision, at);
                 self.deals.fold(decision, at);
                 $(self.$name.fold(decision, at, &self.deals);)*
+            }
+
+            /// The rows were loaded: what is derived from them and not stored is made again.
+            pub fn loaded(&mut self) {
+                $(self.$name.loaded(&self.deals);)*
             }
 
             /// Sets where a slice stands.
@@ -108,4 +116,7 @@ macro_rules! read_models {
 }
 
 // One line a read model with rows of its own. Its views are listed in `query::VIEWS`.
-read_models! {}
+read_models! {
+    /// Touchpoints, and who won deals are credited to.
+    attribution: Attribution,
+}

@@ -136,6 +136,8 @@ impl Store {
                     load_table(&mut transaction, &mut tables, at).await?;
                 }
             }
+            drop(tables);
+            shards.iter_mut().for_each(Shard::loaded);
             Ok(())
         })
     }
