@@ -1,2 +1,61 @@
-//! The pledger command line.
-fn main() {}
+//! The pledger command line: one file a verb, wiring only.
+
+#![expect(clippy::print_stdout, reason = "a command line prints its answers")]
+
+mod connection;
+mod context;
+mod demo;
+mod node;
+mod output;
+mod serving;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use context::{Context, Settings};
+
+/// The system of record for B2B partner programs.
+///
+/// Every request made of the program - register this deal, claim this money - becomes one immutable decision in an
+/// append-only ledger; pipeline, tiers, ROPI, attribution and funds are read models folded from it.
+#[derive(Parser)]
+#[command(name = "pledger", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    verb: verbs::Verb,
+}
+
+const EXAMPLES: &str = "Examples:
+  pledger demo                                   a generated history, then served
+  pledger serve                                  a ledger in ./pledger-data on http://127.0.0.1:7400
+  pledger command RegisterPartner '{\"partner_id\":\"p-1\",\"name\":\"Nordwind\",\"roles\":[\"reseller\"]}'
+  pledger query pipeline --by region,status
+  pledger import crm FOLDER --dry-run
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage.";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    context::start_logging(arguments.settings.verbose);
+    let outcome = Context::new(arguments.settings).and_then(|context| arguments.verb.run(&context));
+    match outcome {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast::<context::Usage>() {
+            Ok(usage) => Arguments::command().error(ErrorKind::ValueValidation, usage.0).exit(),
+            Err(error) => {
+                eprintln!("pledger: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Whoever read our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

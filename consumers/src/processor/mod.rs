@@ -174,6 +174,12 @@ impl Processor {
         self.damage.get_or_insert(reason);
     }
 
+    /// When the latest decision was recorded; the earliest time there is where there is none.
+    #[must_use]
+    pub fn last_recorded_at(&self) -> Timestamp {
+        self.slices.iter().map(|slice| slice.last_recorded_at).max().unwrap_or(recover::BEFORE_ALL)
+    }
+
     /// The directory that this processor keeps: it knows an id before the answer that introduced it goes out.
     #[must_use]
     pub fn directory(&self) -> Arc<RwLock<Directory>> {

@@ -1,0 +1,186 @@
+//! One way to ask and to tell, whether a server runs on the data directory or not: the HTTP routes.
+//!
+//! Where a server runs, requests go to its socket. Otherwise the same routes are called in this process, on the data
+//! directory itself. Both give the same answers.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::{
+    context::Context,
+    node,
+    serving::{Announcement, Assembly},
+};
+
+/// A request to the API.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ask {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+/// The API's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) replayed: bool,
+    /// Where the next page of a CSV answer begins.
+    pub(crate) next_cursor: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A running server, or the data directory itself.
+pub(crate) enum Connection {
+    Server { announcement: Announcement, agent: ureq::Agent },
+    Here { assembly: Box<Assembly>, runtime: tokio::runtime::Runtime },
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: "GET", path: path.into(), ..Self::default() }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: Vec<u8>) -> Self {
+        Self { method: "POST", path: path.into(), headers: vec![("content-type", "application/json".into())], body }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.headers.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+}
+
+impl Told {
+    pub(crate) const fn is_success(&self) -> bool {
+        self.status < 300
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Result<Value> {
+        serde_json::from_slice(&self.body).with_context(|| format!("the answer is no JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body as JSON, or the problem it tells as an error.
+    pub(crate) fn success(&self) -> Result<Value> {
+        let value = self.json()?;
+        if self.is_success() { Ok(value) } else { Err(problem(&value)) }
+    }
+}
+
+/// A problem document in words.
+pub(crate) fn problem(document: &Value) -> anyhow::Error {
+    let text = |name: &str| document[name].as_str().unwrap_or_default();
+    let field = document["field"].as_str().map(|field| format!("{field}: ")).unwrap_or_default();
+    let accepted = match &document["accepted"] {
+        Value::Null => String::new(),
+        Value::String(accepted) => format!(" (accepted: {accepted})"),
+        accepted => format!(" (accepted: {accepted})"),
+    };
+    anyhow!("{}: {field}{}{accepted}", text("code"), text("detail"))
+}
+
+impl Connection {
+    /// To whoever may write: the running server, or this process.
+    pub(crate) fn to_write(context: &Context) -> Result<Self> {
+        if let Some(server) = Self::server(&context.data_dir)? {
+            return Ok(server);
+        }
+        Self::here(Assembly::open(&context.data_dir)?)
+    }
+
+    /// To whoever can read: the running server, or this process, which takes nothing away from another one.
+    pub(crate) fn to_read(context: &Context) -> Result<Self> {
+        if let Some(server) = Self::server(&context.data_dir)? {
+            return Ok(server);
+        }
+        if !node::has_ledger(&context.data_dir) {
+            bail!("there is no ledger in {}\nCreate one with: pledger init, pledger demo or pledger import", context.data_dir.display());
+        }
+        Self::here(Assembly::open_to_read(&context.data_dir)?)
+    }
+
+    fn here(assembly: Assembly) -> Result<Self> {
+        Ok(Self::Here {
+            assembly: Box::new(assembly),
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?,
+        })
+    }
+
+    fn server(data_dir: &Path) -> Result<Option<Self>> {
+        let Some(announcement) = Announcement::find(data_dir) else { return Ok(None) };
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        match agent.get(format!("{}/healthz", announcement.url)).call() {
+            Ok(_) => Ok(Some(Self::Server { announcement, agent })),
+            // It is gone and could not say so: what it left is no server.
+            Err(_) if !announcement.holds_lock(data_dir) => Ok(None),
+            Err(error) => bail!("the server at {} (process {}) does not answer: {error}", announcement.url, announcement.pid),
+        }
+    }
+
+    /// Sends a request and takes the answer in whole.
+    pub(crate) fn ask(&self, ask: Ask) -> Result<Told> {
+        match self {
+            Self::Server { announcement, agent } => over_http(announcement, agent, ask),
+            Self::Here { assembly, runtime } => runtime.block_on(in_process(assembly, ask)),
+        }
+    }
+
+    /// The key store, for what has to be sealed or named before it is sent.
+    pub(crate) fn assembly(&self) -> Option<&Assembly> {
+        match self {
+            Self::Server { .. } => None,
+            Self::Here { assembly, .. } => Some(assembly),
+        }
+    }
+
+    /// Ends it: what this process opened is closed in order.
+    pub(crate) fn close(self) {
+        if let Self::Here { assembly, .. } = self {
+            assembly.stop();
+        }
+    }
+}
+
+fn over_http(announcement: &Announcement, agent: &ureq::Agent, ask: Ask) -> Result<Told> {
+    let mut request = ureq::http::Request::builder().method(ask.method).uri(format!("{}{}", announcement.url, ask.path));
+    request = request.header("authorization", format!("Bearer {}", announcement.token));
+    for (name, value) in &ask.headers {
+        request = request.header(*name, value);
+    }
+    let mut response = agent.run(request.body(ask.body)?).with_context(|| format!("the server at {} does not answer", announcement.url))?;
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec()?;
+    Ok(Told { status, replayed, next_cursor, body })
+}
+
+async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
+    let mut request = Request::builder().method(ask.method).uri(&ask.path);
+    request = request.header(header::AUTHORIZATION, format!("Bearer {}", assembly.token()));
+    for (name, value) in &ask.headers {
+        request = request.header(*name, value);
+    }
+    let response = assembly.router().oneshot(request.body(Body::from(ask.body))?).await.expect("a router never fails");
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes().to_vec();
+    Ok(Told { status, replayed, next_cursor, body })
+}
+
+/// Percent-encodes one segment or one query value.
+pub(crate) fn encode(text: &str) -> String {
+    const KEEP: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    percent_encoding::utf8_percent_encode(text, KEEP).to_string()
+}

@@ -1,0 +1,135 @@
+//! The embedded engine of one data directory, put together: ledger, keys, processor, read models, HTTP routes.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use pledger_consumers::{
+    chores::EmbeddedChores,
+    embedded::{EmbeddedProcessor, EmbeddedSink},
+    processor::{FileSnapshots, KeyLimits, Processor},
+};
+use pledger_domain::{facts::Channel, rules::Rules};
+use pledger_ledger::{
+    commands::{CommandSink, Decided},
+    edge::{Clock, ContinuingClock, Edge, Incoming, Randomness, SystemClock, SystemRandomness},
+    keys::{KeyStore, Minting, SqliteKeyStore},
+    log::{Log, LogError},
+    record::{FORMAT, LedgerCreated},
+    slices::Slices,
+    sqlite::{Mode, SqliteLog},
+};
+
+/// The sender of what pledger itself publishes when a ledger is created.
+const INIT_SENDER: &str = "init";
+
+/// The writing half of a data directory: whoever holds it is its one writer.
+pub(crate) struct Node {
+    pub(crate) log: Arc<SqliteLog>,
+    pub(crate) edge: Edge,
+    pub(crate) keys: Arc<dyn KeyStore>,
+    processor: EmbeddedProcessor,
+}
+
+impl Node {
+    /// Opens the ledger in `dir` to write, restoring the processor's state.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let log = SqliteLog::open(dir, Mode::Write).map_err(|error| explain(error, dir))?;
+        let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open(dir).context("the key store cannot be opened")?);
+        Self::start(dir, log, keys)
+    }
+
+    /// Creates a ledger in `dir` and publishes the default rules as its first version.
+    pub(crate) fn create(dir: &Path, slices: Slices) -> Result<Self> {
+        let clock = SystemClock::new();
+        let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at: clock.now(), generated: None };
+        let log = SqliteLog::create(dir, created).map_err(|error| explain(error, dir))?;
+        let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::create(dir, Minting::Random).context("the key store cannot be created")?);
+        let node = Self::start(dir, log, keys)?;
+        node.publish_default_rules()?;
+        Ok(node)
+    }
+
+    /// Opens the ledger in `dir`, or creates one where there is none.
+    pub(crate) fn open_or_create(dir: &Path) -> Result<Self> {
+        if has_ledger(dir) { Self::open(dir) } else { Self::create(dir, Slices::default()) }
+    }
+
+    fn start(dir: &Path, log: SqliteLog, keys: Arc<dyn KeyStore>) -> Result<Self> {
+        let log = Arc::new(log);
+        let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).context("the snapshots' folder cannot be made")?);
+        let processor = Processor::restore(Arc::clone(&log) as Arc<dyn Log>, &*snapshots, KeyLimits::default(), random_id())?;
+        // A generated history ends at an instant of its own, and time goes on from there.
+        let clock: Arc<dyn Clock> = match &log.created().generated {
+            Some(generated) => Arc::new(ContinuingClock::new(generated.ends_at.max(processor.last_recorded_at()))),
+            None => Arc::new(SystemClock::new()),
+        };
+        let edge = Edge {
+            slices: log.slices(),
+            keys: Arc::clone(&keys),
+            directory: processor.directory(),
+            clock: Arc::clone(&clock),
+            randomness: Arc::new(SystemRandomness),
+        };
+        let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
+        let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores)?;
+        Ok(Self { log, edge, keys, processor })
+    }
+
+    /// The queue into the processor.
+    pub(crate) fn sink(&self) -> EmbeddedSink {
+        self.processor.sink()
+    }
+
+    /// Decides what is queued, keeps snapshots, and lets go of the directory.
+    pub(crate) fn stop(self) {
+        self.processor.stop();
+    }
+
+    fn publish_default_rules(&self) -> Result<()> {
+        let payload = serde_json::json!({"program": Rules::DEFAULT}).to_string();
+        let incoming = Incoming {
+            key: Some("default-rules"),
+            ..Incoming::new("PublishRules", payload.as_bytes(), Arc::from(INIT_SENDER), Channel::Api)
+        };
+        let envelope = self.edge.prepare(incoming)?;
+        match self.submit_one(envelope)?.map(|answer| answer.outcome) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(rejection)) => bail!("the default rules were refused: {rejection}"),
+            Err(undecided) => bail!("the default rules were not decided: {undecided}"),
+        }
+    }
+
+    fn submit_one(&self, envelope: pledger_ledger::commands::CommandEnvelope) -> Result<Decided> {
+        let answers = runtime()?.block_on(self.sink().submit(vec![envelope]));
+        answers.into_iter().next().context("the processor gave no answer")
+    }
+}
+
+/// Whether there is a ledger in `dir`.
+pub(crate) fn has_ledger(dir: &Path) -> bool {
+    ledger_file(dir).exists()
+}
+
+fn ledger_file(dir: &Path) -> PathBuf {
+    dir.join("ledger.db")
+}
+
+/// A runtime for one thread: for verbs that wait for one thing.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+pub(crate) fn random_id() -> String {
+    SystemRandomness.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says what to do about it.
+pub(crate) fn explain(error: LogError, dir: &Path) -> anyhow::Error {
+    match error {
+        LogError::Unfit(reason) => anyhow::anyhow!("{reason}\nCreate one with: pledger init --data-dir {}", dir.display()),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_)) => other.into(),
+    }
+}

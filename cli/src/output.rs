@@ -1,0 +1,98 @@
+//! How answers look: tables for people, JSON and CSV for programs.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// A table of these columns; amounts and counts stand on the right.
+pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
+    for row in rows {
+        table.add_row(row.iter().map(cell));
+    }
+    for (n, column) in table.column_iter_mut().enumerate() {
+        if rows.iter().any(|row| row.get(n).is_some_and(is_figure)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn is_figure(value: &Value) -> bool {
+    value.is_number() || value.get("amount").is_some()
+}
+
+/// A value as people read it.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => match (fields.get("amount"), fields.get("currency")) {
+            (Some(amount), Some(currency)) => format!("{} {}", grouped(&cell(amount)), cell(currency)),
+            _ => fields.iter().map(|(name, value)| format!("{name}={}", cell(value))).collect::<Vec<_>>().join(" "),
+        },
+        Value::Bool(flag) => if *flag { "yes" } else { "no" }.into(),
+        Value::Number(number) => grouped(&number.to_string()),
+    }
+}
+
+/// `1234567.80` as `1,234,567.80`.
+fn grouped(number: &str) -> String {
+    let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+    let (whole, fraction) = rest.split_once('.').map_or((rest, String::new()), |(whole, part)| (whole, format!(".{part}")));
+    let digits: Vec<char> = whole.chars().collect();
+    let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
+    format!("{sign}{}{fraction}", groups.join(","))
+}
+
+/// Prints to stdout; a closed pipe is an error that ends the program quietly.
+pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_ref())?;
+    if !text.as_ref().ends_with(b"\n") {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints JSON, indented on a terminal.
+pub(crate) fn print_json(value: &Value) -> Result<()> {
+    let text = if std::io::stdout().is_terminal() { serde_json::to_string_pretty(value)? } else { value.to_string() };
+    print(text)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub(crate) fn progress(what: &'static str, len: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} {per_sec} {eta}");
+    ProgressBar::new(len).with_message(what).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        for (value, text) in [
+            (json!({"amount": "10005534.00", "currency": "USD"}), "10,005,534.00 USD"),
+            (json!({"amount": "-1200.5", "currency": "EUR"}), "-1,200.5 EUR"),
+            (json!(4238), "4,238"),
+            (json!(null), "-"),
+            (json!(["reseller", "msp"]), "reseller, msp"),
+            (json!(true), "yes"),
+        ] {
+            assert_eq!(cell(&value), text);
+        }
+    }
+}

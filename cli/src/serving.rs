@@ -1,0 +1,187 @@
+//! The parts of one data directory behind its HTTP routes, and the file by which a server is found.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use pledger_command_api::{Api, ApiState, Metrics, Principal, Principals, Probe, Rights, router};
+use pledger_ledger::{
+    commands::{CommandEnvelope, CommandSink, Decided, Undecided},
+    edge::{Edge, SystemClock, SystemRandomness},
+    keys::{KeyStore, SqliteKeyStore},
+    log::{Log, LogError},
+    slices::Position,
+    sqlite::{Mode, SqliteLog},
+};
+use pledger_projections::engine::{Engine, Options};
+use serde::{Deserialize, Serialize};
+
+use crate::node::{Node, explain, random_id};
+
+/// The file in the data directory that says where the server is.
+const ANNOUNCEMENT: &str = "serve.json";
+
+/// Says where a server is, and lets the verbs of the same user in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Announcement {
+    pub(crate) url: String,
+    pub(crate) pid: u32,
+    /// The bearer token of the command line: whoever may read this file may import history.
+    pub(crate) token: String,
+}
+
+impl Announcement {
+    fn file(data_dir: &Path) -> PathBuf {
+        data_dir.join(ANNOUNCEMENT)
+    }
+
+    pub(crate) fn find(data_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::file(data_dir)).ok()?).ok()
+    }
+
+    /// Whether some process still writes to the data directory.
+    pub(crate) fn holds_lock(&self, data_dir: &Path) -> bool {
+        match SqliteLog::open(data_dir, Mode::Write) {
+            Err(LogError::Locked(_)) => true,
+            Ok(_) | Err(LogError::Store(_) | LogError::Damaged { .. } | LogError::Unfit(_)) => false,
+        }
+    }
+
+    /// Writes the file, readable by this user only.
+    pub(crate) fn write(&self, data_dir: &Path) -> Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file: File = options.open(Self::file(data_dir)).context("serve.json cannot be written")?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        Ok(())
+    }
+
+    pub(crate) fn remove(data_dir: &Path) {
+        if let Err(error) = std::fs::remove_file(Self::file(data_dir)) {
+            tracing::debug!(%error, "serve.json was not there");
+        }
+    }
+}
+
+/// Everything behind the routes of one data directory.
+pub(crate) struct Assembly {
+    state: ApiState,
+    engine: Arc<Engine>,
+    /// Absent where another process writes.
+    node: Option<Node>,
+    token: String,
+}
+
+impl Assembly {
+    /// Opens the data directory to write, creating a ledger where there is none.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self> {
+        Self::around(Node::open_or_create(data_dir)?, data_dir)
+    }
+
+    /// Puts the read models and the routes around an open ledger.
+    pub(crate) fn around(node: Node, data_dir: &Path) -> Result<Self> {
+        let engine = Engine::open(data_dir, Arc::clone(&node.log) as Arc<dyn Log>, Options::default())?;
+        let sink = Arc::new(node.sink());
+        let queued = Arc::clone(&sink);
+        let metrics = Metrics::new(prometheus::Registry::new())?;
+        metrics.sampled("pledger_commands_queued", "Commands that wait to be decided.", move || queued.queued() as f64)?;
+        let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
+        Self::assemble(edge, sink, log, engine, metrics, Some(node))
+    }
+
+    /// Opens the data directory to read, beside a writer that serves no HTTP or without one.
+    pub(crate) fn open_to_read(data_dir: &Path) -> Result<Self> {
+        match Node::open(data_dir) {
+            Ok(node) => Self::around(node, data_dir),
+            Err(error) if matches!(error.downcast_ref(), Some(LogError::Locked(_))) => Self::beside(data_dir),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads beside another writer: the read models are folded in memory, and no command is taken.
+    fn beside(data_dir: &Path) -> Result<Self> {
+        let log: Arc<dyn Log> = Arc::new(SqliteLog::open(data_dir, Mode::Read).map_err(|error| explain(error, data_dir))?);
+        let engine = Engine::in_memory(Arc::clone(&log), Options::default())?;
+        let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open_read_only(data_dir)?);
+        let edge = Edge {
+            slices: log.slices(),
+            keys,
+            directory: Arc::default(),
+            clock: Arc::new(SystemClock::new()),
+            randomness: Arc::new(SystemRandomness),
+        };
+        Self::assemble(edge, Arc::new(NoWriter), log, engine, Metrics::new(prometheus::Registry::new())?, None)
+    }
+
+    fn assemble(
+        edge: Edge,
+        sink: Arc<dyn CommandSink>,
+        log: Arc<dyn Log>,
+        engine: Engine,
+        metrics: Metrics,
+        node: Option<Node>,
+    ) -> Result<Self> {
+        let engine = Arc::new(engine);
+        let token = random_id();
+        let operator = Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true } };
+        let folding = Arc::clone(&engine);
+        let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
+        let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)
+            .with_principals(Principals::default().with_token(&token, operator))
+            .with_probe(behind);
+        Ok(Self { state: Arc::new(api), engine, node, token })
+    }
+
+    pub(crate) fn state(&self) -> ApiState {
+        Arc::clone(&self.state)
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        router(self.state())
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// Closes everything in order: the read models are written, what is queued is decided, snapshots are kept.
+    pub(crate) fn stop(self) {
+        drop(self.state);
+        match Arc::try_unwrap(self.engine) {
+            Ok(engine) => engine.stop(),
+            Err(_) => tracing::warn!("a request still reads; the read models are closed behind it"),
+        }
+        if let Some(node) = self.node {
+            node.stop();
+        }
+    }
+}
+
+/// Takes no commands: another process writes.
+struct NoWriter;
+
+impl CommandSink for NoWriter {
+    fn submit(&self, commands: Vec<CommandEnvelope>) -> std::pin::Pin<Box<dyn Future<Output = Vec<Decided>> + Send>> {
+        let refused = || Err(Undecided::Unavailable("another process writes to this data directory".into()));
+        let all = commands.iter().map(|_| refused()).collect();
+        Box::pin(std::future::ready(all))
+    }
+
+    fn reference_positions(&self) -> Vec<Position> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,148 @@
+//! `pledger command`: send one command.
+
+use std::{io::Read, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use pledger_domain::catalogue::{COMMANDS, CommandSpec};
+use serde_json::{Value, json};
+
+use crate::{
+    connection::{Ask, Connection, Told, encode},
+    context::{Context, Usage},
+    output,
+};
+
+/// Send one command, and print the decision
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pledger command RegisterPartner '{\"partner_id\":\"p-1\",\"name\":\"Nordwind\",\"roles\":[\"reseller\"]}'
+  pledger command ApproveDeal --key crm-4711 - < approve.json
+  pledger command --list                    every command, with what it does
+  pledger command RegisterDeal --example    a payload that works
+  pledger command RegisterDeal --schema     its JSON schema
+
+Exits with 1 when the command is refused.")]
+pub(crate) struct Command {
+    /// The command's name
+    #[arg(required_unless_present = "list")]
+    name: Option<String>,
+    /// The payload as JSON, or - to read it from stdin
+    payload: Option<String>,
+    /// The idempotency key: the same key and payload get the first answer again
+    #[arg(long, value_name = "K")]
+    key: Option<String>,
+    /// Who acts, an id
+    #[arg(long, value_name = "A")]
+    actor: Option<String>,
+    /// When it is true in the business, RFC 3339
+    #[arg(long, value_name = "T")]
+    effective_at: Option<String>,
+    /// Only if the stream is at this version
+    #[arg(long, value_name = "VERSION")]
+    if_match: Option<u64>,
+    /// List every command
+    #[arg(long)]
+    list: bool,
+    /// Print a payload that works
+    #[arg(long, conflicts_with = "payload")]
+    example: bool,
+    /// Print the payload's JSON schema
+    #[arg(long, conflicts_with_all = ["payload", "example"])]
+    schema: bool,
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.list {
+            return list(context.json);
+        }
+        let name = self.name.clone().unwrap_or_default();
+        let Some(spec) = CommandSpec::find(&name) else {
+            let unknown = pledger_domain::catalogue::Command::parse(&name, b"{}").expect_err("no such command");
+            return Err(Usage(format!("{unknown}\nThe commands are listed by: pledger command --list")).into());
+        };
+        if self.example {
+            output::print_json(&serde_json::from_str(spec.example)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.schema {
+            output::print_json(&schema(spec)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let connection = Connection::to_write(context)?;
+        let answer = self.payload().and_then(|payload| connection.ask(self.ask(&name, payload)));
+        let code = answer.and_then(|answer| tell(&answer, context.json));
+        connection.close();
+        code
+    }
+
+    fn payload(&self) -> Result<Vec<u8>> {
+        match self.payload.as_deref() {
+            None => Err(Usage("the payload is missing: give it as JSON, or - for stdin".into()).into()),
+            Some("-") => {
+                let mut bytes = Vec::new();
+                std::io::stdin().read_to_end(&mut bytes).context("stdin cannot be read")?;
+                Ok(bytes)
+            }
+            Some(json) => Ok(json.as_bytes().to_vec()),
+        }
+    }
+
+    fn ask(&self, name: &str, payload: Vec<u8>) -> Ask {
+        Ask::post(format!("/v1/commands/{}", encode(name)), payload)
+            .header("idempotency-key", self.key.as_ref())
+            .header("actor", self.actor.as_ref())
+            .header("effective-at", self.effective_at.as_ref())
+            .header("if-match", self.if_match)
+    }
+}
+
+fn list(json: bool) -> Result<ExitCode> {
+    let rows: Vec<Value> =
+        COMMANDS.iter().map(|spec| json!({"name": spec.name, "stream": spec.stream.prefix(), "summary": spec.summary})).collect();
+    if json {
+        output::print_json(&rows.into())?;
+    } else {
+        let columns = ["command", "stream", "what it does"].map(str::to_owned);
+        let rows: Vec<Vec<Value>> =
+            rows.iter().map(|row| vec![row["name"].clone(), row["stream"].clone(), row["summary"].clone()]).collect();
+        output::print(output::table(&columns, &rows).to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The schema with what it refers to beside it.
+fn schema(spec: &CommandSpec) -> Result<Value> {
+    let mut referenced = Vec::new();
+    (spec.referenced)(&mut referenced);
+    let mut schema = serde_json::to_value((spec.schema)())?;
+    let components: serde_json::Map<String, Value> =
+        referenced.into_iter().map(|(name, schema)| Ok((name, serde_json::to_value(schema)?))).collect::<Result<_, serde_json::Error>>()?;
+    if !components.is_empty() {
+        schema["components"] = json!({"schemas": components});
+    }
+    Ok(schema)
+}
+
+/// Prints the decision, or the problem; refused is 1.
+fn tell(answer: &Told, json: bool) -> Result<ExitCode> {
+    let document = answer.json()?;
+    if json {
+        output::print_json(&document)?;
+        return Ok(if answer.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    if !answer.is_success() {
+        let position = document["position"].as_str().map(|position| format!(" (recorded at {position})")).unwrap_or_default();
+        eprintln!("Refused{position}: {:#}", crate::connection::problem(&document));
+        return Ok(ExitCode::FAILURE);
+    }
+    let text = |name: &str| output::cell(&document[name]);
+    let replayed = if answer.replayed { ", answered from history" } else { "" };
+    let mut lines = vec![format!("Accepted at {} in {} (version {}{replayed}).", text("position"), text("stream"), text("version"))];
+    for event in document["events"].as_array().into_iter().flatten() {
+        lines.push(format!("  {} {}", output::cell(&event["type"]), event["data"]));
+    }
+    output::print(lines.join("\n"))?;
+    Ok(ExitCode::SUCCESS)
+}

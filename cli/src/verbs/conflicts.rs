@@ -1,0 +1,56 @@
+//! `pledger conflicts`: who wanted what, and what was decided.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use pledger_projections::query::find_view;
+
+use crate::{
+    connection::{Ask, Connection, encode},
+    context::Context,
+    output,
+    verbs::query,
+};
+
+/// Show channel conflicts, and the decisions that made them
+#[derive(Args)]
+#[command(after_help = "Examples:\n  pledger conflicts --open\n  pledger conflicts --account acme.com --json")]
+pub(crate) struct Conflicts {
+    /// Only those that nobody has ruled on
+    #[arg(long)]
+    open: bool,
+    /// Only on this account
+    #[arg(long, value_name = "KEY")]
+    account: Option<String>,
+    /// Only those in which this partner takes part
+    #[arg(long, value_name = "ID")]
+    partner: Option<String>,
+    /// The most conflicts
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+}
+
+impl Conflicts {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let mut path = format!("/v1/conflicts?limit={}", self.limit);
+        if self.open {
+            path.push_str("&status=open");
+        }
+        for (name, value) in [("account", &self.account), ("partner", &self.partner)] {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", encode(value)));
+            }
+        }
+        let connection = Connection::to_read(context)?;
+        let answer = connection.ask(Ask::get(path));
+        connection.close();
+        let document = answer?.success()?;
+        if context.json {
+            output::print_json(&document)?
+        } else {
+            query::tell(find_view("conflicts")?, &document, false)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

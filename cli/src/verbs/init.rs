@@ -1,0 +1,47 @@
+//! `pledger init`: a new, empty ledger.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use pledger_ledger::slices::{DEFAULT_SLICES, Slices};
+use serde_json::json;
+
+use crate::{
+    context::{Context, Usage},
+    node::{Node, has_ledger},
+    output,
+};
+
+/// Create a ledger, and publish the default rules as its first version
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  pledger init --data-dir ./acme-program\n\nThe number of slices is fixed for ever; 64 serve one machine and a cluster alike."
+)]
+pub(crate) struct Init {
+    /// How many slices the ledger has, for ever
+    #[arg(long, default_value_t = DEFAULT_SLICES)]
+    slices: u16,
+}
+
+impl Init {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let slices = Slices::new(self.slices).map_err(|error| Usage(error.to_string()))?;
+        if has_ledger(&context.data_dir) {
+            bail!("{} holds a ledger already", context.data_dir.display());
+        }
+        let node = Node::create(&context.data_dir, slices)?;
+        let ledger_id = node.log.created().ledger_id.clone();
+        node.stop();
+        if context.json {
+            output::print_json(&json!({"data_dir": context.data_dir, "ledger_id": ledger_id, "slices": slices.count}))?;
+        } else {
+            output::print(format!(
+                "Created the ledger {ledger_id} with {} slices in {}.\nThe default rules are published as version 1: pledger rules show\nNext: pledger serve",
+                slices.count,
+                context.data_dir.display()
+            ))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,61 @@
+//! The verbs, one file each.
+
+mod command;
+mod completions;
+mod conflicts;
+mod demo;
+mod erase;
+mod export;
+mod import;
+mod init;
+mod query;
+mod replay;
+mod rules;
+mod serve;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// What pledger can be asked to do.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Init(init::Init),
+    Command(command::Command),
+    Import(import::Import),
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    Query(query::Query),
+    Conflicts(conflicts::Conflicts),
+    Replay(replay::Replay),
+    Export(export::Export),
+    Verify(verify::Verify),
+    Erase(erase::Erase),
+    Completions(completions::Completions),
+}
+
+impl Verb {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        match self {
+            Self::Demo(verb) => verb.run(context),
+            Self::Serve(verb) => verb.run(context),
+            Self::Init(verb) => verb.run(context),
+            Self::Command(verb) => verb.run(context),
+            Self::Import(verb) => verb.run(context),
+            Self::Rules(verb) => verb.run(context),
+            Self::Query(verb) => verb.run(context),
+            Self::Conflicts(verb) => verb.run(context),
+            Self::Replay(verb) => verb.run(context),
+            Self::Export(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
+            Self::Erase(verb) => verb.run(context),
+            Self::Completions(verb) => verb.run(context),
+        }
+    }
+}

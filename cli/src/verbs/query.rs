@@ -1,0 +1,122 @@
+//! `pledger query`: questions to the read models.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use pledger_projections::query::{VIEWS, ViewSpec, find_view};
+use serde_json::Value;
+
+use crate::{
+    connection::{Ask, Connection, encode},
+    context::{Context, Usage},
+    output,
+};
+
+/// Ask a read model
+#[derive(Args)]
+#[command(after_help = after_help())]
+pub(crate) struct Query {
+    /// The view; see the list below
+    view: String,
+    /// One item of the view
+    key: Option<String>,
+    /// Group by these dimensions, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "DIM,...")]
+    by: Vec<String>,
+    /// Only items with this value of a dimension; may be repeated
+    #[arg(long, value_name = "DIM=VALUE")]
+    filter: Vec<String>,
+    /// The most items
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+    /// Go on where the last page ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// Wait until the read models have taken in this position
+    #[arg(long, value_name = "POS")]
+    at_least: Option<String>,
+    /// How the answer looks
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+/// How an answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+fn after_help() -> String {
+    let mut text = String::from(
+        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n\nViews:\n",
+    );
+    for view in VIEWS {
+        text.push_str(&format!("  {:<12} {}\n", view.name, view.summary));
+        let dims: Vec<&str> = view.by.iter().map(|dim| dim.name).collect();
+        if !dims.is_empty() {
+            text.push_str(&format!("  {:<12}   --by {}\n", "", dims.join(" ")));
+        }
+    }
+    text
+}
+
+impl Query {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
+        let format = self.format.unwrap_or(if context.json { Format::Json } else { Format::Table });
+        let path = self.path()?;
+        let connection = Connection::to_read(context)?;
+        let accept = (format == Format::Csv).then_some("text/csv");
+        let answer = connection.ask(Ask::get(path).header("accept", accept));
+        connection.close();
+        let answer = answer?;
+        match format {
+            Format::Csv if answer.is_success() => output::print(&answer.body)?,
+            Format::Csv | Format::Json => output::print_json(&answer.success()?)?,
+            Format::Table => tell(view, &answer.success()?, self.key.is_some())?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn path(&self) -> Result<String> {
+        let mut parameters = vec![format!("limit={}", self.limit)];
+        if self.key.is_some() {
+            parameters.clear();
+        }
+        if !self.by.is_empty() {
+            parameters.push(format!("by={}", encode(&self.by.join(",")).replace("%2C", ",")));
+        }
+        for filter in &self.filter {
+            let (name, value) = filter.split_once('=').ok_or_else(|| Usage(format!("--filter {filter}: expected DIM=VALUE")))?;
+            parameters.push(format!("{}={}", encode(name), encode(value)));
+        }
+        parameters.extend(self.cursor.iter().map(|cursor| format!("cursor={}", encode(cursor))));
+        parameters.extend(self.at_least.iter().map(|position| format!("at_least={}", encode(position))));
+        let key = self.key.as_ref().map(|key| format!("/{}", encode(key))).unwrap_or_default();
+        let separator = if parameters.is_empty() { "" } else { "?" };
+        Ok(format!("/v1/{}{key}{separator}{}", self.view, parameters.join("&")))
+    }
+}
+
+/// Prints items as a table, one item as a list of its fields.
+pub(crate) fn tell(view: &ViewSpec, document: &Value, single: bool) -> Result<()> {
+    let items: Vec<&Value> = if single { vec![document] } else { document["items"].as_array().into_iter().flatten().collect() };
+    let Some(first) = items.first().and_then(|item| item.as_object()) else {
+        return output::print(format!("{}: nothing found.", view.name));
+    };
+    if single {
+        let rows: Vec<Vec<Value>> = first.iter().map(|(name, value)| vec![name.clone().into(), value.clone()]).collect();
+        return output::print(output::table(&["field".into(), "value".into()], &rows).to_string());
+    }
+    // A column that nobody filled would only push the others aside.
+    let columns: Vec<String> = first.keys().filter(|name| items.iter().any(|item| !item[*name].is_null())).cloned().collect();
+    let rows: Vec<Vec<Value>> = items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect();
+    output::print(output::table(&columns, &rows).to_string())?;
+    match document["next"].as_str() {
+        Some(next) => output::print(format!("{} shown; more with --cursor {next}", items.len())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,236 @@
+//! `pledger replay`: the decisions themselves, in plain words or as JSON lines.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use pledger_domain::{
+    stream::StreamName,
+    values::{AccountKey, DealId, PartnerId, Timestamp},
+};
+use pledger_ledger::{
+    chain::{ChainHead, Verdict},
+    log::{Log, Placed},
+    record::{Body, Decision, Outcome, Record},
+    slices::Position,
+    sqlite::{Mode, SqliteLog},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    context::{Context, Usage},
+    node, output,
+};
+
+/// How long to wait for new decisions before looking again whether to go on.
+const FOLLOW: Duration = Duration::from_millis(500);
+
+/// Print decisions as they were made: who asked what when, what was decided, under which rules
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pledger replay --account acme.com
+  pledger replay --partner p-001 --from 2026-01-01 --format jsonl
+  pledger replay --follow
+
+Without a selection, the whole ledger in the log's own order.")]
+pub(crate) struct Replay {
+    /// Only this stream
+    #[arg(long, value_name = "S", group = "selection")]
+    stream: Option<String>,
+    /// Only decisions that name this partner
+    #[arg(long, value_name = "P", group = "selection")]
+    partner: Option<String>,
+    /// Only this account
+    #[arg(long, value_name = "A", group = "selection")]
+    account: Option<String>,
+    /// Only decisions that name this deal
+    #[arg(long, value_name = "D", group = "selection")]
+    deal: Option<String>,
+    /// From this position on, or from this recorded time on
+    #[arg(long, value_name = "POS|T")]
+    from: Option<String>,
+    /// Up to this position, or before this recorded time
+    #[arg(long, value_name = "POS|T")]
+    to: Option<String>,
+    /// Go on with new decisions as they are made
+    #[arg(long)]
+    follow: bool,
+    /// How decisions look
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Jsonl,
+}
+
+/// A bound: a place in one slice, or an instant in all.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    At(Position),
+    Time(Timestamp),
+}
+
+/// What is printed.
+struct Selection {
+    /// A text that every selected record's body holds: looked for before the body is read.
+    needle: Option<String>,
+    stream: Option<StreamName>,
+    from: Option<Bound>,
+    to: Option<Bound>,
+}
+
+impl Replay {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let selection = self.selection()?;
+        let jsonl = self.format == Format::Jsonl || context.json;
+        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        match &selection.stream {
+            Some(stream) if !self.follow => one_stream(&log, stream, &selection, jsonl)?,
+            _ => whole_log(&log, &selection, jsonl, self.follow)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn selection(&self) -> Result<Selection> {
+        let usage = |error: String| anyhow::Error::from(Usage(error));
+        let stream = match (&self.stream, &self.account) {
+            (Some(stream), _) => Some(StreamName::parse(stream).map_err(|error| usage(error.to_string()))?),
+            (None, Some(account)) => Some(StreamName::account(&AccountKey::parse(account).map_err(|error| usage(error.to_string()))?)),
+            (None, None) => None,
+        };
+        let needle = match (&self.partner, &self.deal) {
+            (Some(partner), _) => Some(PartnerId::parse(partner).map_err(|error| usage(format!("--partner {error}")))?.to_string()),
+            (None, Some(deal)) => Some(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?.to_string()),
+            (None, None) => None,
+        };
+        let bound = |text: &Option<String>| text.as_deref().map(Bound::parse).transpose();
+        Ok(Selection { needle, stream, from: bound(&self.from)?, to: bound(&self.to)? })
+    }
+}
+
+impl Bound {
+    fn parse(text: &str) -> Result<Self> {
+        text.parse()
+            .map(Self::At)
+            .or_else(|_| Timestamp::parse(text).map(Self::Time))
+            .map_err(|_| Usage(format!("{text:?} is neither a position like \"12:4711\" nor a time like \"2026-11-05T14:30:00Z\"")).into())
+    }
+
+    /// Whether the decision at `position` lies before the bound; a position bounds its own slice only.
+    fn is_after(self, position: Position, recorded_at: Timestamp) -> bool {
+        match self {
+            Self::At(bound) => bound.slice == position.slice && position.pseq < bound.pseq,
+            Self::Time(bound) => recorded_at < bound,
+        }
+    }
+}
+
+impl Selection {
+    fn admits(&self, position: Position, decision: &Decision<'_>) -> bool {
+        let named = self.needle.as_deref().is_none_or(|needle| names(decision, needle));
+        let stream = self.stream.as_ref().is_none_or(|stream| *stream == decision.stream);
+        let from = self.from.is_none_or(|from| !from.is_after(position, decision.recorded_at));
+        let to = self.to.is_none_or(|to| match to {
+            Bound::At(bound) => bound.slice != position.slice || position.pseq <= bound.pseq,
+            Bound::Time(bound) => decision.recorded_at < bound,
+        });
+        named && stream && from && to
+    }
+
+    /// Whether the bytes may hold a selected decision at all.
+    fn may_admit(&self, record: &Record) -> bool {
+        self.needle.as_deref().is_none_or(|needle| String::from_utf8_lossy(&record.body).contains(needle))
+    }
+}
+
+/// Whether a value of the decision is exactly `id`, or its stream is about it.
+fn names(decision: &Decision<'_>, id: &str) -> bool {
+    fn holds(value: &Value, id: &str) -> bool {
+        match value {
+            Value::String(text) => text == id,
+            Value::Array(items) => items.iter().any(|item| holds(item, id)),
+            Value::Object(fields) => fields.values().any(|value| holds(value, id)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let in_outcome = match &decision.outcome {
+        Outcome::Accepted(events) => serde_json::to_value(events),
+        Outcome::Rejected(rejection) => serde_json::to_value(rejection),
+    };
+    let in_payload = serde_json::from_str(decision.command.payload.get());
+    decision.stream.key() == id || [in_outcome, in_payload].into_iter().flatten().any(|value| holds(&value, id))
+}
+
+fn one_stream(log: &SqliteLog, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let placed = log.read_stream(stream, offset, 1_024)?;
+        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
+        placed.iter().try_for_each(|placed| show(&placed.record, selection, jsonl))?;
+        offset = last + 1;
+    }
+}
+
+fn whole_log(log: &SqliteLog, selection: &Selection, jsonl: bool, follow: bool) -> Result<()> {
+    let mut heads = vec![ChainHead::default(); usize::from(log.slices().count)];
+    let mut tail = log.tail(&vec![0; heads.len()])?;
+    loop {
+        let placed = tail.next(4_096, if follow { FOLLOW } else { Duration::ZERO })?;
+        if placed.is_empty() && !follow {
+            return Ok(());
+        }
+        for Placed { offset, record } in &placed {
+            if heads[usize::from(record.header.slice)].accept(*offset, record) == Verdict::Valid {
+                show(record, selection, jsonl)?;
+            }
+        }
+    }
+}
+
+fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
+    if !selection.may_admit(record) {
+        return Ok(());
+    }
+    match Body::decode(&record.body) {
+        Ok(Body::Decision(decision)) if selection.admits(record.position(), &decision) => {
+            if jsonl {
+                output::print(line(record)?)
+            } else {
+                output::print(words(record.position(), &decision))
+            }
+        }
+        Ok(_) => Ok(()),
+        Err(error) => output::print(format!("{}: cannot be read: {error}", record.position())),
+    }
+}
+
+fn line(record: &Record) -> Result<String> {
+    let body: Value = serde_json::from_slice(&record.body)?;
+    Ok(json!({"position": record.position(), "hash": record.header.hash.to_string(), "decision": body["decision"]}).to_string())
+}
+
+/// Who asked what when, what was decided, under which rules.
+fn words(position: Position, decision: &Decision<'_>) -> String {
+    let command = &decision.command;
+    let actor = command.actor.as_deref().map(|actor| format!("{actor} via ")).unwrap_or_default();
+    let dated =
+        if decision.effective_at == decision.recorded_at { String::new() } else { format!(", effective {}", decision.effective_at) };
+    let historical = if decision.historical { ", from before the ledger" } else { "" };
+    let head = format!(
+        "{} {position} {} {} by {actor}{} under rules {}{dated}{historical}",
+        decision.recorded_at, decision.stream, command.name, command.sender, decision.rules
+    );
+    let outcome = match &decision.outcome {
+        Outcome::Accepted(events) => match serde_json::to_value(events) {
+            Ok(Value::Array(events)) => {
+                events.iter().map(|event| format!("\n    {} {}", output::cell(&event["type"]), event["data"])).collect()
+            }
+            Ok(_) | Err(_) => String::new(),
+        },
+        Outcome::Rejected(rejection) => format!("\n    refused ({}): {rejection}", rejection.code()),
+    };
+    format!("{head}{outcome}")
+}

@@ -1,0 +1,183 @@
+//! `pledger rules`: the program's rules, checked, published, shown.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use pledger_domain::{
+    program::Program,
+    rules::Rules as Parsed,
+    stream::{Stream, StreamName},
+    values::Timestamp,
+};
+use pledger_ledger::{
+    chain::{ChainHead, Verdict},
+    log::Log,
+    record::{Body, Events, Outcome},
+    sqlite::{Mode, SqliteLog},
+};
+use serde_json::json;
+
+use crate::{
+    connection::{Ask, Connection},
+    context::Context,
+    node, output,
+};
+
+/// Check, publish and show the program's rules
+#[derive(Subcommand)]
+#[command(
+    after_help = "Examples:\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
+)]
+pub(crate) enum Rules {
+    Check(Check),
+    Publish(Publish),
+    Show(Show),
+}
+
+/// Check a program.toml: every mistake with its line
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The file
+    file: PathBuf,
+}
+
+/// Publish a program.toml as the next version of the rules
+#[derive(Args)]
+pub(crate) struct Publish {
+    /// The file
+    file: PathBuf,
+    /// From when it governs [default: now]
+    #[arg(long, value_name = "T")]
+    effective_from: Option<String>,
+    /// The idempotency key
+    #[arg(long, value_name = "K")]
+    key: Option<String>,
+}
+
+/// Show the rules in force, or a version of them, as published
+#[derive(Args)]
+pub(crate) struct Show {
+    /// This version [default: the one in force]
+    #[arg(long, value_name = "N")]
+    version: Option<u32>,
+    /// In plain words
+    #[arg(long)]
+    words: bool,
+}
+
+impl Rules {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        match self {
+            Self::Check(verb) => verb.run(context),
+            Self::Publish(verb) => verb.run(context),
+            Self::Show(verb) => verb.run(context),
+        }
+    }
+}
+
+fn read(file: &PathBuf) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+impl Check {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let checked = Parsed::parse(&read(&self.file)?);
+        if context.json {
+            let problem = checked.as_ref().err().map(ToString::to_string);
+            output::print_json(&json!({"valid": checked.is_ok(), "problem": problem}))?;
+        }
+        match checked {
+            Ok(rules) if !context.json => output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?,
+            Ok(_) => {}
+            Err(error) => {
+                eprintln!("{}: {error}", self.file.display());
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Publish {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let program = read(&self.file)?;
+        Parsed::parse(&program).map_err(|error| anyhow::anyhow!("{}: {error}", self.file.display()))?;
+        let mut payload = json!({"program": program});
+        if let Some(from) = &self.effective_from {
+            payload["effective_from"] = from.clone().into();
+        }
+        let connection = Connection::to_write(context)?;
+        let ask = Ask::post("/v1/commands/PublishRules", payload.to_string().into_bytes()).header("idempotency-key", self.key.as_ref());
+        let answer = connection.ask(ask);
+        connection.close();
+        let document = answer?.success()?;
+        if context.json {
+            output::print_json(&document)?;
+        } else {
+            let event = &document["events"][0]["data"];
+            output::print(format!(
+                "Published as version {}, in force from {} (decision {}).",
+                output::cell(&event["version"]),
+                output::cell(&event["effective_from"]),
+                output::cell(&document["position"])
+            ))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let (program, now) = read_program(context)?;
+        let version = match self.version {
+            Some(version) => version,
+            None => program.in_force_at(now).context("no rules are in force yet")?.version,
+        };
+        let (Some(source), Some(rules)) = (program.source(version), program.version(version)) else {
+            bail!("there is no version {version}; there are 1 to {}", program.count());
+        };
+        if context.json {
+            let rules =
+                json!({"version": version, "effective_from": rules.effective_from, "in_words": rules.rules.summary(), "program": source});
+            output::print_json(&rules)?;
+        } else if self.words {
+            output::print(format!("Version {version}, in force from {}:\n{}", rules.effective_from, rules.rules.summary().join("\n")))?;
+        } else {
+            eprintln!("# version {version}, in force from {}", rules.effective_from);
+            output::print(source)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The program as the ledger has it, and the ledger's present.
+fn read_program(context: &Context) -> Result<(Program, Timestamp)> {
+    let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+    let slice = log.slices().of(&StreamName::program());
+    let mut program = Program::default();
+    let mut head = ChainHead::default();
+    loop {
+        let placed = log.read(slice, head.next_offset, 4_096)?;
+        let Some(last) = placed.last().map(|placed| placed.offset) else { break };
+        for one in placed {
+            if head.accept(one.offset, &one.record) != Verdict::Valid {
+                continue;
+            }
+            if let Body::Decision(decision) = Body::decode(&one.record.body)?
+                && let Outcome::Accepted(Events::Program(events)) = &decision.outcome
+            {
+                events.iter().for_each(|event| program.evolve(event, decision.effective_at));
+            }
+        }
+        head.next_offset = last + 1;
+    }
+    let now = match &log.created().generated {
+        Some(generated) => generated.ends_at,
+        None => {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        }
+    };
+    Ok((program, now))
+}

@@ -1,0 +1,87 @@
+//! `pledger verify`: the chain, from its first record to its last.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use pledger_ledger::{
+    log::Log,
+    sqlite::{Mode, SqliteLog},
+    verify,
+};
+use pledger_projections::{
+    engine::{Engine, Options, Stored},
+    table::Places,
+};
+use serde_json::json;
+
+use crate::{context::Context, node, output};
+
+/// How long folding everything again may take.
+const FOLDING: Duration = Duration::from_secs(3_600);
+
+/// Check every record's hash, the chain, the versions; exit 1 and the first bad position if broken
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  pledger verify\n  pledger verify --slice 12\n  pledger verify --projections    also fold everything again and compare digests"
+)]
+pub(crate) struct Verify {
+    /// Only this slice
+    #[arg(long, value_name = "N")]
+    slice: Option<u16>,
+    /// Also compare the read models with a fresh fold of the ledger
+    #[arg(long)]
+    projections: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let total: u64 = log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?;
+        let progress = output::progress("verify", total);
+        let slices = self.slice.map(|slice| vec![slice]);
+        let outcome = verify::verify(&log, slices.as_deref(), &mut |checked| progress.set_position(checked));
+        progress.finish_and_clear();
+        let verified = match outcome {
+            Ok(verified) => verified,
+            Err(broken) => {
+                let broken = broken.to_string();
+                if context.json {
+                    output::print_json(&json!({"intact": false, "broken": broken}))?;
+                } else {
+                    output::print(format!("BROKEN: {broken}"))?;
+                }
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        let compared = if self.projections { Some(compare(context, Arc::new(log))?) } else { None };
+        if context.json {
+            output::print_json(&json!({"intact": true, "records": verified.records, "void": verified.void, "tables_compared": compared}))?;
+        } else {
+            output::print(format!("Intact: {} records, {} void.", verified.records, verified.void))?;
+            if let Some(tables) = compared {
+                output::print(format!("The read models equal a fresh fold: {tables} tables."))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Folds the ledger again in memory and compares every table's digest; the number of tables.
+fn compare(context: &Context, log: Arc<dyn Log>) -> Result<usize> {
+    let Some(stored) = Stored::open_all(&context.data_dir)? else { bail!("there are no read models yet; they are made by: pledger serve") };
+    let fresh = Engine::in_memory(log, Options::default())?;
+    if !fresh.wait_until_caught_up(FOLDING, |_| {}) {
+        bail!("folding the ledger again took too long");
+    }
+    if stored.position() != fresh.position() {
+        bail!("the read models are behind the ledger; bring them up with: pledger query pipeline");
+    }
+    let (stored, expected) = (stored.digests(Places::Covered), fresh.digests(Places::Covered));
+    for (have, want) in stored.iter().zip(&expected) {
+        if have != want {
+            bail!("the read models differ from a fresh fold in {want:?} (stored: {have:?})");
+        }
+    }
+    Ok(expected.len())
+}
