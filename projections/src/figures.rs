@@ -4,6 +4,8 @@ use pledger_domain::values::{Currency, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
+use crate::cell::{Cell, Field};
+
 /// Decimal places of ratios and weights.
 const RATIO_PLACES: u32 = 6;
 /// Decimal places of durations.
@@ -59,6 +61,21 @@ pub fn percentile(minutes: &mut [u32], percent: usize, unit: u32) -> Value {
 pub fn minutes_between(start: Timestamp, end: Timestamp) -> Option<u32> {
     let micros = end.micros().checked_sub(start.micros()).filter(|micros| *micros >= 0)?;
     u32::try_from(micros / 60_000_000).ok()
+}
+
+/// A score between 0 and 1 as a decimal string, to four places.
+#[must_use]
+pub fn decimal(score: f64) -> Value {
+    Value::String(format!("{score:.4}").trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
+/// The word of an enum without fields.
+#[must_use]
+pub fn word(value: &impl Field) -> Value {
+    match value.cell() {
+        Cell::Name(word) => Value::String(word.to_owned()),
+        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Text(_) => Value::Null,
+    }
 }
 
 /// A text or null.

@@ -11,6 +11,7 @@ use pledger_domain::{
     account::{AccountEvent, DealRegistered},
     facts::Channel,
     program::ProgramEvent,
+    rejection::Rejection,
     rules::Rules,
     stream::StreamName,
     values::{Amount, Currency, DealId, Label, Money, PartnerId, Timestamp},
@@ -55,6 +56,12 @@ impl Given {
     /// What happened on an account.
     pub(crate) fn account(key: &str, at: &str, events: Vec<AccountEvent>) -> Self {
         Self::new(&format!("account/{key}"), at, Outcome::Accepted(Events::Account(events.into())))
+    }
+
+    /// What was refused in a stream, by the command and its payload.
+    pub(crate) fn refused(stream: &str, at: &str, rejection: Rejection, command: (&'static str, &str)) -> Self {
+        let given = Self::new(stream, at, Outcome::Rejected(rejection));
+        Self { command: (command.0, command.1.to_owned()), ..given }
     }
 
     pub(crate) fn new(stream: &str, at: &str, outcome: Outcome<'static>) -> Self {

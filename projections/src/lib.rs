@@ -21,8 +21,11 @@ pub mod store;
 pub mod symbol;
 pub mod table;
 
+pub mod accounts;
 pub mod attribution;
+pub mod conflicts;
 pub mod deals;
+pub mod partners;
 pub mod pipeline;
 
 pub use row::{ColumnSpec, Row, UnreadableRow};

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use pledger_domain::program::Program;
 use pledger_ledger::{
     chain::ChainHead,
     slices::{Position, SliceId},
@@ -9,7 +10,7 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{attribution, deals, pipeline, shard::Shard, symbol::Symbol};
+use crate::{attribution, conflicts, deals, partners, pipeline, shard::Shard, symbol::Symbol};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,6 +201,12 @@ impl<'a> Rows<'a> {
         self.shards().find_map(|shard| shard.parked.since(kind, key.name()))
     }
 
+    /// The rules as published.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        self.shards().map(|shard| shard.rules.program()).max_by_key(Program::count).unwrap_or_default()
+    }
+
     /// Every stream that is folded no further.
     #[must_use]
     pub fn incomplete(&self) -> Vec<Incomplete> {
@@ -266,4 +273,11 @@ pub fn positions<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<Position> {
 }
 
 /// Every view there is.
-pub const VIEWS: &[ViewSpec] = &[deals::VIEW, pipeline::VIEW, attribution::VIEW];
+#[rustfmt::skip]
+pub const VIEWS: &[ViewSpec] = &[
+    partners::VIEW,
+    deals::VIEW,
+    pipeline::VIEW,
+    attribution::VIEW,
+    conflicts::VIEW,
+];

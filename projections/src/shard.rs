@@ -10,9 +10,12 @@ use pledger_ledger::{
 };
 
 use crate::{
+    accounts::Accounts,
     attribution::Attribution,
+    conflicts::Conflicts,
     deals::Deals,
     parked::Parked,
+    partners::Partners,
     rules::PublishedRules,
     symbol::Symbol,
     table::{AnyTable, Stand},
@@ -117,6 +120,12 @@ macro_rules! read_models {
 
 // One line a read model with rows of its own. Its views are listed in `query::VIEWS`.
 read_models! {
+    /// One row a partner.
+    partners: Partners,
+    /// Accounts as they were described.
+    accounts: Accounts,
+    /// Who competed for an account.
+    conflicts: Conflicts,
     /// Touchpoints, and who won deals are credited to.
     attribution: Attribution,
 }

@@ -73,12 +73,12 @@ impl Deals {
                 deal.registration = Registration::Approved;
                 deal.approved = true;
                 deal.decided_at = Some(when);
-                deal.protected_until = *protected_until;
+                deal.protected_until = protected_until.or(deal.protected_until);
                 deal.expires_at = *expires_at;
             }),
             AccountEvent::DealRejected { deal_id, .. } => self.change(deal_id, at, |deal| {
                 deal.registration = Registration::Rejected;
-                deal.status = DealStatus::Rejected;
+                release(deal, DealStatus::Rejected);
                 deal.decided_at = Some(when);
             }),
             AccountEvent::DealInformationRequested { deal_id, .. } => {
@@ -95,7 +95,7 @@ impl Deals {
             AccountEvent::ApprovalSlaBreached { deal_id, .. } => self.change(deal_id, at, |deal| deal.sla_breached = true),
             AccountEvent::StageAdvanced { deal_id, to, .. } => self.change(deal_id, at, |deal| deal.stage = *to),
             AccountEvent::DealWon { deal_id, amount, gross_margin, closed_at, net_new_logo } => self.change(deal_id, at, |deal| {
-                deal.status = DealStatus::Won;
+                release(deal, DealStatus::Won);
                 deal.currency = amount.currency();
                 deal.amount = amount.minor();
                 deal.gross_margin = gross_margin.map(|margin| margin.minor());

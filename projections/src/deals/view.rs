@@ -8,9 +8,8 @@ use super::{
     row::Deal,
 };
 use crate::{
-    cell::{Cell, Field},
     cube::{DimValue, Plan},
-    figures::{money, text, time},
+    figures::{money, text, time, word},
     page::{Selection, cursor, read_cursor},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
 };
@@ -102,13 +101,6 @@ fn one(rows: &Rows<'_>, id: &str, query: &Query) -> Result<Answer, QueryError> {
             candidates.sort_unstable();
             Err(QueryError::Ambiguous { view: NAME, key: id.to_owned(), candidates })
         }
-    }
-}
-
-fn word(value: &impl Field) -> Value {
-    match value.cell() {
-        Cell::Name(word) => Value::String(word.to_owned()),
-        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Text(_) => Value::Null,
     }
 }
 

@@ -1,0 +1,43 @@
+//! Which contests are still open: those in which several partners have open deals.
+
+use hashbrown::HashMap;
+
+use super::row::ConflictKey;
+use crate::{
+    deals::{DealStatus, Registration, facts},
+    query::Rows,
+    symbol::Symbol,
+};
+
+/// The partners with open deals, by contested account and product in lower case.
+pub(super) struct OpenContests {
+    partners: HashMap<Symbol, Vec<(String, Symbol)>>,
+}
+
+impl OpenContests {
+    pub(super) fn of(rows: &Rows<'_>) -> Self {
+        let contested = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter()).map(|(key, ..)| (key.account, Vec::new()));
+        let mut partners: HashMap<Symbol, Vec<(String, Symbol)>> = contested.collect();
+        if partners.is_empty() {
+            return Self { partners };
+        }
+        for fact in facts(rows) {
+            let competes = fact.deal.status == DealStatus::Open && fact.deal.registration != Registration::Draft;
+            if competes && let Some(open) = partners.get_mut(&fact.key.account) {
+                let entry = (fact.deal.product.name().to_lowercase(), fact.deal.partner);
+                if !open.contains(&entry) {
+                    open.push(entry);
+                }
+            }
+        }
+        Self { partners }
+    }
+
+    /// Whether two or more partners have open deals for what is contended.
+    pub(super) fn is_open(&self, key: &ConflictKey) -> bool {
+        let product = key.subject.strip_prefix("product:");
+        let all = self.partners.get(&key.account).into_iter().flatten();
+        let mut partners = all.filter(|(known, _)| product.is_none_or(|product| known == product)).map(|(_, partner)| *partner);
+        partners.next().is_some_and(|first| partners.any(|other| other != first))
+    }
+}

@@ -1,0 +1,176 @@
+//! Given decisions, then conflicts.
+
+use std::{sync::Arc, time::Duration};
+
+use pledger_domain::{
+    account::{AccountEvent, Overlap, Share},
+    rejection::Rejection,
+    values::{AccountDescription, DisputeId, Label, PartnerId, StaffId, Text},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    engine::{Engine, Options},
+    given::{Given, Ledger, approved, deal_id, registered, registration, time, won},
+    query::{Item, Query},
+};
+
+fn conflicts(given: impl IntoIterator<Item = Given>, filters: &[(&str, &str)]) -> Vec<Item> {
+    let options = Options { workers: 2, ..Options::default() };
+    let engine = Engine::in_memory(Arc::new(Ledger::with(given)), options).expect("it starts");
+    assert!(engine.wait_until_caught_up(Duration::from_secs(20), |_| {}));
+    let filters = filters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    engine.query("conflicts", &Query { filters, ..Query::default() }).expect("conflicts").items
+}
+
+fn pick(item: &Item, fields: &[&str]) -> Value {
+    let find = |name: &str| item.0.iter().find(|(known, _)| *known == name).expect(name).1.clone();
+    Value::Object(fields.iter().map(|name| ((*name).to_owned(), find(name))).collect())
+}
+
+fn partner(id: &str) -> PartnerId {
+    PartnerId::parse(id).expect(id)
+}
+
+fn overlapping(deal: &str, partner_id: &str, with: (&str, &str), historical: bool) -> AccountEvent {
+    let overlap = Overlap { deal_id: deal_id(with.0), partner_id: partner(with.1) };
+    AccountEvent::DealRegistered(Box::new(pledger_domain::account::DealRegistered {
+        overlaps: vec![overlap],
+        overlap_count: 1,
+        historical,
+        ..registration(deal, partner_id, "GTX Pro", "50.00")
+    }))
+}
+
+fn protected(contender: Option<&str>) -> Rejection {
+    Rejection::AccountProtected {
+        holder: partner("p1"),
+        deal_id: deal_id("d1"),
+        product: "GTX Pro".to_owned(),
+        protected_until: time("2026-06-01"),
+        contender: contender.map(partner),
+    }
+}
+
+#[test]
+fn refusals_name_who_tried_and_who_held() {
+    let payload = r#"{"deal_id":"d2","partner_id":"p2","amount":{"amount":"70.00","currency":"USD"}}"#;
+    let given = [
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00"), approved("d1")]),
+        Given::refused("account/acme.com", "2026-01-05", protected(Some("p2")), ("RegisterDeal", payload)),
+        Given::refused("account/acme.com", "2026-01-06", protected(None), ("ClaimAccountDirect", r#"{"claim_id":"c1","seller":"s1"}"#)),
+    ];
+    let found = conflicts(given.clone(), &[]);
+    let fields = ["conflict_id", "kind", "status", "holder", "deal_id", "contender_count", "refused_count"];
+    assert_eq!(
+        pick(&found[0], &fields),
+        json!({"conflict_id": "acme.com,product:gtx pro", "kind": "refused_registration", "status": "ruled", "holder": "p1",
+               "deal_id": "d1", "contender_count": 2, "refused_count": 2})
+    );
+    let contenders = pick(&found[0], &["contenders"])["contenders"].clone();
+    let tried = |at: usize| ["partner", "seller", "deal_id", "command", "decided", "code"].map(|name| contenders[at][name].clone());
+    assert_eq!(tried(0), [Value::Null, json!("s1"), json!("c1"), json!("ClaimAccountDirect"), json!("refused"), json!("AccountProtected")]);
+    assert_eq!(tried(1), [json!("p2"), Value::Null, json!("d2"), json!("RegisterDeal"), json!("refused"), json!("AccountProtected")]);
+    assert_eq!(contenders[1]["amount"], json!({"amount": "70.00", "currency": "USD"}));
+    for (filter, count) in
+        [(("partner", "p2"), 1), (("partner", "p1"), 1), (("partner", "p9"), 0), (("kind", "overlap"), 0), (("status", "ruled"), 1)]
+    {
+        assert_eq!(conflicts(given.clone(), &[filter]).len(), count, "{filter:?}");
+    }
+}
+
+#[test]
+fn an_overlap_is_open_while_several_partners_compete() {
+    let mut given = vec![
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![overlapping("d2", "p2", ("d1", "p1"), false)]),
+    ];
+    let fields = ["kind", "status", "contender_count", "refused_count"];
+    let open = json!({"kind": "overlap", "status": "open", "contender_count": 2, "refused_count": 0});
+    assert_eq!(pick(&conflicts(given.clone(), &[])[0], &fields), open);
+    given.push(Given::account("acme.com", "2026-02-02", vec![won("d1", "90.00", "2026-02-02")]));
+    let ruled = json!({"kind": "overlap", "status": "ruled", "contender_count": 2, "refused_count": 0});
+    assert_eq!(pick(&conflicts(given, &[])[0], &fields), ruled);
+}
+
+#[test]
+fn history_shows_its_overlaps_as_such() {
+    let given = [
+        Given::account("acme.com", "2017-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2017-01-02", vec![overlapping("d2", "p2", ("d1", "p1"), true)]),
+        Given::account("acme.com", "2017-01-03", vec![overlapping("d3", "p3", ("d1", "p1"), true)]),
+    ];
+    let found = conflicts(given, &[]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(pick(&found[0], &["kind", "contender_count"]), json!({"kind": "historical_overlap", "contender_count": 3}));
+}
+
+#[test]
+fn a_dispute_is_open_until_it_is_ruled() {
+    let dispute_id = DisputeId::parse("dis-1").expect("an id");
+    let text = |text: &str| Text::parse(text).expect("a text");
+    let opened = AccountEvent::DisputeOpened {
+        dispute_id: dispute_id.clone(),
+        deal_id: deal_id("d1"),
+        contender: partner("p2"),
+        reason: text("Ours."),
+    };
+    let escalated = AccountEvent::DisputeEscalated { dispute_id: dispute_id.clone(), to: StaffId::parse("s-9").expect("an id") };
+    let share = |id: &str, share: &str| Share { partner_id: partner(id), share: share.parse().expect("a number") };
+    let shares = vec![share("p1", "0.60"), share("p2", "0.4")];
+    let ruled = AccountEvent::DisputeRuled { dispute_id, deal_id: deal_id("d1"), shares, reason: text("Both did.") };
+    let mut given = vec![
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![opened]),
+        Given::account("acme.com", "2026-01-03", vec![escalated]),
+    ];
+    let fields = ["conflict_id", "status", "holder", "escalated_to", "shares", "reason"];
+    assert_eq!(
+        pick(&conflicts(given.clone(), &[("status", "open")])[0], &fields),
+        json!({"conflict_id": "acme.com,dispute:dis-1", "status": "open", "holder": "p1", "escalated_to": "s-9", "shares": [], "reason": "Ours."})
+    );
+    given.push(Given::account("acme.com", "2026-01-04", vec![ruled]));
+    assert_eq!(
+        pick(&conflicts(given, &[])[0], &["status", "ruled_at", "shares", "reason"]),
+        json!({"status": "ruled", "ruled_at": "2026-01-04T00:00:00Z", "reason": "Both did.",
+               "shares": [{"partner": "p1", "share": "0.6"}, {"partner": "p2", "share": "0.4"}]})
+    );
+}
+
+#[test]
+fn accounts_that_may_be_one_are_flagged() {
+    let described = |key: &str, name: &str, country: Option<&str>, duns: Option<&str>| {
+        let account = AccountDescription {
+            name: Label::parse(name).expect(name),
+            domain: Some(key.to_owned()),
+            duns: duns.map(str::to_owned),
+            country: country.map(str::to_owned),
+        };
+        let deal = registration(&format!("d-{key}"), "p1", "GTX Pro", "1.00");
+        let event = AccountEvent::DealRegistered(Box::new(pledger_domain::account::DealRegistered { account: Some(account), ..deal }));
+        Given::account(key, "2026-01-01", vec![event])
+    };
+    let given = [
+        described("acme.com", "Acme Corporation", Some("us"), None),
+        described("acme.de", "ACME Inc.", Some("US"), None),
+        described("acme.fr", "Acme", Some("FR"), None),
+        described("globex.com", "Globex", None, Some("12-345-6789")),
+        described("initech.com", "Initech", None, Some("123456789")),
+        described("umbrella.com", "Umbrella Corp", None, None),
+        described("umbrela.com", "Umbrela", None, None),
+        described("store12.com", "Store 12", None, None),
+        described("store13.com", "Store 13", None, None),
+    ];
+    let pairs: Vec<_> = conflicts(given, &[("kind", "possible_duplicate")])
+        .iter()
+        .map(|item| pick(item, &["account", "other_account", "score", "alike_by"]))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            json!({"account": "acme.com", "other_account": "acme.de", "score": "1", "alike_by": "name_and_country"}),
+            json!({"account": "globex.com", "other_account": "initech.com", "score": "1", "alike_by": "duns"}),
+            json!({"account": "umbrela.com", "other_account": "umbrella.com", "score": "0.975", "alike_by": "similar_name"}),
+        ]
+    );
+}

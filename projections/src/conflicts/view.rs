@@ -1,0 +1,318 @@
+//! The view `conflicts`.
+
+use hashbrown::HashMap;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Value, json};
+
+use super::{
+    open::OpenContests,
+    row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
+};
+use crate::{
+    accounts::{Duplicate, duplicates},
+    cube::{DimValue, Values},
+    figures::{decimal, money, text, time, word},
+    page::{Selection, cursor, read_cursor},
+    query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
+    symbol::Symbol,
+    table::Stand,
+};
+
+const NAME: &str = "conflicts";
+/// Contenders that an item of a list shows; the item of a key shows all.
+const SHOWN: usize = 10;
+/// The kind of a pair of accounts that may be one.
+const DUPLICATE: &str = "possible_duplicate";
+const KINDS: &[&str] = &["historical_overlap", "overlap", "refused_direct_claim", "refused_registration", "dispute", DUPLICATE];
+const STATUSES: &[&str] = &["open", "ruled"];
+
+/// Who competed, what was decided and why, and what is still open.
+pub const VIEW: ViewSpec = ViewSpec {
+    name: NAME,
+    summary: "Who competed for an account, what was decided under which rules, and what is still open.",
+    key: Some("conflict_id"),
+    by: &[],
+    filters: FILTERS,
+    fields: FIELDS,
+    tables: &["conflicts", "contenders", "accounts", "deals"],
+    answer,
+};
+
+const FILTERS: &[FieldSpec] = &[
+    FieldSpec::new("account", Text, "The account's key."),
+    FieldSpec::new("partner", Text, "A partner that holds the account or contends for it."),
+    FieldSpec::new("product", Text, "The product, as first written; empty for the whole account."),
+    FieldSpec::new("kind", Text, "historical_overlap, overlap, refused_direct_claim, refused_registration, dispute or possible_duplicate."),
+    FieldSpec::new("status", Text, "open or ruled."),
+];
+
+const FIELDS: &[FieldSpec] = &[
+    FieldSpec::new("conflict_id", Text, "The account and what is contended on it."),
+    FieldSpec::new("account", Text, "The account's key."),
+    FieldSpec::new(
+        "kind",
+        Text,
+        "historical_overlap, overlap, refused_direct_claim, refused_registration, dispute or possible_duplicate; of a contest the sharpest that happened.",
+    ),
+    FieldSpec::new(
+        "status",
+        Text,
+        "open: a dispute without a ruling, several partners' open deals, or a pair of accounts to look at; else ruled.",
+    ),
+    FieldSpec::new("product", Text, "The product; null where the whole account is contended."),
+    FieldSpec::new("holder", Text, "The partner that held the account at the last decision; null where nobody did."),
+    FieldSpec::new("deal_id", Text, "The holder's deal; of a dispute the deal in dispute."),
+    FieldSpec::new("since", Time, "When it began; null for a possible duplicate."),
+    FieldSpec::new("last_at", Time, "When something last happened."),
+    FieldSpec::new("contender_count", Count, "How many contenders there are, an attempt that was refused counting each time."),
+    FieldSpec::new("refused_count", Count, "How many attempts were refused."),
+    FieldSpec::new(
+        "contenders",
+        Objects,
+        "The last ten contenders, all of them where one conflict is asked for: partner or seller, deal, amount, when, command, what was decided, code, rules, position.",
+    ),
+    FieldSpec::new("escalated_to", Text, "To whom a dispute was escalated; null where it was not."),
+    FieldSpec::new("ruled_at", Time, "When a dispute was ruled; null before."),
+    FieldSpec::new("shares", Objects, "How it was ruled: partner and share, adding up to 1."),
+    FieldSpec::new("reason", Text, "Why, in the words of the ruling or of the one who opened the dispute."),
+    FieldSpec::new("other_account", Text, "Of a possible duplicate the other key."),
+    FieldSpec::new("score", Decimal, "Of a possible duplicate how alike the two are, 1 for the same DUNS number or name and country."),
+    FieldSpec::new("alike_by", Text, "Of a possible duplicate what is alike: duns, name_and_country or similar_name."),
+    FieldSpec::new("position", Position, "The last decision that changed it."),
+    FieldSpec::new("rules", Count, "The version of the rules of that decision."),
+    FieldSpec::new("incomplete_since", Position, "A record of the account that could not be read; null where all is well."),
+];
+
+/// One conflict as a question sees it.
+enum Fact<'a> {
+    Contest(&'a ConflictKey, &'a Conflict, Stand, bool),
+    Duplicate(Duplicate),
+}
+
+impl Fact<'_> {
+    fn account(&self) -> Symbol {
+        match self {
+            Self::Contest(key, ..) => key.account,
+            Self::Duplicate(pair) => pair.account,
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::Contest(key, ..) => key.subject.to_string(),
+            Self::Duplicate(pair) => format!("duplicate:{}", pair.other),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Contest(_, conflict, ..) => kind_word(conflict.kind),
+            Self::Duplicate(_) => DUPLICATE,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Contest(.., open) => *open,
+            Self::Duplicate(_) => true,
+        }
+    }
+}
+
+const fn kind_word(kind: ConflictKind) -> &'static str {
+    KINDS[kind as usize]
+}
+
+type Contenders<'a> = HashMap<(Symbol, &'a str), Vec<(&'a ContenderKey, &'a Contender)>>;
+
+fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
+    if let Some(dimension) = query.by.first() {
+        return Err(QueryError::UnknownDimension { view: NAME, dimension: dimension.clone(), accepted: Vec::new() });
+    }
+    let filters = read_filters(query)?;
+    let after = read_cursor(NAME, query, 2)?.map(|parts| (parts[0].clone(), parts[1].clone()));
+    let contenders = contenders(rows);
+    let mut selection = Selection::new(after, query.limit);
+    for fact in facts(rows, &filters) {
+        let key = (fact.account().name().to_owned(), fact.subject());
+        let asked = query.key.as_ref().is_none_or(|id| *id == conflict_id(&key));
+        if asked && admits(&filters, &fact, &contenders) {
+            selection.push(key, fact);
+        }
+    }
+    let (facts, more) = selection.finish();
+    let shown = if query.key.is_some() { usize::MAX } else { SHOWN };
+    let items: Vec<_> = facts.iter().map(|(key, fact)| item(rows, key, fact, &contenders, shown)).collect();
+    match &query.key {
+        Some(key) if items.is_empty() => Err(QueryError::NotFound { view: NAME, key: key.clone() }),
+        _ => Ok(Answer { next: facts.last().filter(|_| more).map(|((account, subject), _)| cursor(&[account, subject])), items }),
+    }
+}
+
+/// The parts are apart by a comma, which no account key holds.
+fn conflict_id((account, subject): &(String, String)) -> String {
+    format!("{account},{subject}")
+}
+
+type Filters = Vec<(&'static str, Vec<DimValue>)>;
+
+fn read_filters(query: &Query) -> Result<Filters, QueryError> {
+    let mut filters: Filters = Vec::new();
+    for (name, value) in &query.filters {
+        let spec = FILTERS.iter().find(|spec| spec.name == name).ok_or_else(|| QueryError::UnknownDimension {
+            view: NAME,
+            dimension: name.chars().take(80).collect(),
+            accepted: FILTERS.iter().map(|spec| spec.name).collect(),
+        })?;
+        let values = match spec.name {
+            "kind" => Values::Words(KINDS),
+            "status" => Values::Words(STATUSES),
+            _ => Values::Names,
+        };
+        let invalid = |expected| QueryError::InvalidValue { dimension: name.clone(), value: value.chars().take(80).collect(), expected };
+        let value = values.parse(value).map_err(invalid)?;
+        match filters.iter_mut().find(|(known, _)| *known == spec.name) {
+            Some((_, values)) => values.extend(value),
+            None => filters.push((spec.name, value.into_iter().collect())),
+        }
+    }
+    Ok(filters)
+}
+
+fn admits(filters: &Filters, fact: &Fact<'_>, contenders: &Contenders<'_>) -> bool {
+    filters.iter().all(|(name, values)| {
+        let is = |text: Option<&str>| values.iter().any(|value| value.text() == text.unwrap_or_default());
+        match (*name, fact) {
+            ("account", Fact::Duplicate(pair)) => is(Some(pair.account.name())) || is(Some(pair.other.name())),
+            ("account", Fact::Contest(key, ..)) => is(Some(key.account.name())),
+            ("kind", _) => is(Some(fact.kind())),
+            ("status", _) => is(Some(status(fact))),
+            ("product", Fact::Contest(_, conflict, ..)) => is(conflict.product.map(Symbol::name)),
+            ("partner", Fact::Contest(key, conflict, ..)) => {
+                let listed = contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten();
+                is(conflict.holder.map(Symbol::name)) || listed.into_iter().any(|(_, row)| is(row.partner.map(Symbol::name)))
+            }
+            _ => false,
+        }
+    })
+}
+
+fn status(fact: &Fact<'_>) -> &'static str {
+    if fact.is_open() { "open" } else { "ruled" }
+}
+
+fn facts<'a>(rows: &'a Rows<'_>, filters: &Filters) -> Vec<Fact<'a>> {
+    let open = OpenContests::of(rows);
+    let contests = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter());
+    let mut facts: Vec<_> = contests
+        .map(|(key, conflict, stand)| {
+            let open = match conflict.kind {
+                ConflictKind::Dispute => conflict.ruled_at.is_none(),
+                ConflictKind::HistoricalOverlap
+                | ConflictKind::Overlap
+                | ConflictKind::RefusedDirectClaim
+                | ConflictKind::RefusedRegistration => open.is_open(key),
+            };
+            Fact::Contest(key, conflict, stand, open)
+        })
+        .collect();
+    if wants_duplicates(filters) {
+        let program = rows.program();
+        let similarity = program.version(program.count()).and_then(|set| set.rules.deal_registration.duplicate_similarity.to_f64());
+        facts.extend(duplicates(rows, similarity.unwrap_or(1.0)).into_iter().map(Fact::Duplicate));
+    }
+    facts
+}
+
+/// Pairs are made from every account: not where the filters would let none of them through.
+fn wants_duplicates(filters: &Filters) -> bool {
+    filters.iter().all(|(name, values)| match *name {
+        "kind" => values.iter().any(|value| value.text() == DUPLICATE),
+        "status" => values.iter().any(|value| value.text() == "open"),
+        "partner" | "product" => false,
+        _ => true,
+    })
+}
+
+fn contenders<'a>(rows: &'a Rows<'_>) -> Contenders<'a> {
+    let mut contenders = Contenders::new();
+    for (key, row, _) in rows.shards().flat_map(|shard| shard.conflicts.contenders.iter()) {
+        contenders.entry((key.account, key.subject.as_str())).or_default().push((key, row));
+    }
+    contenders
+}
+
+fn item(rows: &Rows<'_>, key: &(String, String), fact: &Fact<'_>, contenders: &Contenders<'_>, shown: usize) -> Item {
+    let mut fields = vec![
+        ("conflict_id", conflict_id(key).into()),
+        ("account", fact.account().name().into()),
+        ("kind", fact.kind().into()),
+        ("status", status(fact).into()),
+    ];
+    match fact {
+        Fact::Contest(key, conflict, stand, _) => contest(&mut fields, key, conflict, *stand, contenders, shown),
+        Fact::Duplicate(pair) => duplicate(&mut fields, pair),
+    }
+    let incomplete = rows.incomplete_since("account", fact.account());
+    fields.push(("incomplete_since", incomplete.map_or(Value::Null, |position| position.to_string().into())));
+    Item(fields)
+}
+
+fn contest(
+    fields: &mut Vec<(&'static str, Value)>,
+    key: &ConflictKey,
+    conflict: &Conflict,
+    stand: Stand,
+    contenders: &Contenders<'_>,
+    shown: usize,
+) {
+    let mut listed: Vec<_> = contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten().copied().collect();
+    // The last ones first; at one moment in the order of their entries.
+    listed.sort_unstable_by(|a, b| (b.1.at, &a.0.entry).cmp(&(a.1.at, &b.0.entry)));
+    let listed: Vec<Value> = listed.iter().take(shown).map(|(_, row)| contender(row)).collect();
+    let shares: Vec<Value> = conflict.shares.0.iter().map(|share| json!({ "partner": share.partner, "share": share.share })).collect();
+    fields.extend([
+        ("product", text(conflict.product.map(Symbol::name))),
+        ("holder", text(conflict.holder.map(Symbol::name))),
+        ("deal_id", text(conflict.deal.as_deref())),
+        ("since", time(Some(conflict.since))),
+        ("last_at", time(Some(conflict.last_at))),
+        ("contender_count", conflict.contenders.into()),
+        ("refused_count", conflict.refused.into()),
+        ("contenders", Value::Array(listed)),
+        ("escalated_to", text(conflict.escalated_to.map(Symbol::name))),
+        ("ruled_at", time(conflict.ruled_at)),
+        ("shares", Value::Array(shares)),
+        ("reason", text(conflict.reason.as_deref())),
+        ("other_account", Value::Null),
+        ("score", Value::Null),
+        ("alike_by", Value::Null),
+        ("position", stand.position.to_string().into()),
+        ("rules", stand.rules.into()),
+    ]);
+}
+
+fn duplicate(fields: &mut Vec<(&'static str, Value)>, pair: &Duplicate) {
+    let null = |name| (name, Value::Null);
+    fields.extend(["product", "holder", "deal_id", "since", "last_at"].map(null));
+    fields.extend([("contender_count", 0.into()), ("refused_count", 0.into()), ("contenders", json!([]))]);
+    fields.extend(["escalated_to", "ruled_at"].map(null));
+    fields.extend([("shares", json!([])), ("reason", Value::Null), ("other_account", pair.other.name().into())]);
+    fields.extend([("score", decimal(pair.score)), ("alike_by", pair.by.into())]);
+    fields.extend(["position", "rules"].map(null));
+}
+
+fn contender(row: &Contender) -> Value {
+    json!({
+        "partner": row.partner.map(Symbol::name),
+        "seller": row.seller.map(Symbol::name),
+        "deal_id": row.deal,
+        "amount": row.amount.zip(row.currency).map(|(amount, currency)| money(amount.into(), currency)),
+        "at": time(Some(row.at)),
+        "command": row.command.name(),
+        "decided": word(&row.decided),
+        "code": row.code.map(Symbol::name),
+        "rules": row.rules,
+        "position": row.position.to_string(),
+    })
+}

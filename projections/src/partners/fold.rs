@@ -1,0 +1,167 @@
+//! The fold of partners.
+
+use compact_str::CompactString;
+use pledger_domain::{
+    partner::{PartnerEvent, PartnerPhase, Role},
+    values::{CertificationId, Label, PersonId, Timestamp},
+};
+use pledger_ledger::record::{Decision, Events, Outcome};
+
+use super::row::{Certification, CertificationKey, Partner, PartnerKey};
+use crate::{
+    cell::Json,
+    deals::Deals,
+    shard::{At, Fold},
+    symbol::Symbol,
+    table::{AnyTable, Table},
+};
+
+/// The partners of a shard.
+#[derive(Debug, Default)]
+pub struct Partners {
+    /// By id.
+    pub partners: Table<Partner>,
+    /// By partner, person and certification.
+    pub certifications: Table<Certification>,
+}
+
+impl Fold for Partners {
+    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
+        if let Outcome::Accepted(Events::Partner(events)) = &decision.outcome {
+            for event in events.iter() {
+                self.event(event, decision.effective_at, at);
+            }
+        }
+    }
+
+    fn tables(&self) -> Vec<&dyn AnyTable> {
+        vec![&self.partners, &self.certifications]
+    }
+
+    fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable> {
+        vec![&mut self.partners, &mut self.certifications]
+    }
+}
+
+impl Partners {
+    fn event(&mut self, event: &PartnerEvent, when: Timestamp, at: &At<'_>) {
+        let partner = self.partners.upsert(PartnerKey { partner: at.key }, at, || unknown(when));
+        partner.last_at = partner.last_at.max(when);
+        match event {
+            PartnerEvent::PartnerNominated { name } => {
+                partner.phase = PartnerPhase::Prospect;
+                partner.name = name.as_str().into();
+                partner.registered_at = Some(when);
+            }
+            PartnerEvent::PartnerRegistered { name, roles, country, region } => {
+                partner.phase = PartnerPhase::Applied;
+                partner.name = name.as_str().into();
+                partner.country = label(country.as_ref()).or(partner.country);
+                partner.region = label(region.as_ref()).or(partner.region);
+                partner.registered_at = Some(when);
+                roles.iter().for_each(|role| add_role(partner, *role));
+            }
+            PartnerEvent::PartnerRoleAssigned { role } => add_role(partner, *role),
+            PartnerEvent::PartnerRoleRevoked { role } => partner.roles.0.retain(|known| known != role),
+            PartnerEvent::PartnerRegionAssigned { region } => partner.region = label(Some(region)),
+            PartnerEvent::AgreementSigned { signed_at } => {
+                partner.phase = PartnerPhase::Onboarding;
+                partner.agreement_at = Some(*signed_at);
+            }
+            PartnerEvent::PartnerActivated {} => {
+                partner.phase = PartnerPhase::Active;
+                partner.activated_at = partner.activated_at.or(Some(when));
+            }
+            PartnerEvent::PartnerSuspended { .. } => partner.phase = PartnerPhase::Suspended,
+            PartnerEvent::RetirementStarted { .. } => partner.retiring_since = Some(when),
+            PartnerEvent::RetirementCompleted { .. } => partner.phase = PartnerPhase::Retired,
+            PartnerEvent::PartnerManagerAssigned { manager_id, name } => {
+                partner.manager = Some(Symbol::of(manager_id.as_str()));
+                partner.manager_name = name.clone().map(Json);
+            }
+            PartnerEvent::TierPromoted { to, .. } | PartnerEvent::TierDemoted { to, .. } | PartnerEvent::TierOverridden { to, .. } => {
+                partner.tier = Some(Symbol::of(to.as_str()));
+                partner.grace_until = None;
+            }
+            PartnerEvent::TierGraceStarted { until, .. } => partner.grace_until = Some(*until),
+            PartnerEvent::TierGraceEnded { .. } => partner.grace_until = None,
+            PartnerEvent::CertificationAwarded { person_id, certification, level, awarded_at, expires_at, .. } => {
+                self.award(person_id, certification, level, (*awarded_at, *expires_at), at);
+            }
+            PartnerEvent::CertificationRenewed { person_id, certification, level, renewed_at, expires_at } => {
+                self.renew(person_id, certification, level, (*renewed_at, *expires_at), at);
+            }
+            PartnerEvent::CertificationRevoked { person_id, certification, .. } => {
+                if let Some(held) = self.certifications.change(&key(person_id, certification, at), at) {
+                    held.revoked_at = Some(when);
+                }
+            }
+            // A certification's row says itself when it ran out; the others change nothing that a row shows.
+            PartnerEvent::CertificationExpired { .. } | PartnerEvent::CourseCompleted { .. } | PartnerEvent::TierEvaluated { .. } => {}
+        }
+    }
+
+    fn award(
+        &mut self,
+        person: &PersonId,
+        certification: &CertificationId,
+        level: &Label,
+        (since, until): (Timestamp, Timestamp),
+        at: &At<'_>,
+    ) {
+        let awarded = Certification { level: Symbol::of(level.as_str()), since, expires_at: until, revoked_at: None };
+        let held = self.certifications.upsert(key(person, certification, at), at, || awarded.clone());
+        // An old award that is recorded late does not hide a newer one.
+        if held.revoked_at.is_some() || held.expires_at <= until {
+            *held = awarded;
+        }
+    }
+
+    fn renew(
+        &mut self,
+        person: &PersonId,
+        certification: &CertificationId,
+        level: &Label,
+        (since, until): (Timestamp, Timestamp),
+        at: &At<'_>,
+    ) {
+        let renewed = Certification { level: Symbol::of(level.as_str()), since, expires_at: until, revoked_at: None };
+        let held = self.certifications.upsert(key(person, certification, at), at, || renewed.clone());
+        // A renewal in time goes on from the award; one after the expiry leaves a gap.
+        let since = if since <= held.expires_at && held.revoked_at.is_none() { held.since.min(since) } else { since };
+        *held = Certification { since, ..renewed };
+    }
+}
+
+fn key(person: &PersonId, certification: &CertificationId, at: &At<'_>) -> CertificationKey {
+    CertificationKey { partner: at.key, person: CompactString::new(person.as_str()), certification: Symbol::of(certification.as_str()) }
+}
+
+fn label(label: Option<&Label>) -> Option<Symbol> {
+    label.map(|label| Symbol::of(label.as_str()))
+}
+
+fn add_role(partner: &mut Partner, role: Role) {
+    if let Err(place) = partner.roles.0.binary_search(&role) {
+        partner.roles.0.insert(place, role);
+    }
+}
+
+fn unknown(when: Timestamp) -> Partner {
+    Partner {
+        name: CompactString::default(),
+        roles: Json(Vec::new()),
+        phase: PartnerPhase::Unknown,
+        region: None,
+        country: None,
+        manager: None,
+        manager_name: None,
+        registered_at: None,
+        agreement_at: None,
+        activated_at: None,
+        retiring_since: None,
+        tier: None,
+        grace_until: None,
+        last_at: when,
+    }
+}

@@ -1,0 +1,11 @@
+//! `partners`: one row a partner, and what its deals say of it.
+
+mod fold;
+mod row;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use fold::Partners;
+pub use row::{Certification, CertificationKey, Partner, PartnerKey};
+pub use view::VIEW;
