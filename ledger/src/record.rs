@@ -2,6 +2,18 @@
 //!
 //! A record is a fixed header (slice, pseq, term, prev, hash) and a JSON body. On Kafka the header fields are record
 //! headers and the body is the value; on SQLite both are framed into a segment, exactly as hashed.
+//!
+//! # A later format
+//! Records are never rewritten, so a body is read for ever as it was written. An optional field with a default needs no
+//! new format. What does, say a field of `Stored` that splits in two, is added like this:
+//! 1. `FORMAT` becomes 2, and `Stored` gets the new shape, which is what `encode` writes from then on;
+//! 2. the old shape is kept as `StoredV1` with a `From<StoredV1<'a>> for Stored<'a>` that says in one place what the old
+//!    record means now (an event that changed is upcast there too, on its JSON, before `Events::parse`);
+//! 3. `Body::decode` looks at `v` first, and reads 1 by way of `StoredV1`;
+//! 4. `fixtures/v1` stays as it is and its test asks for equal meaning instead of equal bytes; `fixtures/v2` is blessed.
+//!
+//! A body of a format later than `FORMAT` is `BodyError::FormatAhead`, whatever else stands in it: an older pledger
+//! stops there rather than guess.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -455,5 +467,37 @@ impl Events<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> BodyError {
+        Body::decode(body.as_bytes()).map(|body| panic!("{body:?}")).expect_err("refused")
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_says_why() {
+        assert!(matches!(refused(r#"{"riddle":{"v":1}}"#), BodyError::UnknownKind(kind) if kind == "riddle"));
+        assert!(matches!(refused(r#"{"riddle":{"v":99}}"#), BodyError::FormatAhead(99)));
+        assert!(matches!(refused(r#"{"progress":{"v":99,"recorded_at":"2026-01-01T00:00:00Z"}}"#), BodyError::FormatAhead(99)));
+        assert!(matches!(refused(r#"{"progress":{"v":1}}"#), BodyError::Json(_)));
+        assert!(matches!(refused("[]"), BodyError::Json(_)));
+    }
+
+    #[test]
+    fn a_decision_has_one_outcome() {
+        let decision = |outcome: &str| {
+            let at = "2026-01-01T00:00:00Z";
+            format!(
+                r#"{{"decision":{{"v":1,"stream":"account/a.com","version":1,"command":{{"id":"k","type":"C","payload":{{}},"sender":"s","channel":"api","received_at":"{at}","input":"0"}},{outcome}"rules":1,"recorded_at":"{at}","effective_at":"{at}"}}}}"#
+            )
+        };
+        assert!(matches!(refused(&decision("")), BodyError::NoOutcome));
+        let both = r#""accepted":[],"rejected":{"code":"NothingAsked","facts":{}},"#;
+        assert!(matches!(refused(&decision(both)), BodyError::NoOutcome));
+        assert!(Body::decode(decision(r#""accepted":[],"#).as_bytes()).is_ok());
     }
 }
