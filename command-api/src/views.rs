@@ -137,7 +137,7 @@ fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<
         .filter(|by| !by.is_empty())
         .map(str::to_owned)
         .collect();
-    Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor })
+    Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor, at: None })
 }
 
 fn problem(view: &'static ViewSpec, unanswered: &Unanswered) -> Problem {

@@ -27,5 +27,8 @@ pub mod conflicts;
 pub mod deals;
 pub mod partners;
 pub mod pipeline;
+pub mod revenue;
+pub mod ropi;
+pub mod tiers;
 
 pub use row::{ColumnSpec, Row, UnreadableRow};

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use pledger_domain::program::Program;
+use pledger_domain::{program::Program, values::Timestamp};
 use pledger_ledger::{
     chain::ChainHead,
     slices::{Position, SliceId},
@@ -10,7 +10,7 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{attribution, conflicts, deals, partners, pipeline, shard::Shard, symbol::Symbol};
+use crate::{attribution, conflicts, deals, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct Query {
     pub limit: Option<usize>,
     /// Where the last page ended.
     pub cursor: Option<String>,
+    /// The time that is asked about: windows end with its day, and rules are those in force at it. Whoever asks sets it
+    /// to the present where the user names none; without one it is the last day on which anything counts.
+    pub at: Option<Timestamp>,
 }
 
 /// One object of an answer, its fields in order.
@@ -279,5 +282,7 @@ pub const VIEWS: &[ViewSpec] = &[
     deals::VIEW,
     pipeline::VIEW,
     attribution::VIEW,
+    tiers::VIEW,
+    ropi::VIEW,
     conflicts::VIEW,
 ];

@@ -16,6 +16,8 @@ use crate::{
     deals::Deals,
     parked::Parked,
     partners::Partners,
+    revenue::Revenue,
+    ropi::Costs,
     rules::PublishedRules,
     symbol::Symbol,
     table::{AnyTable, Stand},
@@ -128,4 +130,8 @@ read_models! {
     conflicts: Conflicts,
     /// Touchpoints, and who won deals are credited to.
     attribution: Attribution,
+    /// What partners brought in.
+    revenue: Revenue,
+    /// What the program costs.
+    costs: Costs,
 }

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use pledger_domain::{
-    account::{AccountEvent, DealRegistered, Stage},
+    account::{AccountEvent, DealRegistered, RevenueKind, Stage},
     values::{DealId, Timestamp},
 };
 use pledger_ledger::record::{Decision, Events, Outcome};
@@ -112,6 +112,9 @@ impl Deals {
             AccountEvent::DealReassigned { deal_id, to, .. } => {
                 self.change(deal_id, at, |deal| deal.partner = Symbol::of(to.as_str()));
             }
+            AccountEvent::RevenueRecorded { deal_id: Some(deal_id), kind, .. } if *kind != RevenueKind::Refund => {
+                self.change(deal_id, at, |deal| deal.revenues += 1);
+            }
             // These say nothing that a deal's row shows.
             AccountEvent::NextStepSet { .. }
             | AccountEvent::NoteAdded { .. }
@@ -170,5 +173,6 @@ fn registration(registered: &DealRegistered, when: Timestamp) -> Deal {
         expected_close: registered.expected_close,
         reviewer: registered.reviewer.as_ref().map(|reviewer| Symbol::of(reviewer.as_str())),
         net_new_logo: false,
+        revenues: 0,
     }
 }

@@ -119,5 +119,7 @@ row! {
         reviewer: Option<Symbol>,
         /// Whether a won deal is the account's first (F30).
         net_new_logo: bool,
+        /// How many records of revenue name it, refunds left out: with the first, its own amount counts no more.
+        revenues: u32,
     }
 }

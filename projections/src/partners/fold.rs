@@ -81,10 +81,10 @@ impl Partners {
             }
             PartnerEvent::TierPromoted { to, .. } | PartnerEvent::TierDemoted { to, .. } | PartnerEvent::TierOverridden { to, .. } => {
                 partner.tier = Some(Symbol::of(to.as_str()));
-                partner.grace_until = None;
+                (partner.grace_until, partner.at_risk_since) = (None, None);
             }
-            PartnerEvent::TierGraceStarted { until, .. } => partner.grace_until = Some(*until),
-            PartnerEvent::TierGraceEnded { .. } => partner.grace_until = None,
+            PartnerEvent::TierGraceStarted { until, .. } => (partner.grace_until, partner.at_risk_since) = (Some(*until), Some(when)),
+            PartnerEvent::TierGraceEnded { .. } => (partner.grace_until, partner.at_risk_since) = (None, None),
             PartnerEvent::CertificationAwarded { person_id, certification, level, awarded_at, expires_at, .. } => {
                 self.award(person_id, certification, level, (*awarded_at, *expires_at), at);
             }
@@ -162,6 +162,7 @@ fn unknown(when: Timestamp) -> Partner {
         retiring_since: None,
         tier: None,
         grace_until: None,
+        at_risk_since: None,
         last_at: when,
     }
 }

@@ -51,6 +51,8 @@ row! {
         tier: Option<Symbol>,
         /// Until when the tier is kept although it is no longer earned.
         grace_until: Option<Timestamp>,
+        /// Since when the tier is no longer earned.
+        at_risk_since: Option<Timestamp>,
         /// When something last happened to it.
         last_at: Timestamp,
     }

@@ -1,0 +1,9 @@
+//! `tiers`: what a partner was awarded, what its figures earn, and what the next tier still takes (F30).
+
+mod standing;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use standing::{Figures, active_certifications, figures, in_force_at, last_day_of};
+pub use view::VIEW;

@@ -1,0 +1,176 @@
+//! Given decisions, then tiers, recomputed by hand.
+
+use pledger_domain::{
+    account::{AccountEvent, RevenueKind},
+    partner::{PartnerEvent, Role},
+    values::{Amount, CertificationId, Currency, Label, Money, PartnerId, PersonId, RevenueId, TierName},
+};
+use pledger_ledger::record::{Events, Outcome};
+
+use crate::{
+    asked::{ask, by, lines},
+    given::{Given, Ledger, deal_id, registered, time},
+    query::{Query, QueryError},
+};
+
+fn partner(id: &str, at: &str, event: PartnerEvent) -> Given {
+    Given::new(&format!("partner/{id}"), at, Outcome::Accepted(Events::Partner(vec![event].into())))
+}
+
+fn joined(id: &str) -> Given {
+    let label = |text| Label::parse(text).expect(text);
+    let event = PartnerEvent::PartnerRegistered {
+        name: label("Nordwind"),
+        roles: vec![Role::Reseller],
+        country: None,
+        region: Some(label("EMEA")),
+    };
+    partner(id, "2024-01-01", event)
+}
+
+fn certified(person: &str, awarded: &str, expires: &str) -> Given {
+    let event = PartnerEvent::CertificationAwarded {
+        person_id: PersonId::parse(person).expect(person),
+        certification: CertificationId::parse("cloud").expect("an id"),
+        level: Label::parse("expert").expect("a level"),
+        awarded_at: time(awarded),
+        expires_at: time(expires),
+        person_name: None,
+    };
+    partner("p1", awarded, event)
+}
+
+fn tier(name: &str) -> TierName {
+    TierName::parse(name).expect(name)
+}
+
+/// A deal of p1 that is the account's first to be won.
+fn logo(account: &str, amount: &str, code: &str, closed: &str) -> Vec<Given> {
+    let currency = Currency::parse(code).expect(code);
+    let deal = format!("d-{account}");
+    let won = AccountEvent::DealWon {
+        deal_id: deal_id(&deal),
+        amount: Amount::new(Money::parse(amount, currency).expect(amount)).expect(amount),
+        gross_margin: None,
+        closed_at: time(closed),
+        net_new_logo: true,
+    };
+    vec![Given::account(account, "2025-01-01", vec![registered(&deal, "p1", "GTX", "1.00")]), Given::account(account, closed, vec![won])]
+}
+
+const FIGURES: [&str; 10] = [
+    "tier_awarded",
+    "tier_earned",
+    "revenue",
+    "active_certifications",
+    "net_new_logos",
+    "next_tier",
+    "missing_revenue",
+    "missing_certifications",
+    "missing_net_new_logos",
+    "at_risk_since",
+];
+
+fn figures(ledger: &Ledger, at: &str) -> Vec<String> {
+    lines(&ask(ledger, "tiers", &Query { at: Some(time(at)), ..Query::default() }), &FIGURES)
+}
+
+#[test]
+fn windows_certifications_and_logos_are_those_of_the_questions_time() {
+    let mut given = vec![joined("p1"), certified("ann", "2026-01-01", "2026-07-01"), certified("ben", "2026-02-01", "2027-02-01")];
+    given.extend(logo("acme.com", "90000.00", "USD", "2026-03-01T10:00:00Z"));
+    given.extend(logo("umbrella.com", "15000.00", "USD", "2025-06-02"));
+    let refund = AccountEvent::RevenueRecorded {
+        revenue_id: RevenueId::parse("r1").expect("an id"),
+        partner_id: PartnerId::parse("p1").ok(),
+        amount: Amount::new(Money::parse("1000.00", Currency::USD).expect("money")).expect("an amount"),
+        gross_margin: None,
+        deal_id: None,
+        kind: RevenueKind::Refund,
+        recognized_at: time("2026-05-01"),
+    };
+    given.push(Given::account("acme.com", "2026-05-01", vec![refund]));
+    given.push(partner("p1", "2026-03-05", PartnerEvent::TierPromoted { from: None, to: tier("registered") }));
+    let ledger = Ledger::with(given);
+    for (at, expected) in [
+        // 365 days that end with 2026-06-01 begin with 2025-06-02: both deals, less the refund.
+        ("2026-06-01T23:00:00Z", "registered silver 104000.00 2 2 gold 396000.00 2 1 -"),
+        // A day later the older deal has left the window.
+        ("2026-06-02", "registered registered 89000.00 2 1 silver 11000.00 0 0 -"),
+        // Ann's certification ran out at the very instant.
+        ("2026-07-01", "registered registered 89000.00 1 1 silver 11000.00 0 0 -"),
+        // Before the refund, and before the win counted.
+        ("2026-04-30", "registered silver 105000.00 2 2 gold 395000.00 2 1 -"),
+        ("2026-02-28", "registered registered 15000.00 2 1 silver 85000.00 0 0 -"),
+    ] {
+        assert_eq!(figures(&ledger, at), [expected], "{at}");
+    }
+}
+
+#[test]
+fn grace_is_a_risk_until_it_ends() {
+    let grace = PartnerEvent::TierGraceStarted { tier: tier("silver"), earned: tier("registered"), until: time("2026-06-29") };
+    let mut given = vec![
+        joined("p1"),
+        partner("p1", "2025-01-05", PartnerEvent::TierPromoted { from: None, to: tier("silver") }),
+        partner("p1", "2026-03-31", grace),
+    ];
+    let silver = "silver registered 0.00 0 0 gold 500000.00 4 3";
+    assert_eq!(figures(&Ledger::with(given.clone()), "2026-04-01"), [format!("{silver} 2026-03-31T00:00:00Z")]);
+    for (event, expected) in [
+        (PartnerEvent::TierGraceEnded { tier: tier("silver") }, format!("{silver} -")),
+        (
+            PartnerEvent::TierDemoted { from: tier("silver"), to: tier("registered") },
+            "registered registered 0.00 0 0 silver 100000.00 1 1 -".to_owned(),
+        ),
+    ] {
+        given.push(partner("p1", "2026-06-29", event));
+        assert_eq!(figures(&Ledger::with(given.clone()), "2026-07-01"), [expected]);
+        given.pop();
+    }
+}
+
+#[test]
+fn the_highest_tier_has_none_above_and_nothing_is_missing() {
+    let ledger = Ledger::with([joined("p1"), partner("p1", "2025-01-05", PartnerEvent::TierPromoted { from: None, to: tier("gold") })]);
+    assert_eq!(figures(&ledger, "2026-04-01"), ["gold registered 0.00 0 0 - - - - -"]);
+}
+
+#[test]
+fn other_currencies_are_listed_and_count_for_no_tier() {
+    let given = [vec![joined("p1")], logo("acme.com", "900000.00", "EUR", "2026-03-01"), logo("umbrella.com", "5.00", "USD", "2026-03-01")]
+        .concat();
+    let page = ask(&Ledger::with(given), "tiers", &by(&[], &[]));
+    assert_eq!(
+        lines(&page, &["tier_earned", "revenue", "other_revenue", "net_new_logos", "window_from", "window_to", "rules"]),
+        [r#"registered 5.00 [{"amount":"900000.00","currency":"EUR"}] 2 2025-03-02 2026-03-01 1"#]
+    );
+}
+
+#[test]
+fn partners_are_found_by_key_filter_and_page() {
+    let given = ["p1", "p2", "p3"].map(joined);
+    let ledger =
+        Ledger::with(given.into_iter().chain([partner("p2", "2025-01-01", PartnerEvent::TierPromoted { from: None, to: tier("gold") })]));
+    let names = |query: &Query| lines(&ask(&ledger, "tiers", query), &["partner", "name", "region", "status"]);
+    assert_eq!(names(&Query { key: Some("p3".into()), ..Query::default() }), ["p3 Nordwind EMEA applied"]);
+    assert_eq!(names(&by(&[], &[("tier_awarded", "gold")])), ["p2 Nordwind EMEA applied"]);
+    assert_eq!(names(&by(&[], &[("tier_earned", "registered"), ("partner", "p1"), ("partner", "p2")])).len(), 2);
+    let first = ask(&ledger, "tiers", &Query { limit: Some(2), ..Query::default() });
+    let second = ask(&ledger, "tiers", &Query { limit: Some(2), cursor: first.next.clone(), ..Query::default() });
+    assert_eq!(
+        (lines(&first, &["partner"]), lines(&second, &["partner"]), second.next),
+        (vec!["p1".into(), "p2".into()], vec!["p3".into()], None)
+    );
+}
+
+#[test]
+fn what_is_asked_in_vain_is_named() {
+    let ledger = Ledger::with([joined("p1")]);
+    let engine = crate::engine::Engine::in_memory(std::sync::Arc::new(ledger), crate::engine::Options::default()).expect("it starts");
+    assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
+    let asked = |query: Query| engine.query("tiers", &query).expect_err("no answer");
+    assert_eq!(asked(Query { key: Some("p9".into()), ..Query::default() }), QueryError::NotFound { view: "tiers", key: "p9".into() });
+    let accepted = vec!["partner", "tier_awarded", "tier_earned", "region", "status"];
+    assert_eq!(asked(by(&[], &[("tier", "gold")])), QueryError::UnknownDimension { view: "tiers", dimension: "tier".into(), accepted });
+}
