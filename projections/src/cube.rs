@@ -1,8 +1,8 @@
 //! Figures by dimensions: filters, grouping and paging, the same for every aggregating view.
 
-use std::{cmp::Ordering, hash::Hash};
+use std::{cmp::Ordering, collections::BinaryHeap, hash::Hash};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use pledger_domain::values::{Currency, Month};
 use serde_json::Value;
 
@@ -146,6 +146,40 @@ pub struct Dim<F> {
     pub values: Values,
 }
 
+/// What a group is found by: the values of its dimensions, and its currency.
+pub type Group = (Vec<DimValue>, Currency);
+
+/// The first keys after another one: one more than a page has, to know whether another follows.
+struct FirstKeys<K> {
+    after: Option<K>,
+    most: usize,
+    keys: HashSet<K>,
+    largest: BinaryHeap<K>,
+}
+
+impl<K: Copy + Ord + Hash> FirstKeys<K> {
+    fn new(after: Option<K>, limit: usize) -> Self {
+        Self { after, most: limit.saturating_add(1), keys: HashSet::new(), largest: BinaryHeap::new() }
+    }
+
+    fn see(&mut self, key: K) {
+        // Most facts are of groups that are on the page already, or lie after it.
+        if self.keys.contains(&key) || self.after.is_some_and(|after| key <= after) {
+            return;
+        }
+        if self.keys.len() == self.most {
+            if self.largest.peek().is_some_and(|largest| key >= *largest) {
+                return;
+            }
+            if let Some(largest) = self.largest.pop() {
+                self.keys.remove(&largest);
+            }
+        }
+        self.keys.insert(key);
+        self.largest.push(key);
+    }
+}
+
 /// What a question filters and groups by.
 pub struct Plan<'d, F> {
     filters: Vec<(&'d Dim<F>, Vec<DimValue>)>,
@@ -212,11 +246,61 @@ impl<'d, F> Plan<'d, F> {
         }
     }
 
+    /// The groups of one page only: which they are is found first, so that the figures of the others are never made.
+    pub fn group_page<T: Default, I: Iterator<Item = F>>(
+        &self,
+        facts: impl Fn() -> I,
+        currency: impl Fn(&F) -> Currency,
+        add: impl Fn(&mut T, &F),
+        after: Option<&Group>,
+        limit: Option<usize>,
+    ) -> Vec<(Vec<DimValue>, Currency, T)> {
+        let Some(limit) = limit.filter(|_| !self.by.is_empty()) else { return self.group(facts(), currency, add) };
+        match self.by.len() {
+            0 | 1 => self.group_page_sized::<1, T, I>(facts, currency, add, after, limit),
+            2 | 3 => self.group_page_sized::<3, T, I>(facts, currency, add, after, limit),
+            _ => self.group_page_sized::<MAX_BY, T, I>(facts, currency, add, after, limit),
+        }
+    }
+
+    fn group_page_sized<const N: usize, T: Default, I: Iterator<Item = F>>(
+        &self,
+        facts: impl Fn() -> I,
+        currency: impl Fn(&F) -> Currency,
+        add: impl Fn(&mut T, &F),
+        after: Option<&Group>,
+        limit: usize,
+    ) -> Vec<(Vec<DimValue>, Currency, T)> {
+        let key = |fact: &F| (self.key::<N>(fact), currency(fact));
+        let after = after.map(|(values, currency)| {
+            let mut key = [DimValue::Null; N];
+            key[..values.len()].copy_from_slice(values);
+            (key, *currency)
+        });
+        let mut page = FirstKeys::new(after, limit);
+        facts().filter(|fact| self.admits(fact)).for_each(|fact| page.see(key(&fact)));
+        let mut groups: HashMap<_, T> = page.keys.into_iter().map(|key| (key, T::default())).collect();
+        for fact in facts().filter(|fact| self.admits(fact)) {
+            if let Some(figures) = groups.get_mut(&key(&fact)) {
+                add(figures, &fact);
+            }
+        }
+        groups.into_iter().map(|((key, currency), figures)| (key[..self.by.len()].to_vec(), currency, figures)).collect()
+    }
+
+    fn key<const N: usize>(&self, fact: &F) -> [DimValue; N] {
+        let mut key = [DimValue::Null; N];
+        for (place, dim) in key.iter_mut().zip(&self.by) {
+            *place = (dim.value)(fact);
+        }
+        key
+    }
+
     /// The group that a question's cursor stands after.
     ///
     /// # Errors
     /// `QueryError::InvalidCursor`.
-    pub fn after(&self, view: &'static str, query: &Query) -> Result<Option<(Vec<DimValue>, Currency)>, QueryError> {
+    pub fn after(&self, view: &'static str, query: &Query) -> Result<Option<Group>, QueryError> {
         let Some(parts) = read_cursor(view, query, self.by.len() + 1)? else { return Ok(None) };
         let value = |(dim, text): (&&Dim<F>, &String)| dim.values.parse(text).ok().flatten();
         let values: Option<Vec<_>> = self.by.iter().zip(&parts).map(value).collect();
@@ -228,7 +312,7 @@ impl<'d, F> Plan<'d, F> {
     pub fn page<T>(
         &self,
         groups: Vec<(Vec<DimValue>, Currency, T)>,
-        after: Option<(Vec<DimValue>, Currency)>,
+        after: Option<Group>,
         limit: Option<usize>,
         figures: impl Fn(T, Currency) -> Vec<(&'static str, Value)>,
     ) -> Answer {
@@ -262,11 +346,7 @@ impl<'d, F> Plan<'d, F> {
             if !self.admits(&fact) {
                 continue;
             }
-            let mut key = [DimValue::Null; N];
-            for (place, dim) in key.iter_mut().zip(&self.by) {
-                *place = (dim.value)(&fact);
-            }
-            add(groups.entry((key, extra(&fact))).or_default(), &fact);
+            add(groups.entry((self.key::<N>(&fact), extra(&fact))).or_default(), &fact);
         }
         groups.into_iter().map(|((key, extra), figures)| (key[..self.by.len()].to_vec(), extra, figures)).collect()
     }

@@ -9,6 +9,9 @@ use crate::{
     table::{AnyTable, Table},
 };
 
+/// Characters of a reason that are kept.
+const MAX_REASON: usize = 1000;
+
 row! {
     /// A stream of which nothing more is folded, because one of its records could not be taken in.
     ParkedStream keyed ParkedKey in "parked" {
@@ -35,11 +38,13 @@ pub struct Parked {
 impl Parked {
     /// Parks a stream at a record that could not be taken in; where it is parked already, the record is left out as well.
     pub fn park(&mut self, stream: Option<&str>, at: &At<'_>, reason: &str) {
-        let stream = stream.map_or_else(|| CompactString::from(at.position.to_string()), CompactString::new);
+        // What cannot be read may hold anything; rows hold printable text.
+        let printable = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect::<CompactString>();
+        let stream = stream.map_or_else(|| CompactString::from(at.position.to_string()), printable);
         if self.leaves_out(&stream, at) {
             return;
         }
-        let make = || ParkedStream { since: at.position, reason: reason.chars().take(500).collect(), left_out: 0 };
+        let make = || ParkedStream { since: at.position, reason: printable(reason), left_out: 0 };
         self.streams.upsert(ParkedKey { stream }, at, make);
     }
 

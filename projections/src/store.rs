@@ -2,7 +2,6 @@
 
 use std::{path::Path, time::Duration};
 
-use compact_str::CompactString;
 use futures_util::TryStreamExt;
 use pledger_ledger::{
     chain::ChainHead,
@@ -17,7 +16,7 @@ use sqlx::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cell::{Cell, CellKind, Field},
+    cell::{Cell, CellKind},
     row::UnreadableRow,
     shard::Shard,
     table::{AnyTable, STAND_COLUMNS},
@@ -27,6 +26,9 @@ use crate::{
 const MAX_BINDS: usize = 32_766;
 /// Rows in one statement: more gain nothing and hold more memory.
 const MAX_ROWS: usize = 400;
+/// Between the columns of a joined row, and for null: no text of a row holds control characters but line breaks.
+const BETWEEN: char = '\u{1f}';
+const NULL: char = '\u{1e}';
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Kilobytes of the database's pages that are kept in memory.
@@ -260,28 +262,33 @@ fn bind(statement: Statement<'_, Sqlite, SqliteArguments>, cell: Cell) -> Statem
 }
 
 /// Reads the `at`th table of every shard.
+///
+/// SQLite joins the columns of a row into one text, since every value that is handed over costs more than a row does.
 async fn load_table(connection: &mut SqliteConnection, shards: &mut [Vec<&mut dyn AnyTable>], at: usize) -> Result<(), StoreError> {
     let (name, columns) = (shards[0][at].name(), shards[0][at].columns());
-    let names = columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(",");
-    let place = columns.len() - STAND_COLUMNS.len();
-    let many = shards.len();
-    let mut rows = sqlx::query(AssertSqlSafe(format!("SELECT {names} FROM \"{name}\""))).fetch(connection);
+    let joined = columns.iter().map(|column| format!("ifnull(\"{}\", char({}))", column.name, u32::from(NULL))).collect::<Vec<_>>();
+    let sql = format!("SELECT concat_ws(char({}), {}) FROM \"{name}\"", u32::from(BETWEEN), joined.join(", "));
+    let (place, many) = (columns.len() - STAND_COLUMNS.len(), shards.len());
+    let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(connection);
     while let Some(row) = rows.try_next().await? {
-        let mut cells = Vec::with_capacity(columns.len());
-        for (at, column) in columns.iter().enumerate() {
-            cells.push(read_cell(&row, at, column.kind)?);
-        }
-        let slice = Position::from_cell(cells[place].clone()).map_or(0, |position| position.slice);
-        shards[slice as usize % many][at].load(&mut cells.into_iter())?;
+        let text: &str = row.try_get(0)?;
+        let position = text.split(BETWEEN).nth(place).and_then(|text| text.parse::<Position>().ok());
+        let slice = position.map_or(0, |position| position.slice);
+        let mut cells = text.split(BETWEEN).zip(&columns).map(|(text, column)| read_cell(text, column.kind));
+        shards[slice as usize % many][at].load(&mut cells)?;
     }
     Ok(())
 }
 
-fn read_cell(row: &SqliteRow, at: usize, kind: CellKind) -> Result<Cell, sqlx::Error> {
-    Ok(match kind {
-        CellKind::Integer => row.try_get::<Option<i64>, _>(at)?.map_or(Cell::Null, Cell::Integer),
-        CellKind::Text => row.try_get::<Option<&str>, _>(at)?.map_or(Cell::Null, |text| Cell::Text(CompactString::new(text))),
-    })
+fn read_cell(text: &str, kind: CellKind) -> Cell {
+    if text.len() == NULL.len_utf8() && text.starts_with(NULL) {
+        return Cell::Null;
+    }
+    match kind {
+        // A text where a number belongs is refused by the field.
+        CellKind::Integer => text.parse().map_or_else(|_| Cell::Text(text.into()), Cell::Integer),
+        CellKind::Text => Cell::Text(text.into()),
+    }
 }
 
 fn read_cursor(row: &SqliteRow) -> Result<Cursor, StoreError> {

@@ -1,7 +1,5 @@
 //! The view `pipeline`.
 
-use pledger_domain::values::Currency;
-
 use super::figures::{FIELDS, Figures};
 use crate::{
     cube::Plan,
@@ -30,6 +28,6 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
         return Err(QueryError::NotFound { view: NAME, key: key.clone() });
     }
     let after = plan.after(NAME, query)?;
-    let groups = plan.group::<Figures, Currency>(facts(rows), |fact| fact.deal.currency, Figures::add);
+    let groups = plan.group_page::<Figures, _>(|| facts(rows), |fact| fact.deal.currency, Figures::add, after.as_ref(), query.limit);
     Ok(plan.page(groups, after, query.limit, |figures, currency| figures.values(currency)))
 }
