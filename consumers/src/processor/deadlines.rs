@@ -51,8 +51,13 @@ impl Processor {
     pub fn take_due(&mut self, now: Timestamp) -> Vec<(StreamName, Deadline)> {
         let mut due = Vec::new();
         for stream in self.deadlines.take(now) {
-            let slice = usize::from(self.log.slices().of(&stream));
-            let standing = self.slices[slice].streams.deadlines(&stream).into_iter().filter(|deadline| deadline.due <= now);
+            let slice = self.log.slices().of(&stream);
+            if let Err(error) = self.refold_if_stale(slice, &stream) {
+                tracing::warn!(%stream, %error, "what falls due in it is not known for now; it is looked at again");
+                self.deadlines.push(now.plus_hours(AGAIN_HOURS), stream);
+                continue;
+            }
+            let standing = self.slices[usize::from(slice)].streams.deadlines(&stream).into_iter().filter(|deadline| deadline.due <= now);
             let before = due.len();
             due.extend(standing.map(|deadline| (stream.clone(), deadline)));
             if due.len() > before {

@@ -23,6 +23,10 @@ use super::{
     slice::{InFlight, InFlightDecision},
 };
 
+/// How far ahead of the receipt a business time may lie, in hours: a sender's calendar may be a day ahead of UTC. One
+/// further ahead would keep everything that builds on it in the future.
+const AHEAD_HOURS: i64 = 24;
+
 /// A command with everything that its decision names besides the outcome.
 struct Ruled {
     recorded_at: Timestamp,
@@ -43,13 +47,22 @@ impl Processor {
             self.answers.push((waiter, Err(Undecided::Unavailable(reason.clone()))));
             return;
         }
+        let was_open = self.slices[usize::from(slice)].writer.is_open();
         let prepared = self.ensure_term(slice, now).and_then(|()| self.refold_if_stale(slice, &envelope.stream));
         if let Err(error) = prepared {
+            self.refuse_damage(&error);
             self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
             return;
         }
+        // Taking the slice over may have shown that another writer decided it.
+        let decided_meanwhile = if was_open { None } else { self.slices[usize::from(slice)].keys.get(key) };
+        if let Some(used) = decided_meanwhile {
+            return self.repeat(slice, used, envelope.input, waiter);
+        }
         let ruled = self.rule(slice, &envelope, now, facts_behind);
         if let Err(error) = self.record(slice, envelope, key, ruled, waiter) {
+            // The aggregate went on without its record: it has to come back from the ledger.
+            self.recover(&error.to_string());
             self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
         }
     }
@@ -58,10 +71,10 @@ impl Processor {
     fn repeat(&mut self, slice: SliceId, used: KeyUse, input: u128, waiter: Waiter) {
         let state = &mut self.slices[usize::from(slice)];
         let first = Position { slice, pseq: used.pseq };
-        if used.input != input {
+        if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
+            if used.input == input { &mut decided.waiters } else { &mut decided.reused }.push(waiter);
+        } else if used.input != input {
             self.answers.push((waiter, Err(Undecided::KeyReused { first })));
-        } else if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
-            decided.waiters.push(waiter);
         } else {
             let answer = self.answer_from_ledger(first).map_err(Undecided::Unavailable);
             self.answers.push((waiter, answer));
@@ -74,6 +87,9 @@ impl Processor {
         let standing = state.streams.standing(&envelope.stream, &envelope.command);
         let recorded_at = now.max(state.last_recorded_at);
         let business = envelope.command.business_time().or(envelope.effective_at).unwrap_or(recorded_at);
+        // The payload's own dates are the domain's to judge.
+        let given = envelope.effective_at.filter(|_| envelope.command.business_time().is_none());
+        let ahead = given.filter(|date| *date > envelope.received_at.plus_hours(AHEAD_HOURS));
         let effective_at = standing.builds_on.map_or(business, |begun| begun.max(business));
         let references = self.references.read();
         let rules_at = if envelope.historical { effective_at } else { envelope.received_at };
@@ -95,6 +111,10 @@ impl Processor {
             (None, _) => Err(Rejection::NoRulesInForce { at: rules_at }),
             (Some(rules), _) => {
                 ruled.rules = rules.version;
+                if let Some(date) = ahead {
+                    ruled.outcome = Err(Rejection::DateInFuture { date, now: envelope.received_at });
+                    return ruled;
+                }
                 let facts = Facts {
                     now: envelope.received_at,
                     effective_at,
@@ -113,23 +133,18 @@ impl Processor {
     /// Frames the decision's record, and remembers who waits for it.
     fn record(&mut self, slice: SliceId, envelope: CommandEnvelope, key: ScopedKey, ruled: Ruled, waiter: Waiter) -> Result<(), BodyError> {
         let uses_key = ruled.outcome.as_ref().err().is_none_or(|rejection| !rejection.may_pass_later());
-        let (events, raw, refusal) = match ruled.outcome {
+        let (outcome, raw) = match ruled.outcome {
             Ok(events) => {
                 let raw = serde_json::value::to_raw_value(&events)?;
-                (Some(events), Some(raw), None)
+                (Outcome::Accepted(events), Some(raw))
             }
-            Err(rejection) => (None, None, Some(rejection)),
-        };
-        let outcome = match (&events, &refusal) {
-            (Some(events), _) => Outcome::Accepted(events.clone()),
-            (None, Some(rejection)) => Outcome::Rejected(rejection.clone()),
-            (None, None) => return Err(BodyError::NoOutcome),
+            Err(rejection) => (Outcome::Rejected(rejection), None),
         };
         let decision = Decision {
             stream: envelope.stream.clone(),
             version: ruled.version,
             command: command_record(&envelope),
-            outcome,
+            outcome: outcome.clone(),
             rules: ruled.rules,
             recorded_at: ruled.recorded_at,
             effective_at: ruled.effective_at,
@@ -137,7 +152,6 @@ impl Processor {
             historical: envelope.historical,
             next_command: None,
         };
-        self.directory.write().apply(&decision);
         let body = decision.encode(raw.as_deref())?;
         let state = &mut self.slices[usize::from(slice)];
         let record = state.writer.frame(body);
@@ -153,13 +167,16 @@ impl Processor {
             rules: ruled.rules,
             recorded_at: ruled.recorded_at,
             effective_at: ruled.effective_at,
-            outcome: refusal.map_or_else(|| Ok(raw.unwrap_or_default()), Err),
+            outcome: match &outcome {
+                Outcome::Accepted(_) => Ok(raw.unwrap_or_default()),
+                Outcome::Rejected(rejection) => Err(rejection.clone()),
+            },
             replayed: false,
         };
-        if let Some(events) = &events {
+        if let Outcome::Accepted(events) = &outcome {
             self.deadlines.note(&envelope.stream, events);
         }
-        let decided = InFlightDecision { stream: envelope.stream, answer, events, waiters: vec![waiter] };
+        let decided = InFlightDecision { envelope, answer, outcome, waiters: vec![waiter], reused: Vec::new() };
         state.in_flight.push_back(InFlight { pseq, hash: record.header.hash, decided: Some(decided) });
         self.batch.push(record);
         Ok(())
@@ -197,7 +214,7 @@ fn rules_before_any(command: &Command) -> Option<Arc<RuleSet>> {
     }
 }
 
-fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
+pub(super) fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
     let payload: &RawValue = &envelope.payload;
     CommandRecord {
         id: Cow::Borrowed(&envelope.key),

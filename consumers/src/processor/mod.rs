@@ -4,6 +4,7 @@ mod aggregate;
 mod deadlines;
 mod decide;
 mod key_window;
+mod places;
 mod recover;
 mod references;
 mod slice;
@@ -18,7 +19,7 @@ use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Decided, Undecided},
     directory::Directory,
     log::{Log, LogError, Producer, Report},
-    record::{Body, FORMAT, Record, TermOpened},
+    record::{Body, FORMAT, Outcome, Record, TermOpened},
     slices::{Position, SliceId},
 };
 
@@ -26,7 +27,7 @@ use deadlines::Deadlines;
 pub use key_window::KeyLimits;
 use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
-pub use snapshot::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore, UnfitSnapshot};
+pub use snapshot::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotError, SnapshotStore, UnfitSnapshot};
 
 /// How long a command waits for the reference facts that it names in `after`.
 const FACTS_WAIT_MS: i64 = 2_000;
@@ -137,6 +138,13 @@ impl Processor {
         }
     }
 
+    /// Waits no longer for what the log does not report: the term is over, and the ledger is read again.
+    pub fn give_up(&mut self, reason: &str) {
+        if !self.unreported.is_empty() {
+            self.recover(reason);
+        }
+    }
+
     fn take_report(&mut self, report: &Report) -> Result<(), String> {
         let slice = &mut self.slices[usize::from(report.slice)];
         let Some(pending) = slice.pending(report.pseq) else {
@@ -144,9 +152,14 @@ impl Processor {
         };
         let hash = pending.hash;
         slice.writer.report(report, hash).map_err(|lost| lost.to_string())?;
+        if let Ok(offset) = report.outcome
+            && slice.writer.settled().next_pseq == report.pseq + 1
+        {
+            slice.places.note(report.pseq, offset);
+        }
         while slice.in_flight.front().is_some_and(|first| first.pseq < slice.writer.settled().next_pseq) {
             if let Some(settled) = slice.in_flight.pop_front() {
-                acknowledge(&mut self.answers, &mut self.references.write(), report.slice, settled);
+                acknowledge(&mut self.answers, &mut self.references.write(), &mut self.directory.write(), report.slice, settled);
             }
         }
         Ok(())
@@ -201,7 +214,8 @@ impl Processor {
             self.producer = Some(self.log.producer()?);
         }
         self.read_to_end(slice)?;
-        let end = self.log.end(slice)?;
+        // Not the log's end, which may have moved meanwhile: what was not read must not count as read.
+        let end = self.slices[usize::from(slice)].writer.settled().next_offset;
         let opened = TermOpened { v: FORMAT, opened_at: now, writer: self.writer_id.clone(), next_command: None };
         let body = Body::TermOpened(opened).encode().map_err(|error| LogError::Store(error.to_string()))?;
         let slice = &mut self.slices[usize::from(slice)];
@@ -212,23 +226,32 @@ impl Processor {
     }
 }
 
-/// Tells everybody who waits for the record, and lets the reference facts see it.
-fn acknowledge(answers: &mut Vec<(Waiter, Decided)>, references: &mut References, slice: SliceId, settled: InFlight) {
+/// Tells everybody who waits for the record, after the reference facts and the directory have seen it.
+fn acknowledge(
+    answers: &mut Vec<(Waiter, Decided)>,
+    references: &mut References,
+    directory: &mut Directory,
+    slice: SliceId,
+    settled: InFlight,
+) {
     let position = Position { slice, pseq: settled.pseq };
-    if let Some(InFlightDecision { stream, answer, events, waiters, .. }) = settled.decided {
-        if let Some(events) = &events
-            && stream.kind().is_reference()
+    if let Some(InFlightDecision { envelope, answer, outcome, waiters, reused }) = settled.decided {
+        directory.take_in(&envelope.stream, &decide::command_record(&envelope), &outcome);
+        if let Outcome::Accepted(events) = &outcome
+            && envelope.stream.kind().is_reference()
         {
-            references.apply(&stream, answer.version, events, answer.effective_at);
+            references.apply(&envelope.stream, answer.version, events, answer.effective_at);
         }
         for (n, waiter) in waiters.into_iter().enumerate() {
             answers.push((waiter, Ok(Answer { replayed: n > 0, ..answer.clone() })));
         }
+        answers.extend(reused.into_iter().map(|waiter| (waiter, Err(Undecided::KeyReused { first: position }))));
     }
     references.advance(position);
 }
 
-/// What a waiter is told whose decision may or may not have become durable.
-fn unknown(answers: &mut Vec<(Waiter, Decided)>, waiters: Vec<Waiter>, reason: &str) {
-    answers.extend(waiters.into_iter().map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
+/// What those are told who wait for a decision that may or may not have become durable.
+fn unknown(answers: &mut Vec<(Waiter, Decided)>, decided: InFlightDecision, reason: &str) {
+    let waiting = decided.waiters.into_iter().chain(decided.reused);
+    answers.extend(waiting.map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
 }

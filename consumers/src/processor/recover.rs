@@ -72,6 +72,7 @@ impl Processor {
             let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
             for record in &placed {
                 self.replay(record)?;
+                self.note_deadlines(record);
             }
             let state = &mut self.slices[usize::from(slice)];
             // Void records at the end are behind us too.
@@ -80,17 +81,27 @@ impl Processor {
         }
     }
 
+    /// Notes what another writer's decision lets fall due. A void one only has its stream looked at in vain.
+    fn note_deadlines(&mut self, placed: &Placed) {
+        if let Ok(Some(Decision { stream, outcome: Outcome::Accepted(events), .. })) = read(&placed.record) {
+            self.deadlines.note(&stream, &events);
+        }
+    }
+
     /// Takes in one record that was read, where it is valid.
     fn replay(&mut self, placed: &Placed) -> Result<(), LogError> {
         let Placed { offset, record } = placed;
+        // Before it is judged: a chain field that was tampered with must not pass for the mark of a void record.
+        intact(record)?;
         let state = &mut self.slices[usize::from(record.header.slice)];
         let mut head = state.writer.settled();
         if let Verdict::Void(reason) = head.accept(*offset, record) {
             tracing::warn!(position = %record.position(), offset, ?reason, "a void record was skipped");
             return Ok(());
         }
-        let decision = read_intact(record)?;
+        let decision = read(record)?;
         state.writer.resume(head);
+        state.places.note(record.header.pseq, *offset);
         if let Some(decision) = &decision {
             self.directory.write().apply(decision);
             take_in(state, decision, record.header.pseq, self.limits);
@@ -120,105 +131,140 @@ impl Processor {
     }
 
     fn recover_slice(&mut self, slice: usize, mut lost: VecDeque<InFlight>, reason: &str) {
-        let id = self.slices[slice].id;
         let from = self.slices[slice].writer.settled();
-        for stream in lost.iter().filter_map(|record| record.decided.as_ref().map(|decided| &decided.stream)) {
+        for stream in lost.iter().filter_map(|record| record.decided.as_ref().map(|decided| &decided.envelope.stream)) {
             self.slices[slice].streams.forget(stream);
         }
         self.slices[slice].keys.forget_from(from.next_pseq);
-        let mut head = from;
-        while let Ok(placed) = self.log.read(id, head.next_offset, READ_RECORDS) {
-            let Some(last) = placed.last().map(|placed| placed.offset) else { break };
-            for Placed { offset, record } in placed {
-                if head.accept(offset, &record) != Verdict::Valid {
-                    continue;
-                }
-                self.settle_reread(slice, &record, &mut lost);
-            }
-            head.next_offset = last + 1;
+        if let Err(error) = self.reread(slice, &mut lost) {
+            tracing::error!(slice, %error, "the slice could not be read again; it is when it is next written to");
+            self.refuse_damage(&error);
         }
-        self.slices[slice].writer.resume(head);
         for record in lost {
             if let Some(decided) = record.decided {
-                unknown(&mut self.answers, decided.waiters, reason);
+                unknown(&mut self.answers, decided, reason);
+            }
+        }
+    }
+
+    /// Reads a slice to its end after a failed append.
+    fn reread(&mut self, slice: usize, lost: &mut VecDeque<InFlight>) -> Result<(), LogError> {
+        let id = self.slices[slice].id;
+        loop {
+            let mut head = self.slices[slice].writer.settled();
+            let placed = self.log.read(id, head.next_offset, READ_RECORDS)?;
+            if placed.is_empty() {
+                return Ok(());
+            }
+            for Placed { offset, record } in placed {
+                intact(&record)?;
+                if head.accept(offset, &record) == Verdict::Valid {
+                    self.settle_reread(slice, offset, &record, lost)?;
+                }
+                head.next_offset = offset + 1;
+                self.slices[slice].writer.resume(head);
             }
         }
     }
 
     /// A record that the re-read shows valid: ours is acknowledged, anyone's is taken in.
-    fn settle_reread(&mut self, slice: usize, record: &Record, lost: &mut VecDeque<InFlight>) {
-        let decision = read_intact(record).ok().flatten();
+    fn settle_reread(&mut self, slice: usize, offset: u64, record: &Record, lost: &mut VecDeque<InFlight>) -> Result<(), LogError> {
+        let decision = read(record)?;
+        let state = &mut self.slices[slice];
+        state.places.note(record.header.pseq, offset);
         if let Some(decision) = &decision {
-            self.directory.write().apply(decision);
-            let state = &mut self.slices[slice];
             state.streams.forget(&decision.stream);
+            state.last_recorded_at = state.last_recorded_at.max(decision.recorded_at);
             remember_key(state, decision, record.header.pseq, self.limits);
         }
         let mut references = self.references.write();
         if lost.front().is_some_and(|first| first.hash == record.header.hash)
             && let Some(settled) = lost.pop_front()
         {
-            acknowledge(&mut self.answers, &mut references, record.header.slice, settled);
-            return;
+            acknowledge(&mut self.answers, &mut references, &mut self.directory.write(), record.header.slice, settled);
+            return Ok(());
+        }
+        if let Some(decision) = &decision {
+            self.directory.write().apply(decision);
         }
         if let Some(Decision { stream, version, outcome: Outcome::Accepted(events), effective_at, .. }) = &decision {
             references.apply(stream, *version, events, *effective_at);
+            self.deadlines.note(stream, events);
         }
         references.advance(record.position());
+        Ok(())
     }
 
-    /// Folds the slice's forgotten aggregates again, where `stream` is one of them.
-    pub(super) fn refold_if_stale(&mut self, slice: SliceId, stream: &StreamName) -> Result<(), LogError> {
-        if !self.slices[usize::from(slice)].streams.is_stale(stream) {
+    /// Takes no more writes where the ledger was found damaged.
+    pub(super) fn refuse_damage(&mut self, error: &LogError) {
+        match error {
+            LogError::Damaged { .. } => self.refuse_writes(error.to_string()),
+            LogError::Store(_) | LogError::Locked(_) | LogError::Unfit(_) => {}
+        }
+    }
+
+    /// Folds a forgotten aggregate again. It stays forgotten where that fails.
+    pub(super) fn refold_if_stale(&self, slice: SliceId, stream: &StreamName) -> Result<(), LogError> {
+        let state = &self.slices[usize::from(slice)];
+        if !state.streams.is_stale(stream) {
             return Ok(());
         }
-        let state = &self.slices[usize::from(slice)];
         state.streams.renew(stream);
-        let end = state.writer.settled().next_pseq;
-        let mut head = ChainHead::default();
+        self.refold(state, stream).inspect_err(|_| state.streams.forget(stream))
+    }
+
+    fn refold(&self, state: &Slice, stream: &StreamName) -> Result<(), LogError> {
+        let (end, mut offset, mut version) = (state.writer.settled().next_pseq, 0, 0);
         loop {
-            let placed = self.log.read(slice, head.next_offset, READ_RECORDS)?;
+            let placed = self.log.read_stream(stream, offset, READ_RECORDS)?;
             let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
             for Placed { offset, record } in placed {
-                if head.accept(offset, &record) != Verdict::Valid || record.header.pseq >= end {
+                let pseq = record.header.pseq;
+                if pseq >= end || state.places.offset(pseq) != offset {
                     continue;
                 }
-                if let Some(decision) = read_intact(&record)?
-                    && decision.stream == *stream
-                    && let Outcome::Accepted(events) = &decision.outcome
-                {
-                    state.streams.evolve(stream, decision.version, events, decision.effective_at);
+                intact(&record)?;
+                let Some(Decision { version: after, outcome: Outcome::Accepted(events), effective_at, .. }) = read(&record)? else {
+                    continue;
+                };
+                version += 1;
+                if after != version {
+                    let reason = format!("{stream} is at version {after} here; {version} was to follow");
+                    return Err(LogError::Damaged { position: record.position(), reason });
                 }
+                state.streams.evolve(stream, version, &events, effective_at);
             }
-            head.next_offset = last + 1;
+            offset = last + 1;
         }
     }
 
     /// The durable record at `position`.
     pub(super) fn find(&self, position: Position) -> Result<Record, LogError> {
-        // Void records may lie before it, never fewer than its sequence.
-        let mut offset = position.pseq;
-        loop {
-            let placed = self.log.read(position.slice, offset, READ_RECORDS.min(64))?;
-            let Some(last) = placed.last() else {
-                return Err(LogError::Damaged { position, reason: "there is no such record".into() });
-            };
-            offset = last.offset + 1;
-            let found = placed.into_iter().find(|placed| placed.record.header.pseq == position.pseq);
-            if let Some(placed) = found {
-                return Ok(placed.record);
-            }
-        }
+        find_in(&*self.log, &self.slices[usize::from(position.slice)], position.pseq)
     }
 }
 
-/// The decision in a record, where it is one; its hash is checked.
-fn read_intact(record: &Record) -> Result<Option<Decision<'_>>, LogError> {
-    let damaged = |reason: String| LogError::Damaged { position: record.position(), reason };
-    if !record.is_intact() {
-        return Err(damaged("the record does not have its hash".into()));
+/// The durable record of a slice with this sequence.
+pub(super) fn find_in(log: &dyn Log, state: &Slice, pseq: u64) -> Result<Record, LogError> {
+    let found = log.read(state.id, state.places.offset(pseq), 1)?.pop().map(|placed| placed.record);
+    let record = found.filter(|record| record.header.pseq == pseq).ok_or_else(|| {
+        let position = Position { slice: state.id, pseq };
+        LogError::Damaged { position, reason: "there is no such record".into() }
+    })?;
+    intact(&record).map(|()| record)
+}
+
+/// Refuses a record whose hash is not that of its content.
+fn intact(record: &Record) -> Result<(), LogError> {
+    if record.is_intact() {
+        return Ok(());
     }
-    match Body::decode(&record.body).map_err(|error| damaged(error.to_string()))? {
+    Err(LogError::Damaged { position: record.position(), reason: "the record does not have its hash".into() })
+}
+
+/// The decision in a record, where it is one.
+fn read(record: &Record) -> Result<Option<Decision<'_>>, LogError> {
+    match Body::decode(&record.body).map_err(|error| LogError::Damaged { position: record.position(), reason: error.to_string() })? {
         Body::Decision(decision) => Ok(Some(*decision)),
         Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => Ok(None),
     }

@@ -20,8 +20,8 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::ChainHead,
-    commands::Answer,
-    record::{Events, Hash},
+    commands::{Answer, CommandEnvelope},
+    record::{Events, Hash, Outcome},
     slices::SliceId,
     writer::SliceWriter,
 };
@@ -30,6 +30,7 @@ use super::{
     Waiter,
     aggregate::{Ask, Decides, Live},
     key_window::KeyWindow,
+    places::Places,
     recover::BEFORE_ALL,
     unit_of_work::UnitOfWork,
 };
@@ -125,6 +126,12 @@ impl Streams {
         }
     }
 
+    /// The streams whose aggregates were forgotten and not folded again.
+    pub(crate) fn stale(&self) -> Vec<StreamName> {
+        let Self { program, partner, account, fund, cost } = self;
+        [program.unit.stale(), partner.unit.stale(), account.unit.stale(), fund.unit.stale(), cost.unit.stale()].concat()
+    }
+
     /// What falls due in a stream, as its state says now.
     pub(crate) fn deadlines(&self, stream: &StreamName) -> Vec<Deadline> {
         match stream.kind() {
@@ -199,11 +206,13 @@ pub(crate) struct InFlight {
 
 /// A decision on its way to the log.
 pub(crate) struct InFlightDecision {
-    pub(crate) stream: StreamName,
+    pub(crate) envelope: CommandEnvelope,
     pub(crate) answer: Answer,
-    pub(crate) events: Option<Events<'static>>,
+    pub(crate) outcome: Outcome<'static>,
     /// Those who wait for it: the first asked for it, the others repeated its key.
     pub(crate) waiters: Vec<Waiter>,
+    /// Those who used its key for something else; they are refused once it is durable.
+    pub(crate) reused: Vec<Waiter>,
 }
 
 /// One slice.
@@ -211,6 +220,7 @@ pub(crate) struct Slice {
     pub(crate) id: SliceId,
     pub(crate) streams: Streams,
     pub(crate) writer: SliceWriter,
+    pub(crate) places: Places,
     pub(crate) keys: KeyWindow,
     pub(crate) in_flight: VecDeque<InFlight>,
     pub(crate) last_recorded_at: Timestamp,
@@ -222,6 +232,7 @@ impl Slice {
             id,
             streams: Streams::default(),
             writer: SliceWriter::new(id, ChainHead::default()),
+            places: Places::default(),
             keys: KeyWindow::default(),
             in_flight: VecDeque::new(),
             last_recorded_at: BEFORE_ALL,

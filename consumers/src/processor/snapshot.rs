@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
-    chain::ChainHead,
+    chain::{ChainHead, Verdict},
     directory::Directory,
     log::{LogError, Placed},
     record::{Body, FORMAT, Hash},
@@ -19,13 +19,15 @@ use super::{
     Processor,
     aggregate::{Decides, Live},
     key_window::KeyWindow,
+    places::Places,
+    recover::find_in,
     slice::{Slice, Store},
 };
 
 /// The name under which the directory's snapshot is kept: no ledger has that slice.
 pub const DIRECTORY: SliceId = SliceId::MAX;
 /// The version of the snapshot's own form: another one is left aside.
-const SNAPSHOT_FORM: u32 = 1;
+const SNAPSHOT_FORM: u32 = 2;
 
 /// Where snapshots are kept. What is lost costs time, never truth.
 pub trait SnapshotStore: Send + Sync {
@@ -37,6 +39,17 @@ pub trait SnapshotStore: Send + Sync {
     /// # Errors
     /// Where it cannot be written.
     fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()>;
+}
+
+/// Why no snapshot could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The ledger, which was needed for it, could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// It could not be written out.
+    #[error("it cannot be written out: {0}")]
+    Form(#[from] postcard::Error),
 }
 
 /// Why a snapshot is left aside.
@@ -63,19 +76,22 @@ struct Head {
     term: u64,
     hash: [u8; 32],
     last_recorded_at: Timestamp,
+    places: Places,
 }
 
 impl Processor {
     /// The state of a slice at its acknowledged head. Nothing of the slice may be in flight.
     ///
     /// # Errors
-    /// That of the serialiser.
+    /// `SnapshotError`.
     ///
     /// # Panics
     /// Where something of the slice is in flight.
-    pub fn snapshot(&self, slice: SliceId) -> Result<Vec<u8>, postcard::Error> {
+    pub fn snapshot(&self, slice: SliceId) -> Result<Vec<u8>, SnapshotError> {
         let state = &self.slices[usize::from(slice)];
         assert!(state.in_flight.is_empty(), "a snapshot holds acknowledged records only");
+        // What a failed append made the slice forget would be missing from it for ever.
+        state.streams.stale().iter().try_for_each(|stream| self.refold_if_stale(slice, stream))?;
         let settled = state.writer.settled();
         let head = Head {
             form: SNAPSHOT_FORM,
@@ -86,6 +102,7 @@ impl Processor {
             term: settled.term,
             hash: settled.hash.0,
             last_recorded_at: state.last_recorded_at,
+            places: state.places.clone(),
         };
         let mut bytes = postcard::to_extend(&head, vec![0; 32])?;
         bytes = write_store(&state.streams.program, bytes)?;
@@ -108,10 +125,9 @@ impl Processor {
     /// The directory, with the head of every slice that it stands at. Nothing may be in flight.
     ///
     /// # Errors
-    /// That of the serialiser.
-    pub fn directory_snapshot(&self) -> Result<Vec<u8>, postcard::Error> {
-        let heads: Vec<(u64, u64)> =
-            self.slices.iter().map(|slice| slice.writer.settled()).map(|head| (head.next_pseq, head.next_offset)).collect();
+    /// `SnapshotError`.
+    pub fn directory_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
+        let heads: Heads = self.slices.iter().map(stored_head).collect();
         let bytes = postcard::to_extend(&(SNAPSHOT_FORM, heads), vec![0; 32])?;
         let mut bytes = postcard::to_extend(&*self.directory.read(), bytes)?;
         let checksum: [u8; 32] = Sha256::digest(&bytes[32..]).into();
@@ -127,35 +143,46 @@ impl Processor {
                 self.load_snapshot(*slice, &bytes);
             }
         }
-        let mut stands_at = vec![(0, 0); all.len()];
+        let mut stands_at = vec![ChainHead::default(); all.len()];
         if let Some(bytes) = snapshots.load(DIRECTORY) {
             match read_directory(&bytes) {
-                Ok((heads, directory)) if heads.len() == all.len() => {
+                Ok((heads, directory)) if heads.len() == all.len() && self.has_all(&heads)? => {
                     stands_at = heads;
                     *self.directory.write() = directory;
                 }
-                Ok(_) => tracing::warn!("a snapshot of the directory was left aside: it is of another ledger"),
+                Ok(_) => tracing::warn!("a snapshot of the directory was left aside: the ledger has other records at its heads"),
                 Err(error) => tracing::warn!(%error, "a snapshot of the directory was left aside"),
             }
         }
-        all.into_iter().zip(stands_at).try_for_each(|(slice, (pseq, offset))| self.bring_directory(slice, pseq, offset))
+        all.into_iter().zip(stands_at).try_for_each(|(slice, head)| self.bring_directory(slice, head))
+    }
+
+    /// Whether the ledger has the last record of each head.
+    fn has_all(&self, heads: &[ChainHead]) -> Result<bool, LogError> {
+        for (slice, head) in self.log.slices().all().zip(heads) {
+            let Some(offset) = head.next_offset.checked_sub(1) else { continue };
+            let has = |placed: &Placed| placed.record.header.hash == head.hash && placed.record.is_intact();
+            if !self.log.read(slice, offset, 1)?.first().is_some_and(has) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Brings the directory to the head of a slice's snapshot, where it stands before that.
-    fn bring_directory(&self, slice: SliceId, mut pseq: u64, mut offset: u64) -> Result<(), LogError> {
+    fn bring_directory(&self, slice: SliceId, mut head: ChainHead) -> Result<(), LogError> {
         let until = self.slices[usize::from(slice)].writer.settled().next_pseq;
-        while pseq < until {
-            let placed = self.log.read(slice, offset, 4_096)?;
-            let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
-            offset = last + 1;
-            for Placed { record, .. } in placed {
-                if record.header.pseq != pseq || pseq >= until {
-                    continue;
-                }
-                pseq += 1;
-                if let Ok(Body::Decision(decision)) = Body::decode(&record.body) {
+        while head.next_pseq < until {
+            let placed = self.log.read(slice, head.next_offset, 4_096)?;
+            if placed.is_empty() {
+                return Ok(());
+            }
+            for Placed { offset, record } in placed {
+                let taken = head.next_pseq < until && head.accept(offset, &record) == Verdict::Valid;
+                if taken && let Ok(Body::Decision(decision)) = Body::decode(&record.body) {
                     self.directory.write().apply(&decision);
                 }
+                head.next_offset = head.next_offset.max(offset + 1);
             }
         }
         Ok(())
@@ -177,8 +204,7 @@ impl Processor {
     fn stands_on(&self, state: &Slice) -> bool {
         let head = state.writer.settled();
         let Some(pseq) = head.next_pseq.checked_sub(1) else { return true };
-        let found = self.find(Position { slice: state.id, pseq });
-        found.is_ok_and(|record| record.header.hash == head.hash && record.is_intact())
+        find_in(&*self.log, state, pseq).is_ok_and(|record| record.header.hash == head.hash)
     }
 
     /// The reference facts that the state holds.
@@ -192,15 +218,22 @@ impl Processor {
     }
 }
 
-/// Where each slice of the directory's snapshot ends: sequence and offset.
-type Heads = Vec<(u64, u64)>;
+/// Where each slice of the directory's snapshot ends: sequence, the offset right after it, term and hash.
+type Heads = Vec<(u64, u64, u64, [u8; 32])>;
 
-fn read_directory(bytes: &[u8]) -> Result<(Heads, Directory), UnfitSnapshot> {
+fn stored_head(slice: &Slice) -> (u64, u64, u64, [u8; 32]) {
+    let head = slice.writer.settled();
+    let next_offset = head.next_pseq.checked_sub(1).map_or(0, |last| slice.places.offset(last) + 1);
+    (head.next_pseq, next_offset, head.term, head.hash.0)
+}
+
+fn read_directory(bytes: &[u8]) -> Result<(Vec<ChainHead>, Directory), UnfitSnapshot> {
     let ((form, heads), rest): ((u32, Heads), _) = postcard::take_from_bytes(checked(bytes)?)?;
     if form != SNAPSHOT_FORM {
         return Err(UnfitSnapshot::OtherForm(form));
     }
-    Ok((heads, postcard::from_bytes(rest)?))
+    let head = |(next_pseq, next_offset, term, hash)| ChainHead { next_pseq, next_offset, term, hash: Hash(hash) };
+    Ok((heads.into_iter().map(head).collect(), postcard::from_bytes(rest)?))
 }
 
 /// The content behind the checksum, where that fits.
@@ -219,6 +252,7 @@ fn read(slice: SliceId, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
     let Head { next_pseq, next_offset, term, hash, .. } = head;
     state.writer.resume(ChainHead { next_pseq, next_offset, term, hash: Hash(hash) });
     state.last_recorded_at = head.last_recorded_at;
+    state.places = head.places;
     let rest = read_store(&state.streams.program, rest)?;
     let rest = read_store(&state.streams.partner, rest)?;
     let rest = read_store(&state.streams.account, rest)?;

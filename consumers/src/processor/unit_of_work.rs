@@ -63,6 +63,11 @@ impl<S: Decides> UnitOfWork<S> {
         self.0.lock().stale.contains(stream)
     }
 
+    /// The streams whose aggregates were forgotten and not folded again.
+    pub(crate) fn stale(&self) -> Vec<StreamName> {
+        self.0.lock().stale.iter().cloned().collect()
+    }
+
     /// Puts an aggregate in place: restored from a snapshot, or folded again.
     pub(crate) fn put(&self, stream: StreamName, live: Live<S>) {
         let mut work = self.0.lock();

@@ -27,7 +27,7 @@ use serde::{
 };
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::record::{Decision, Events, Outcome};
+use crate::record::{CommandRecord, Decision, Events, Outcome};
 
 use interned::Interned;
 pub use overlay::Overlay;
@@ -170,15 +170,20 @@ impl Homes {
 impl Directory {
     /// Takes in a decision.
     pub fn apply(&mut self, decision: &Decision<'_>) {
-        let used_up = match &decision.outcome {
+        self.take_in(&decision.stream, &decision.command, &decision.outcome);
+    }
+
+    /// Takes in what was decided in `stream`.
+    pub fn take_in(&mut self, stream: &StreamName, command: &CommandRecord<'_>, outcome: &Outcome<'_>) {
+        let used_up = match outcome {
             Outcome::Accepted(events) => {
-                self.learn(&decision.stream, events);
+                self.learn(stream, events);
                 true
             }
             Outcome::Rejected(rejection) => !rejection.may_pass_later(),
         };
-        if used_up && let Some(address) = looked_up(decision) {
-            self.remember(&address, decision);
+        if used_up && let Some(address) = looked_up(stream, command) {
+            self.remember(&address, stream, command);
         }
     }
 
@@ -240,9 +245,9 @@ impl Directory {
         self.homes_mut(look_up.kind).learn(look_up.id, stream);
     }
 
-    fn remember(&mut self, address: &Address, decision: &Decision<'_>) {
+    fn remember(&mut self, address: &Address, stream: &StreamName, command: &CommandRecord<'_>) {
         let Ok(look_up) = LookUp::of(address) else { return };
-        let (sender, key, stream) = (&*decision.command.sender, &*decision.command.id, &decision.stream);
+        let (sender, key) = (&*command.sender, &*command.id);
         let number = self.streams.find(stream.as_str());
         let is_candidate = number.is_some_and(|number| self.homes(look_up.kind).of(look_up.id).any(|home| home == number));
         if is_candidate {
@@ -288,24 +293,24 @@ fn fingerprint(sender: &str, key: &str, look_up: LookUp<'_>, stream: Option<&Str
 }
 
 /// The address of a decision whose stream had been looked up.
-fn looked_up(decision: &Decision<'_>) -> Option<Address> {
+fn looked_up(stream: &StreamName, command: &CommandRecord<'_>) -> Option<Address> {
     /// The fields that name a stream.
     #[derive(Deserialize)]
     struct Named {
         account: Option<IgnoredAny>,
         budget_id: Option<IgnoredAny>,
     }
-    match decision.stream.kind() {
+    match stream.kind() {
         StreamKind::Account | StreamKind::Fund => {}
         StreamKind::Program | StreamKind::Partner | StreamKind::Cost => return None,
     }
-    let payload = decision.command.payload.get();
+    let payload = command.payload.get();
     let named: Named = serde_json::from_str(payload).ok()?;
     if named.account.is_some() || named.budget_id.is_some() {
         return None;
     }
     // A payload that this version no longer reads is of a command that this version does not take again either.
-    let address = Command::parse(&decision.command.name, payload.as_bytes()).ok()?.address().ok()?;
+    let address = Command::parse(&command.name, payload.as_bytes()).ok()?.address().ok()?;
     LookUp::of(&address).is_ok().then_some(address)
 }
 
