@@ -35,6 +35,8 @@ const CHORES_EVERY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_millis(200);
 /// How long it waits for the log's reports before it looks for new commands.
 const SETTLE: Duration = Duration::from_millis(20);
+/// How long the log may report nothing while batches are on their way; then they are given up.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// What falls due by the clock while the processor runs.
 pub trait Chores: Send {
@@ -89,6 +91,7 @@ impl EmbeddedProcessor {
             next: 0,
             stopping: false,
             chores_done: Instant::now(),
+            reported: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("processor".into()).spawn(move || driver.run())?;
         Ok(Self { sink, thread: Some(thread) })
@@ -148,7 +151,7 @@ impl CommandSink for EmbeddedSink {
         let (answer, answers) = oneshot::channel();
         if self.queue.send(Message::Submit(commands, answer)).is_err() {
             self.queued.fetch_sub(count, Ordering::Relaxed);
-            return Box::pin(std::future::ready(all(Undecided::Unavailable("pledger is stopping".into()))));
+            return Box::pin(std::future::ready(all(Undecided::Unavailable("the processor has stopped".into()))));
         }
         Box::pin(async move { answers.await.unwrap_or_else(|_| all(Undecided::Unknown("pledger stopped".into()))) })
     }
@@ -176,6 +179,8 @@ struct Driver<C> {
     next: u64,
     stopping: bool,
     chores_done: Instant,
+    /// When the log last reported anything, or nothing was on its way.
+    reported: Instant,
 }
 
 impl<C: Fn() -> Timestamp> Driver<C> {
@@ -187,23 +192,39 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             self.processor.flush();
             let in_flight = self.processor.batches_in_flight();
             let full = in_flight >= MAX_IN_FLIGHT;
-            self.processor.settle(if full || took == 0 { SETTLE } else { Duration::ZERO });
+            self.settle(if full || took == 0 { SETTLE } else { Duration::ZERO });
             self.deliver();
             if in_flight == 0 {
                 self.run_chores();
             }
         }
         while self.processor.batches_in_flight() > 0 {
-            self.processor.settle(SETTLE);
+            self.settle(SETTLE);
         }
         self.deliver();
         self.chores.settled(&mut self.processor, true);
     }
 
+    /// Takes in what the log reports, and gives up what it stays silent about.
+    fn settle(&mut self, wait: Duration) {
+        let in_flight = self.processor.batches_in_flight();
+        self.processor.settle(wait);
+        if in_flight == 0 || self.processor.batches_in_flight() != in_flight {
+            self.reported = Instant::now();
+        } else if self.reported.elapsed() >= SILENCE {
+            self.processor.give_up("the ledger did not say whether it was written");
+        }
+    }
+
     /// Offers what is queued, at most a batch of it; waits for something where nothing is under way.
     fn take_commands(&mut self) -> usize {
-        let busy = self.processor.batches_in_flight() > 0 || self.processor.has_parked();
-        let mut next = if busy || self.stopping { self.commands.try_recv().ok() } else { self.commands.recv_timeout(IDLE).ok() };
+        let mut next = if self.processor.batches_in_flight() > 0 {
+            self.commands.try_recv().ok()
+        } else {
+            // Who waits for facts is looked at again soon, and so is whoever is still to be answered at the end.
+            let soon = self.stopping || self.processor.has_parked();
+            self.commands.recv_timeout(if soon { SETTLE } else { IDLE }).ok()
+        };
         let mut taken = 0;
         while let Some(message) = next {
             match message {
