@@ -313,6 +313,40 @@ fn a_file_cut_short_is_an_error_wherever_it_is_cut() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn workers_of_an_async_runtime_may_use_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().to_owned();
+    let worker = tokio::spawn(async move {
+        drop(create(&path));
+        let log = SqliteLog::open(&path, Mode::Write).expect("opened");
+        let mut chains = Chains::of(&log);
+        let reports = append(&log, vec![chains.batch(3)]);
+        let read = log.tail(&[]).expect("a tail").next(10, SECOND).expect("readable");
+        (reports.len(), read.len())
+    });
+    assert_eq!(worker.await.expect("no panic"), (3, 4));
+}
+
+#[test]
+fn a_missing_segment_is_named_and_what_stands_before_it_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = create(dir.path());
+    let mut chains = Chains::of(&log);
+    for _ in 0..5 {
+        append(&log, vec![chains.batch(2)]);
+    }
+    drop(log);
+    tamper(dir.path(), &["DELETE FROM segment WHERE id = 4"]);
+    let log = SqliteLog::open(dir.path(), Mode::Read).expect("the index knows nothing of it");
+    let mut tail = log.tail(&[]).expect("a tail");
+    assert_eq!(tail.next(100, SECOND).expect("the segments before it").len(), 5);
+    for _ in 0..2 {
+        let error = tail.next(100, SECOND).expect_err("it is missing").to_string();
+        assert!(error.contains(LEDGER_FILE) && error.contains("segment 4 is missing"), "{error}");
+    }
+}
+
 #[test]
 fn what_lands_of_a_dropped_producer_is_its_first_batches() {
     let dir = tempfile::tempdir().expect("a directory");

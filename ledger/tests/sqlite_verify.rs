@@ -30,7 +30,7 @@ fn write(dir: &Path) -> Vec<Vec<Record>> {
     let heads = verify(&log, None, &mut |_| ()).expect("a new ledger is sound").heads;
     let mut scribe = Scribe::new(log.slices(), heads);
     let mut batches = vec![log.slices().all().map(|slice| scribe.open(slice)).collect::<Vec<_>>()];
-    batches.extend((1..9).map(|size| (0..size).map(|_| scribe.decide()).collect()));
+    batches.extend((1..9).map(|size| (0..size).map(|_| scribe.decide(0)).collect()));
     for batch in &batches {
         // One at a time, so that each batch is a segment.
         let mut producer = log.producer().expect("a producer");

@@ -36,7 +36,7 @@ fn sound() -> (MemoryLog, Scribe) {
         log.append([scribe.open(slice)]);
     }
     for _ in 0..200 {
-        log.append([scribe.decide()]);
+        log.append([scribe.decide(0)]);
     }
     (log, scribe)
 }
@@ -148,7 +148,7 @@ fn the_tail_after_a_snapshot_is_verified_from_its_heads() {
     let (log, mut scribe) = sound();
     let heads = scribe.heads.clone();
     for _ in 0..30 {
-        log.append([scribe.decide()]);
+        log.append([scribe.decide(0)]);
     }
     let verified = verify_from(&log, &heads, &mut |_| ()).expect("sound");
     assert_eq!((verified.records, &verified.heads), (30, &scribe.heads));

@@ -62,6 +62,16 @@ impl Link {
         Ok(Self { runtime, connection: Some(connection), file: file.to_owned() })
     }
 
+    /// Names the file in an error that does not.
+    pub(super) fn named(&self, error: LogError) -> LogError {
+        let file = self.file.display();
+        match error {
+            LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{file}: {reason}") },
+            LogError::Store(reason) => LogError::Store(format!("{file}: {reason}")),
+            LogError::Locked(_) | LogError::Unfit(_) => error,
+        }
+    }
+
     /// Runs statements.
     ///
     /// # Errors
@@ -176,6 +186,18 @@ pub(super) fn gone() -> LogError {
 /// `LogError::Store` where the system gives no thread.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| LogError::Store(format!("no thread: {error}")))
+}
+
+/// Does work on a thread of its own and waits for it: a worker of an async runtime may not drive another one.
+///
+/// # Errors
+/// That of the work.
+pub(super) fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+    let (reply, answered) = mpsc::sync_channel(1);
+    let thread = spawn("ledger-open", move || answer(&reply, work()))?;
+    let answer = answered.recv().map_err(|_| gone())?;
+    join(thread);
+    answer
 }
 
 /// Waits for a thread of the engine to end.

@@ -22,7 +22,7 @@ use pledger_domain::stream::StreamName;
 
 use self::{
     commit::{Commits, SqliteProducer},
-    connection::{Access, Link, Readers},
+    connection::{Access, Link, Readers, aside},
     index::Entry,
     segment::{Segment, is_of, name_hash},
     state::State,
@@ -82,6 +82,11 @@ impl SqliteLog {
     /// # Errors
     /// `LogError::Unfit` where there is one already, `LogError::Locked`, `LogError::Store`.
     pub fn create(dir: &Path, created: LedgerCreated) -> Result<Self, LogError> {
+        let dir = dir.to_owned();
+        aside(move || Self::create_here(&dir, created))
+    }
+
+    fn create_here(dir: &Path, created: LedgerCreated) -> Result<Self, LogError> {
         std::fs::create_dir_all(dir).map_err(|error| LogError::Store(format!("{}: {error}", dir.display())))?;
         let lock = lock::lock(dir)?;
         let file = dir.join(LEDGER_FILE);
@@ -104,7 +109,7 @@ impl SqliteLog {
             return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display())));
         }
         let lock = if mode == Mode::Write { Some(lock::lock(dir)?) } else { None };
-        Self::start(file, mode, lock)
+        aside(move || Self::start(file, mode, lock))
     }
 
     fn start(file: PathBuf, mode: Mode, lock: Option<File>) -> Result<Self, LogError> {
@@ -279,10 +284,7 @@ fn check_layout(link: &mut Link, file: &Path) -> Result<(), LogError> {
 }
 
 fn read_created(link: &mut Link, file: &Path) -> Result<LedgerCreated, LogError> {
-    let first = state::read(link, 1, MAX_SLICES).map_err(|error| match error {
-        LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{}: {reason}", file.display()) },
-        other => other,
-    })?;
+    let first = state::read(link, 1, MAX_SLICES)?;
     let damaged =
         |reason: &str| LogError::Damaged { position: Position { slice: 0, pseq: 0 }, reason: format!("{}: {reason}", file.display()) };
     if first.len() == 0 || !first.record(0).is_intact() {

@@ -59,29 +59,27 @@ impl Segment {
                     starts.push(start);
                     at += FRAME + length;
                 }
-                _ => return Err(Self { id, bytes, starts }.torn(at)),
+                _ => return Err(Self { id, bytes: bytes.slice(..at), starts }.torn(&bytes)),
             }
         }
         Ok(Self { id, bytes, starts })
     }
 
-    /// The frame at `at` does not fit in. A length that was tampered with shows later than where it stands, so the
-    /// first record that is not what was hashed is named.
-    fn torn(&self, at: usize) -> LogError {
-        let whole = (0..self.len()).map(|index| self.record(index));
-        let position = whole.clone().find(|record| !record.is_intact()).map_or_else(
-            || match whole.last() {
-                _ if self.bytes.len() - at >= 10 => {
-                    Position { slice: u16::from_le_bytes(array(&self.bytes, at)), pseq: u64::from_le_bytes(array(&self.bytes, at + 2)) }
-                }
-                Some(last) => Position { slice: last.header.slice, pseq: last.header.pseq + 1 },
-                None => Position { slice: 0, pseq: 0 },
-            },
-            |record| record.position(),
-        );
+    /// What follows these records in `bytes` is no record. A length that was tampered with shows later than where it
+    /// stands, so the first record that is not what was hashed is named.
+    fn torn(&self, bytes: &Bytes) -> LogError {
+        let (at, records) = (self.bytes.len(), (0..self.len()).map(|index| self.record(index)));
+        let after = || match self.len().checked_sub(1).map(|last| self.record(last).header) {
+            _ if bytes.len() - at >= 10 => {
+                Position { slice: u16::from_le_bytes(array(bytes, at)), pseq: u64::from_le_bytes(array(bytes, at + 2)) }
+            }
+            Some(last) => Position { slice: last.slice, pseq: last.pseq + 1 },
+            None => Position { slice: 0, pseq: 0 },
+        };
+        let position = records.into_iter().find(|record| !record.is_intact()).map_or_else(after, |record| record.position());
         LogError::Damaged {
             position,
-            reason: format!("no record fits in at byte {at} of the {} bytes of segment {}", self.bytes.len(), self.id),
+            reason: format!("no record fits in at byte {at} of the {} bytes of segment {}", bytes.len(), self.id),
         }
     }
 
@@ -212,10 +210,14 @@ mod tests {
 
     #[test]
     fn a_damaged_length_is_named_where_it_stands() {
-        let mut bytes = framed();
-        bytes[FRAME - 4] -= 1;
-        let error = Segment::parse(5, bytes.into(), 3).expect_err("damaged");
-        assert!(matches!(error, LogError::Damaged { position: Position { slice: 0, pseq: 0 }, .. }), "{error}");
+        let second = FRAME + records()[0].body.len();
+        // One less, one more, and more than there is.
+        for (at, mask, pseq) in [(FRAME - 4, 1, 0), (second + FRAME - 4, 8, 7), (second + FRAME - 3, 8, 7)] {
+            let mut bytes = framed();
+            bytes[at] ^= mask;
+            let error = Segment::parse(5, bytes.into(), 3).expect_err("damaged");
+            assert!(matches!(error, LogError::Damaged { position, .. } if position.pseq == pseq), "byte {at}: {error}");
+        }
     }
 
     #[test]

@@ -181,12 +181,12 @@ pub(super) fn read_run(link: &mut Link, from: u32, to: u32, slices: u16) -> (Vec
     let mut rows = rows.into_iter().peekable();
     for expected in from..=to {
         let Some((_, bytes)) = rows.next_if(|(id, _)| *id == i64::from(expected)) else {
-            let missing = LogError::Store(format!("segment {expected} is missing from the ledger's file"));
-            return (segments, read.and(Err(missing)));
+            let missing = LogError::Store(format!("segment {expected} is missing"));
+            return (segments, read.and(Err(link.named(missing))));
         };
         match Segment::parse(expected, bytes, slices) {
             Ok(segment) => segments.push(segment),
-            Err(error) => return (segments, Err(error)),
+            Err(error) => return (segments, Err(link.named(error))),
         }
     }
     (segments, Ok(()))

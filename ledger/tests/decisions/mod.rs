@@ -37,14 +37,14 @@ impl Scribe {
         self.chain(slice, term, json!({"term_opened": {"v": 1, "opened_at": "2026-01-01T00:00:00Z", "writer": "test"}}))
     }
 
-    /// The next decision; every fifth is a refusal.
-    pub(crate) fn decide(&mut self) -> Record {
+    /// The next decision, in streams and at a time of its own for each life of a writer; every fifth is a refusal.
+    pub(crate) fn decide(&mut self, life: u32) -> Record {
         self.made += 1;
-        let stream = format!("account/a{}.com", self.made % 7);
+        let stream = format!("account/a{}-{life}.com", self.made % 7);
         let version = self.versions.entry(stream.clone()).or_insert(0);
         let accepted = !self.made.is_multiple_of(5);
         *version += u64::from(accepted);
-        let decision = decision(&stream, *version, accepted, self.made);
+        let decision = decision(&stream, *version, accepted, life + self.made);
         let slice = self.slices.of(&StreamName::parse(&stream).expect("a stream"));
         self.chain(slice, self.heads[usize::from(slice)].term, decision)
     }
@@ -60,7 +60,7 @@ impl Scribe {
 
 /// A decision's body; `second` orders it in time.
 pub(crate) fn decision(stream: &str, version: u64, accepted: bool, second: u32) -> Value {
-    let at = format!("2026-01-02T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+    let at = format!("2026-01-02T{:02}:{:02}:{:02}Z", second / 3600 % 24, second / 60 % 60, second % 60);
     let mut decision = json!({
         "v": 1, "stream": stream, "version": version,
         "command": {
