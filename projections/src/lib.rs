@@ -25,6 +25,7 @@ pub mod accounts;
 pub mod attribution;
 pub mod conflicts;
 pub mod deals;
+pub mod mdf;
 pub mod partners;
 pub mod pipeline;
 pub mod revenue;

@@ -10,7 +10,7 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{attribution, conflicts, deals, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
+use crate::{attribution, conflicts, deals, mdf, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -284,5 +284,6 @@ pub const VIEWS: &[ViewSpec] = &[
     attribution::VIEW,
     tiers::VIEW,
     ropi::VIEW,
+    mdf::VIEW,
     conflicts::VIEW,
 ];

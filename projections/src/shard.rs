@@ -14,6 +14,7 @@ use crate::{
     attribution::Attribution,
     conflicts::Conflicts,
     deals::Deals,
+    mdf::Funds,
     parked::Parked,
     partners::Partners,
     revenue::Revenue,
@@ -134,4 +135,6 @@ read_models! {
     revenue: Revenue,
     /// What the program costs.
     costs: Costs,
+    /// Market development funds.
+    funds: Funds,
 }
