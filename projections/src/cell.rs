@@ -1,9 +1,14 @@
 //! Cells: what a field of a row is in a database and in a digest.
 
+use std::fmt;
+
 use compact_str::CompactString;
 use pledger_domain::values::{Currency, Month, Timestamp};
 use pledger_ledger::slices::Position;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned},
+};
 
 use crate::symbol::Symbol;
 
@@ -29,6 +34,58 @@ pub enum Cell {
     Place(Position),
     /// Any other text.
     Text(CompactString),
+}
+
+/// Appends cells as a JSON array.
+pub fn write_json(cells: &[Cell], json: &mut Vec<u8>) {
+    let mut before = b'[';
+    for cell in cells {
+        json.push(before);
+        before = b',';
+        match cell {
+            Cell::Null => json.extend_from_slice(b"null"),
+            Cell::Integer(number) => write_value(number, json),
+            Cell::Name(text) => write_value(text, json),
+            Cell::Text(text) => write_value(text.as_str(), json),
+            Cell::Place(place) => {
+                json.push(b'"');
+                write_value(&place.slice, json);
+                json.push(b':');
+                write_value(&place.pseq, json);
+                json.push(b'"');
+            }
+        }
+    }
+    json.push(b']');
+}
+
+fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, value).expect("numbers and texts are JSON, and memory takes them");
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Cell;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("null, a whole number or a text")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Cell, E> {
+                Ok(Cell::Null)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Cell, E> {
+                Ok(Cell::Integer(number))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Cell, E> {
+                i64::try_from(number).map(Cell::Integer).map_err(E::custom)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Cell, E> {
+                Ok(Cell::Text(text.into()))
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
 }
 
 /// A type that a column can hold.
@@ -215,4 +272,28 @@ macro_rules! word_field {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_read_back_from_json() {
+        let position = Position { slice: 12, pseq: 4711 };
+        let cells = [
+            Cell::Null,
+            Cell::Integer(-1_700_000_000_000_000),
+            Cell::Name("GTX Pro"),
+            Cell::Text("say \"hi\"\n\\ 東京".into()),
+            Cell::Place(position),
+        ];
+        let mut json = Vec::new();
+        write_json(&cells, &mut json);
+        let read: Vec<Cell> = serde_json::from_slice(&json).expect("JSON");
+        assert_eq!(read[..2], cells[..2]);
+        assert_eq!(read[2], Cell::Text("GTX Pro".into()));
+        assert_eq!(read[3], cells[3]);
+        assert_eq!(Position::from_cell(read[4].clone()), Some(position));
+    }
 }

@@ -1,6 +1,11 @@
 //! `read.db`: the rows and the cursors of one generation, in SQLite.
 
-use std::{path::Path, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    path::Path,
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::TryStreamExt;
 use pledger_ledger::{
@@ -10,25 +15,21 @@ use pledger_ledger::{
 };
 use sqlx::{
     AssertSqlSafe, Connection, Executor, Row as _, Sqlite, SqliteConnection,
-    query::Query as Statement,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
 };
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cell::{Cell, CellKind},
+    cell::{Cell, Field},
     row::UnreadableRow,
     shard::Shard,
     table::{AnyTable, STAND_COLUMNS},
 };
 
-/// SQLite takes this many values in a statement.
-const MAX_BINDS: usize = 32_766;
-/// Rows in one statement: more gain nothing and hold more memory.
-const MAX_ROWS: usize = 400;
-/// Between the columns of a joined row, and for null: no text of a row holds control characters but line breaks.
-const BETWEEN: char = '\u{1f}';
-const NULL: char = '\u{1e}';
+/// Chunks in one statement.
+const STATEMENT_CHUNKS: usize = 32;
+/// About what a chunk takes.
+const CHUNK_BYTES: usize = 6 * 1024;
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Kilobytes of the database's pages that are kept in memory.
@@ -89,22 +90,22 @@ impl Store {
         Ok(Self { runtime, connection })
     }
 
-    /// Makes the tables that are missing.
+    /// Makes the tables of an empty generation.
     ///
     /// # Errors
     /// `StoreError`.
     pub fn create(&mut self, fingerprint: &str) -> Result<(), StoreError> {
         let mut sql = String::from(
-            "CREATE TABLE IF NOT EXISTS cursors (slice INTEGER PRIMARY KEY, next_pseq INTEGER NOT NULL, next_offset INTEGER NOT NULL, term INTEGER NOT NULL, hash BLOB NOT NULL);\n\
-             CREATE TABLE IF NOT EXISTS generation (fingerprint TEXT NOT NULL);\n",
+            "BEGIN;\n\
+             CREATE TABLE cursors (slice INTEGER PRIMARY KEY, next_pseq INTEGER NOT NULL, next_offset INTEGER NOT NULL, term INTEGER NOT NULL, hash BLOB NOT NULL);\n\
+             CREATE TABLE generation (fingerprint TEXT NOT NULL, shards INTEGER);\n",
         );
         for table in Shard::default().tables() {
             sql.push_str(&create_table(table));
         }
+        sql.push_str(&format!("INSERT INTO generation (fingerprint) VALUES ('{fingerprint}');\nCOMMIT;"));
         self.runtime.block_on(async {
             self.connection.execute(AssertSqlSafe(sql)).await?;
-            let insert = "INSERT INTO generation (fingerprint) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM generation)";
-            sqlx::query(insert).bind(fingerprint).execute(&mut self.connection).await?;
             Ok(())
         })
     }
@@ -138,10 +139,31 @@ impl Store {
                     load_table(&mut transaction, &mut tables, at).await?;
                 }
             }
-            drop(tables);
             shards.iter_mut().for_each(Shard::loaded);
             Ok(())
         })
+    }
+
+    /// Readies the database to be written by these shards, which hold all its rows: where it was written by another
+    /// number of shards, everything is taken out, to be written again shard by shard, each with its cursors.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError> {
+        let many = i64::try_from(shards.len()).expect("there are few shards");
+        let query = sqlx::query_scalar("SELECT shards FROM generation");
+        let before: Option<i64> = self.runtime.block_on(query.fetch_one(&mut self.connection))?;
+        if before == Some(many) {
+            return Ok(());
+        }
+        let mut sql = format!("BEGIN;\nUPDATE generation SET shards = {many};\nDELETE FROM cursors;\n");
+        for table in Shard::default().tables() {
+            sql.push_str(&format!("DELETE FROM \"{}_chunks\";\n", table.name()));
+        }
+        sql.push_str("COMMIT;");
+        self.runtime.block_on(async { self.connection.execute(AssertSqlSafe(sql)).await })?;
+        shards.iter_mut().flat_map(Shard::tables_mut).for_each(|table| table.change_all());
+        Ok(())
     }
 
     /// Begins a transaction, hands its writer to `write` and commits.
@@ -165,24 +187,38 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Writes rows of a table: their cells, row after row.
+    /// Writes chunks of a table, each made by `write` when its turn comes: while one statement is executed, the chunks of
+    /// the next one are made.
     ///
     /// # Errors
     /// `StoreError`.
-    pub fn rows(&mut self, table: &TableShape, cells: Vec<Cell>) -> Result<(), StoreError> {
-        let width = table.columns.len();
-        let most = (MAX_BINDS / width).min(MAX_ROWS);
-        let mut cells = cells.into_iter();
+    pub fn chunks(&mut self, table: &str, shard: usize, chunks: &[u32], write: impl Fn(u32, &mut Vec<u8>)) -> Result<(), StoreError> {
+        // Statements of two sizes only, so that they are prepared once.
+        let (whole, rest) = chunks.as_chunks::<STATEMENT_CHUNKS>();
+        let whole = whole.iter().map(|chunks| &chunks[..]);
+        let mut made = whole.chain(rest.chunks(1)).map(|chunks| {
+            let texts = chunks.iter().map(|chunk| {
+                let mut json = Vec::with_capacity(CHUNK_BYTES);
+                write(*chunk, &mut json);
+                (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"))
+            });
+            texts.collect::<Vec<_>>()
+        });
         self.runtime.block_on(async {
-            while cells.len() > 0 {
-                let rows = (cells.len() / width).min(most);
-                // Few different sizes, so that prepared statements are used again.
-                let rows = if rows == most { rows } else { 1 << rows.ilog2() };
-                let mut insert = sqlx::query(AssertSqlSafe(table.insert(rows)));
-                for cell in cells.by_ref().take(rows * width) {
-                    insert = bind(insert, cell);
+            let mut next = made.next();
+            while let Some(chunks) = next {
+                let mut insert = sqlx::query(AssertSqlSafe(insert(table, chunks.len())));
+                for (id, text) in chunks {
+                    insert = insert.bind(id).bind(text);
                 }
-                insert.execute(&mut *self.transaction).await?;
+                let mut executed = Box::pin(insert.execute(&mut *self.transaction));
+                // Polled once, the statement is on its way to SQLite's thread.
+                let early = poll_fn(|context| Poll::Ready(executed.as_mut().poll(context))).await;
+                next = made.next();
+                match early {
+                    Poll::Ready(done) => done?,
+                    Poll::Pending => executed.await?,
+                };
             }
             Ok(())
         })
@@ -207,88 +243,44 @@ impl Batch<'_> {
     }
 }
 
-/// A table's name and columns: what its statements are made from.
-#[derive(Clone, Debug)]
-pub struct TableShape {
-    name: &'static str,
-    columns: Vec<&'static str>,
-    keys: usize,
+fn insert(table: &str, chunks: usize) -> String {
+    let values = vec!["(?,?)"; chunks].join(",");
+    format!("INSERT INTO \"{table}_chunks\" (id, rows) VALUES {values} ON CONFLICT (id) DO UPDATE SET rows = excluded.rows")
 }
 
-impl TableShape {
-    /// The shape of a table.
-    #[must_use]
-    pub fn of(table: &dyn AnyTable) -> Self {
-        Self { name: table.name(), columns: table.columns().iter().map(|column| column.name).collect(), keys: table.key_columns() }
-    }
-
-    fn insert(&self, rows: usize) -> String {
-        let row = format!("({})", vec!["?"; self.columns.len()].join(","));
-        let values = vec![row.as_str(); rows].join(",");
-        let columns = self.columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
-        let keys = self.columns[..self.keys].iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
-        let set = self.columns[self.keys..].iter().map(|name| format!("\"{name}\"=excluded.\"{name}\"")).collect::<Vec<_>>().join(",");
-        format!("INSERT INTO \"{}\" ({columns}) VALUES {values} ON CONFLICT ({keys}) DO UPDATE SET {set}", self.name)
-    }
+/// Chunks of one shard follow each other.
+fn chunk_id(shard: usize, chunk: u32) -> i64 {
+    i64::try_from(shard).expect("there are few shards") << 32 | i64::from(chunk)
 }
 
+/// A table keeps its rows in chunks; the view of its name shows them row by row.
 fn create_table(table: &dyn AnyTable) -> String {
-    let kind = |kind| match kind {
-        CellKind::Integer => "INTEGER",
-        CellKind::Text => "TEXT",
-    };
+    let name = table.name();
     let columns = table.columns();
-    let defined: Vec<_> = columns
-        .iter()
-        .map(|column| format!("\"{}\" {}{}", column.name, kind(column.kind), if column.nullable { "" } else { " NOT NULL" }))
-        .collect();
-    let keys: Vec<_> = columns[..table.key_columns()].iter().map(|column| format!("\"{}\"", column.name)).collect();
+    let shown: Vec<_> = columns.iter().enumerate().map(|(at, column)| format!("r.value ->> {at} AS \"{}\"", column.name)).collect();
     format!(
-        "CREATE TABLE IF NOT EXISTS \"{}\" ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID;\n",
-        table.name(),
-        defined.join(", "),
-        keys.join(", ")
+        "CREATE TABLE \"{name}_chunks\" (id INTEGER PRIMARY KEY, rows TEXT NOT NULL) STRICT;\n\
+         CREATE VIEW \"{name}\" AS SELECT {} FROM \"{name}_chunks\" AS c, json_each(c.rows) AS r;\n",
+        shown.join(", ")
     )
 }
 
-fn bind(statement: Statement<'_, Sqlite, SqliteArguments>, cell: Cell) -> Statement<'_, Sqlite, SqliteArguments> {
-    match cell {
-        Cell::Null => statement.bind(None::<i64>),
-        Cell::Integer(number) => statement.bind(number),
-        Cell::Name(text) => statement.bind(text),
-        Cell::Place(place) => statement.bind(place.to_string()),
-        Cell::Text(text) => statement.bind(text.into_string()),
-    }
-}
-
 /// Reads the `at`th table of every shard.
-///
-/// SQLite joins the columns of a row into one text, since every value that is handed over costs more than a row does.
 async fn load_table(connection: &mut SqliteConnection, shards: &mut [Vec<&mut dyn AnyTable>], at: usize) -> Result<(), StoreError> {
-    let (name, columns) = (shards[0][at].name(), shards[0][at].columns());
-    let joined = columns.iter().map(|column| format!("ifnull(\"{}\", char({}))", column.name, u32::from(NULL))).collect::<Vec<_>>();
-    let sql = format!("SELECT concat_ws(char({}), {}) FROM \"{name}\"", u32::from(BETWEEN), joined.join(", "));
-    let (place, many) = (columns.len() - STAND_COLUMNS.len(), shards.len());
-    let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(connection);
-    while let Some(row) = rows.try_next().await? {
-        let text: &str = row.try_get(0)?;
-        let position = text.split(BETWEEN).nth(place).and_then(|text| text.parse::<Position>().ok());
-        let slice = position.map_or(0, |position| position.slice);
-        let mut cells = text.split(BETWEEN).zip(&columns).map(|(text, column)| read_cell(text, column.kind));
-        shards[slice as usize % many][at].load(&mut cells)?;
+    let (name, columns) = (shards[0][at].name(), shards[0][at].columns().len());
+    let (place, many) = (columns - STAND_COLUMNS.len(), shards.len());
+    let sql = format!("SELECT rows FROM \"{name}_chunks\" ORDER BY id");
+    let mut chunks = sqlx::query(AssertSqlSafe(sql)).fetch(connection);
+    while let Some(chunk) = chunks.try_next().await? {
+        let wrong = |_| UnreadableRow { table: name, column: "rows" };
+        let rows: Vec<Vec<Cell>> = serde_json::from_str(chunk.try_get(0)?).map_err(wrong)?;
+        for row in rows {
+            let position = row.get(place).cloned().and_then(Position::from_cell);
+            let slice = position.map_or(0, |position| position.slice);
+            shards[slice as usize % many][at].load(&mut row.into_iter())?;
+        }
     }
     Ok(())
-}
-
-fn read_cell(text: &str, kind: CellKind) -> Cell {
-    if text.len() == NULL.len_utf8() && text.starts_with(NULL) {
-        return Cell::Null;
-    }
-    match kind {
-        // A text where a number belongs is refused by the field.
-        CellKind::Integer => text.parse().map_or_else(|_| Cell::Text(text.into()), Cell::Integer),
-        CellKind::Text => Cell::Text(text.into()),
-    }
 }
 
 fn read_cursor(row: &SqliteRow) -> Result<Cursor, StoreError> {

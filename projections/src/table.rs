@@ -7,7 +7,7 @@ use pledger_ledger::slices::Position;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
-    cell::{Cell, CellKind, Field},
+    cell::{Cell, CellKind, Field, write_json},
     row::{ColumnSpec, Row, UnreadableRow},
     shard::At,
 };
@@ -32,8 +32,11 @@ struct Slot<R: Row> {
     key: R::Key,
     row: R,
     stand: Stand,
-    dirty: bool,
 }
+
+/// Rows that are written together: a change to one of them writes them all. A page of a database holds about as many,
+/// so that fewer would save nothing, and the cost of a value handed over is shared by them.
+pub const CHUNK_ROWS: u32 = 16;
 
 /// Rows by their keys. Rows are added and changed, never taken away.
 #[derive(Debug)]
@@ -41,12 +44,20 @@ pub struct Table<R: Row> {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     slots: Vec<Slot<R>>,
-    dirty: Vec<u32>,
+    /// Whether a chunk is among the changed ones.
+    is_changed: Vec<bool>,
+    changed: Vec<u32>,
 }
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Self { index: HashTable::new(), hasher: DefaultHashBuilder::default(), slots: Vec::new(), dirty: Vec::new() }
+        Self {
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            slots: Vec::new(),
+            is_changed: Vec::new(),
+            changed: Vec::new(),
+        }
     }
 }
 
@@ -102,24 +113,25 @@ impl<R: Row> Table<R> {
     fn push(&mut self, key: R::Key, row: R, stand: Stand) -> u32 {
         let place = u32::try_from(self.slots.len()).expect("a shard's table has fewer than four billion rows: they are in memory");
         let hash = self.hasher.hash_one(&key);
-        self.slots.push(Slot { key, row, stand, dirty: false });
+        self.slots.push(Slot { key, row, stand });
+        if place.is_multiple_of(CHUNK_ROWS) {
+            self.is_changed.push(false);
+        }
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, place, |at| hasher.hash_one(&slots[*at as usize].key));
         place
     }
 
     fn touch(&mut self, place: u32, at: &At<'_>) -> &mut R {
-        self.mark(place);
+        self.mark(place / CHUNK_ROWS);
         let slot = &mut self.slots[place as usize];
         slot.stand = at.stand();
         &mut slot.row
     }
 
-    fn mark(&mut self, place: u32) {
-        let slot = &mut self.slots[place as usize];
-        if !slot.dirty {
-            slot.dirty = true;
-            self.dirty.push(place);
+    fn mark(&mut self, chunk: u32) {
+        if !std::mem::replace(&mut self.is_changed[chunk as usize], true) {
+            self.changed.push(chunk);
         }
     }
 }
@@ -143,19 +155,19 @@ pub trait AnyTable: Send + Sync {
     fn columns(&self) -> Vec<ColumnSpec>;
     /// How many rows there are.
     fn rows(&self) -> usize;
-    /// How many rows changed since they were last taken.
-    fn changed(&self) -> usize;
-    /// Takes in a row as it was written.
+    /// Takes in a row as it was written. Rows have to come in the order they were written in.
     ///
     /// # Errors
     /// `UnreadableRow`.
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow>;
-    /// The places of the rows that changed since the last call, in the order of their keys.
+    /// The chunks with rows that changed since the last call, in order.
     fn take_changed(&mut self) -> Vec<u32>;
-    /// The rows at these places could not be written: they count as changed again.
-    fn give_back(&mut self, places: &[u32]);
-    /// The cells of the rows at these places, row after row.
-    fn cells(&self, places: &[u32]) -> Vec<Cell>;
+    /// These chunks could not be written: they count as changed again.
+    fn give_back(&mut self, chunks: &[u32]);
+    /// Every chunk counts as changed.
+    fn change_all(&mut self);
+    /// Appends the rows of a chunk: a JSON array of rows, each an array of its columns.
+    fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>);
     /// Appends (the key's bytes, the hash of the whole row) of every row. `Places::Left` leaves places in the ledger out:
     /// what is left depends on the order inside each stream only.
     fn digest_rows(&self, places: Places, rows: &mut Vec<(Box<[u8]>, u128)>);
@@ -178,10 +190,6 @@ impl<R: Row> AnyTable for Table<R> {
         self.len()
     }
 
-    fn changed(&self) -> usize {
-        self.dirty.len()
-    }
-
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow> {
         let (key, row) = R::read(cells)?;
         let wrong = |column| UnreadableRow { table: R::TABLE, column };
@@ -192,27 +200,37 @@ impl<R: Row> AnyTable for Table<R> {
     }
 
     fn take_changed(&mut self) -> Vec<u32> {
-        let mut places = std::mem::take(&mut self.dirty);
-        places.sort_unstable_by(|a, b| self.slots[*a as usize].key.cmp(&self.slots[*b as usize].key));
-        for place in &places {
-            self.slots[*place as usize].dirty = false;
+        let mut chunks = std::mem::take(&mut self.changed);
+        chunks.sort_unstable();
+        for chunk in &chunks {
+            self.is_changed[*chunk as usize] = false;
         }
-        places
+        chunks
     }
 
-    fn give_back(&mut self, places: &[u32]) {
-        for place in places {
-            self.mark(*place);
+    fn give_back(&mut self, chunks: &[u32]) {
+        chunks.iter().for_each(|chunk| self.mark(*chunk));
+    }
+
+    fn change_all(&mut self) {
+        for chunk in 0..self.is_changed.len() {
+            self.mark(u32::try_from(chunk).expect("there are fewer chunks than rows"));
         }
     }
 
-    fn cells(&self, places: &[u32]) -> Vec<Cell> {
-        let width = R::KEY_COLUMNS.len() + R::COLUMNS.len() + STAND_COLUMNS.len();
-        let mut cells = Vec::with_capacity(places.len() * width);
-        for place in places {
-            self.slots[*place as usize].write(&mut cells);
+    fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>) {
+        let first = (chunk * CHUNK_ROWS) as usize;
+        let last = (first + CHUNK_ROWS as usize).min(self.slots.len());
+        let mut cells = Vec::new();
+        let mut before = b'[';
+        for slot in &self.slots[first..last] {
+            json.push(before);
+            before = b',';
+            cells.clear();
+            slot.write(&mut cells);
+            write_json(&cells, json);
         }
-        cells
+        json.push(b']');
     }
 
     fn digest_rows(&self, places: Places, rows: &mut Vec<(Box<[u8]>, u128)>) {

@@ -158,7 +158,7 @@ impl Engine {
     /// `EngineError`.
     pub fn open(data_dir: &Path, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
         let mut shards = empty_shards(&options);
-        let store = match open_current(data_dir, &*log, &mut shards)? {
+        let mut store = match open_current(data_dir, &*log, &mut shards)? {
             Some(store) => store,
             None => {
                 shards = empty_shards(&options);
@@ -168,6 +168,7 @@ impl Engine {
                 store
             }
         };
+        store.take_over(&mut shards)?;
         Self::start(log, options, shards, Some(store))
     }
 

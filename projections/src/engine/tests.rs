@@ -201,6 +201,35 @@ fn read_models_survive_their_engine() {
 }
 
 #[test]
+fn sql_reads_rows_by_their_columns() {
+    let data = tempfile::tempdir().expect("a directory");
+    let engine = Engine::open(data.path(), Arc::new(Ledger::with(history())), options(2)).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    engine.stop();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("projections/1/read.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let rows: Vec<(String, String, i64, Option<i64>)> = runtime.block_on(async {
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect_with(&options).await.expect("it opens");
+        let sql = "SELECT deal, status, amount, closed_at FROM deals ORDER BY deal";
+        sqlx::query_as::<sqlx::Sqlite, _>(sql).fetch_all(&mut connection).await.expect("rows")
+    });
+    let closed = time("2026-03-11").micros();
+    assert_eq!(rows, [("d1".into(), "won".into(), 12_000, Some(closed)), ("d2".into(), "open".into(), 5_000, None)]);
+}
+
+#[test]
+fn more_rows_than_are_copied_at_once_are_written_too() {
+    let deals = |from: usize| (from..from + 40).map(|n| registered(&format!("d{n:05}"), "p", "GTX", "1.00")).collect();
+    let ledger = Ledger::with((0..1000).map(|n| Given::account(&format!("a{n}.com"), "2026-01-01", deals(n * 40))));
+    let data = tempfile::tempdir().expect("a directory");
+    let engine = Engine::open(data.path(), Arc::new(ledger), options(1)).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    let whole = engine.digests(Places::Covered);
+    engine.stop();
+    assert_eq!(Stored::open_all(data.path()).expect("read").expect("there is one").digests(Places::Covered), whole);
+}
+
+#[test]
 fn read_models_of_another_ledger_are_made_again() {
     let data = tempfile::tempdir().expect("a directory");
     let one = Ledger::with(history());

@@ -32,6 +32,10 @@ use crate::{shard::At, symbol::Symbol};
 /// How often it looks whether rules that a slice waits for have come.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Records that are decoded before they are folded: few enough to be still at hand in the processor's cache, and enough
+/// that taking the shard's lock costs nothing.
+const PART: usize = 64;
+
 pub(super) struct Worker {
     number: usize,
     shared: Arc<Shared>,
@@ -47,6 +51,14 @@ pub(super) struct Worker {
 enum Step<'a> {
     Fold(Position, Box<Decision<'a>>, Option<Arc<RuleSet>>),
     Park(Position, Option<String>, String),
+}
+
+/// What of a batch has to wait for rules: whole slices, from some record on.
+#[derive(Default)]
+struct PutOff {
+    slices: Vec<SliceId>,
+    /// By their indexes in the batch.
+    records: Vec<usize>,
 }
 
 impl Worker {
@@ -96,10 +108,13 @@ impl Worker {
                 None => kept.push(placed),
             }
         }
-        let (steps, touched, put_off) = self.steps(&kept);
-        let done = kept.len() - put_off.len();
-        self.fold(steps, &touched);
-        let mut put_off = put_off.into_iter().peekable();
+        let mut put_off = PutOff::default();
+        for (number, part) in kept.chunks(PART).enumerate() {
+            let (steps, touched) = self.steps(number * PART, part, &mut put_off);
+            self.fold(steps, &touched);
+        }
+        let done = kept.len() - put_off.records.len();
+        let mut put_off = put_off.records.into_iter().peekable();
         for (index, placed) in kept.into_iter().enumerate() {
             if put_off.next_if_eq(&index).is_some() {
                 self.waiting.entry(placed.record.header.slice).or_default().push(placed);
@@ -109,15 +124,14 @@ impl Worker {
         done
     }
 
-    /// What the records ask for, the slices they move, and the indexes of those that have to wait.
-    fn steps<'a>(&mut self, records: &'a [Placed]) -> (Vec<Step<'a>>, Vec<SliceId>, Vec<usize>) {
-        let (mut steps, mut touched, mut put_off) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-        let mut behind: Vec<SliceId> = Vec::new();
+    /// What the records ask for, and the slices they move. `first` is the index of the first one in its batch.
+    fn steps<'a>(&mut self, first: usize, records: &'a [Placed], put_off: &mut PutOff) -> (Vec<Step<'a>>, Vec<SliceId>) {
+        let (mut steps, mut touched) = (Vec::with_capacity(records.len()), Vec::new());
         let mut program = Arc::clone(&self.shared.program.read());
         for (index, Placed { offset, record }) in records.iter().enumerate() {
             let slice = record.header.slice;
-            if behind.contains(&slice) {
-                put_off.push(index);
+            if put_off.slices.contains(&slice) {
+                put_off.records.push(first + index);
                 continue;
             }
             let mut head = self.heads[usize::from(slice)];
@@ -136,8 +150,8 @@ impl Worker {
                     steps.push(Step::Park(record.position(), Some(stream.to_string()), reason));
                 }
                 Meaning::Ahead(_) => {
-                    behind.push(slice);
-                    put_off.push(index);
+                    put_off.slices.push(slice);
+                    put_off.records.push(first + index);
                     continue;
                 }
                 Meaning::Poisoned { stream, reason } => {
@@ -149,7 +163,7 @@ impl Worker {
                 touched.push(slice);
             }
         }
-        (steps, touched, put_off)
+        (steps, touched)
     }
 
     /// Makes rules known to every worker before anything that was decided under them is folded.

@@ -1,7 +1,6 @@
 //! The writer: changed rows and the cursors they stand on, in one transaction a shard.
 
 use std::{
-    mem,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -12,25 +11,23 @@ use parking_lot::RwLockWriteGuard;
 use super::Shared;
 use crate::{
     shard::Shard,
-    store::{Cursor, Store, StoreError, TableShape},
+    store::{Store, StoreError},
+    table::AnyTable,
 };
 
 /// How often it looks whether there is something to write.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long it waits after a write failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Rows that are copied so that the shard is free while they are written. Of more, which only a rebuild has, parts are
-/// copied while the shard may be read and not changed.
-const COPIED_ROWS: usize = 20_000;
-/// Rows in such a part.
-const PART_ROWS: usize = 4_000;
+/// Chunks that are copied so that the shard is free while they are written. More of them, which only a rebuild has, are
+/// written while the shard may be read and not changed.
+const COPIED_CHUNKS: usize = 2_000;
 /// Tries to write once the engine stops.
 const LAST_TRIES: usize = 3;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
     store: Store,
-    shapes: Vec<TableShape>,
     /// The records done with at the last write.
     written: u64,
     wrote_at: Instant,
@@ -38,8 +35,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, store: Store) -> Self {
-        let shapes = Shard::default().tables().into_iter().map(TableShape::of).collect();
-        Self { shared, store, shapes, written: 0, wrote_at: Instant::now() }
+        Self { shared, store, written: 0, wrote_at: Instant::now() }
     }
 
     /// Writes until the engine stops and everything is written.
@@ -71,7 +67,8 @@ impl Writer {
     fn write_all(&mut self) {
         let done = self.shared.done.load(Ordering::Acquire);
         let shared = Arc::clone(&self.shared);
-        let written: Result<Vec<()>, _> = shared.shards.iter().map(|shard| self.write(shard.write())).collect();
+        let written: Result<Vec<()>, _> =
+            shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard.write())).collect();
         let mut trouble = self.shared.writer_trouble.lock();
         match written {
             Ok(_) => {
@@ -90,40 +87,51 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, mut shard: RwLockWriteGuard<'_, Shard>) -> Result<(), StoreError> {
+    fn write(&mut self, number: usize, mut shard: RwLockWriteGuard<'_, Shard>) -> Result<(), StoreError> {
         let cursors = shard.heads.clone();
-        let places: Vec<Vec<u32>> = shard.tables_mut().into_iter().map(|table| table.take_changed()).collect();
-        let rows: usize = places.iter().map(Vec::len).sum();
-        let shard_lock = RwLockWriteGuard::rwlock(&shard);
-        let written = if rows <= COPIED_ROWS {
-            let mut cells: Vec<_> = shard.tables().into_iter().zip(&places).map(|(table, places)| table.cells(places)).collect();
+        let changed: Vec<Vec<u32>> = shard.tables_mut().into_iter().map(|table| table.take_changed()).collect();
+        let lock = RwLockWriteGuard::rwlock(&shard);
+        let written = if changed.iter().map(Vec::len).sum::<usize>() <= COPIED_CHUNKS {
+            let copies = copy(&shard, &changed);
             drop(shard);
-            self.transact(&cursors, |table, batch, shape| batch.rows(shape, mem::take(&mut cells[table])))
+            self.store.transact(|batch| {
+                for (table, chunks) in &copies {
+                    let text = |chunk: u32, json: &mut Vec<u8>| {
+                        let place = chunks.binary_search_by_key(&chunk, |(known, _)| *known);
+                        json.extend_from_slice(place.map_or(b"[]", |place| &chunks[place].1));
+                    };
+                    let numbers: Vec<u32> = chunks.iter().map(|(chunk, _)| *chunk).collect();
+                    batch.chunks(table, number, &numbers, text)?;
+                }
+                batch.cursors(&cursors)
+            })
         } else {
             let shard = RwLockWriteGuard::downgrade(shard);
-            let tables = shard.tables();
-            self.transact(&cursors, |table, batch, shape| {
-                places[table].chunks(PART_ROWS).try_for_each(|part| batch.rows(shape, tables[table].cells(part)))
+            self.store.transact(|batch| {
+                for (table, chunks) in shard.tables().into_iter().zip(&changed) {
+                    batch.chunks(table.name(), number, chunks, |chunk, json| table.write_chunk(chunk, json))?;
+                }
+                batch.cursors(&cursors)
             })
         };
         if written.is_err() {
-            let mut shard = shard_lock.write();
-            shard.tables_mut().into_iter().zip(&places).for_each(|(table, places)| table.give_back(places));
+            let mut shard = lock.write();
+            shard.tables_mut().into_iter().zip(&changed).for_each(|(table, chunks)| table.give_back(chunks));
         }
         written
     }
+}
 
-    fn transact(
-        &mut self,
-        cursors: &[Cursor],
-        mut rows: impl FnMut(usize, &mut crate::store::Batch<'_>, &TableShape) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let shapes = &self.shapes;
-        self.store.transact(|batch| {
-            shapes.iter().enumerate().try_for_each(|(table, shape)| rows(table, batch, shape))?;
-            batch.cursors(cursors)
-        })
-    }
+type Copies = Vec<(&'static str, Vec<(u32, Vec<u8>)>)>;
+
+fn copy(shard: &Shard, changed: &[Vec<u32>]) -> Copies {
+    let chunk = |table: &dyn AnyTable, chunk: u32| {
+        let mut json = Vec::new();
+        table.write_chunk(chunk, &mut json);
+        (chunk, json)
+    };
+    let tables = shard.tables().into_iter().zip(changed);
+    tables.map(|(table, chunks)| (table.name(), chunks.iter().map(|number| chunk(table, *number)).collect())).collect()
 }
 
 /// An error with its causes.
