@@ -1,10 +1,13 @@
 //! Credits deal by deal: one item a deal, model and credited party.
 
-use pledger_domain::values::Currency;
+use hashbrown::HashSet;
+use pledger_domain::values::{Currency, Month};
+use pledger_ledger::slices::SliceId;
 use rust_decimal::Decimal;
 
 use super::{
     fold::Attribution,
+    journey::Standing,
     models::{Credit, Model, Party, WEIGHT_PLACES},
     totals::{AttributedDeal, quarter},
     view::{Fact, NAME, dims},
@@ -34,8 +37,15 @@ type Place = (String, String, usize, usize);
 /// A won deal that may have credits that are asked for.
 struct Candidate<'a> {
     attribution: &'a Attribution,
+    slice: SliceId,
     key: &'a DealKey,
     deal: &'a Deal,
+}
+
+impl Candidate<'_> {
+    fn attributed(&self) -> Option<AttributedDeal> {
+        self.attribution.attributed(self.slice, self.key, self.deal)
+    }
 }
 
 /// The credits of a deal, one a model and party, with the party's place.
@@ -73,8 +83,9 @@ impl Wanted<'_, '_> {
         loop {
             // The deal that the last page ended in is looked at again: it may have more.
             let (candidates, more) = self.candidates(from.as_ref(), begun, limit.saturating_add(1).clamp(AT_ONCE, usize::MAX - 1))?;
-            for Candidate { attribution, key, deal } in &candidates {
-                let Some(attributed) = attribution.attributed(key, deal) else { continue };
+            for candidate in &candidates {
+                let Candidate { key, deal, .. } = candidate;
+                let Some(attributed) = candidate.attributed() else { continue };
                 for (fact, party) in facts(key, &attributed).filter(|(fact, _)| plan.admits(fact)) {
                     let place = (key.deal.to_string(), key.account.name().to_owned(), fact.model as usize, party);
                     if after.as_ref().is_some_and(|after| place <= *after) {
@@ -99,7 +110,7 @@ impl Wanted<'_, '_> {
     /// Every won deal that is asked for, with its credits.
     pub(super) fn every_deal(&self) -> Result<Vec<(&DealKey, AttributedDeal)>, QueryError> {
         let (candidates, _) = self.candidates(None, true, usize::MAX - 1)?;
-        Ok(candidates.into_iter().filter_map(|found| Some((found.key, found.attribution.attributed(found.key, found.deal)?))).collect())
+        Ok(candidates.into_iter().filter_map(|found| Some((found.key, found.attributed()?))).collect())
     }
 
     /// The first won deals from `from` on (after it, where `exclusive`) that the filters do not rule out, and whether
@@ -115,16 +126,17 @@ impl Wanted<'_, '_> {
         let from = from.map(|(deal, account)| (deal.as_str(), account.as_str()));
         let mut selection = Selection::new(from.filter(|_| exclusive), Some(many));
         for shard in self.rows.shards() {
-            for (key, deal, _) in shard.deals.deals.iter().filter(|(_, deal, _)| deal.status == DealStatus::Won) {
+            let touched = |party| of_party.admits(&credit_of(party));
+            let accounts = if any_party { HashSet::new() } else { shard.attribution.accounts_touched_by(touched) };
+            for (key, deal, stand) in shard.deals.deals.iter().filter(|(_, deal, _)| deal.status == DealStatus::Won) {
                 let place = (key.deal.as_str(), key.account.name());
                 if from.is_some_and(|from| place < from) || !(self.deals.is_empty() || self.deals.iter().any(|id| *id == key.deal)) {
                     continue;
                 }
                 let probe = probe(key, deal);
-                let touched = |party| of_party.admits(&Fact { party, ..probe });
-                let party = || any_party || touched(probe.party) || shard.attribution.has_party(key.account, touched);
+                let party = || any_party || of_party.admits(&probe) || accounts.contains(&key.account);
                 if of_deal.admits(&probe) && party() {
-                    selection.push(place, Candidate { attribution: &shard.attribution, key, deal });
+                    selection.push(place, Candidate { attribution: &shard.attribution, slice: stand.position.slice, key, deal });
                 }
             }
         }
@@ -133,18 +145,16 @@ impl Wanted<'_, '_> {
     }
 }
 
+/// A credit of which the party is all that is known.
+const fn credit_of(party: Party) -> Fact {
+    let (model, standing, currency) = (Model::First, Standing::Sourced, Currency::USD);
+    Fact { account: None, party, model, quarter: Month::from_index(0), standing, currency, credits: 0, credited: 0 }
+}
+
 /// What is known of a deal's credits before they are made: the party is the one where nobody else touched it.
 fn probe(key: &DealKey, deal: &Deal) -> Fact {
-    Fact {
-        account: account(key),
-        party: Party::Partner(deal.sourced_by),
-        model: Model::First,
-        quarter: quarter(deal.closed_at.unwrap_or(deal.registered_at)),
-        standing: super::journey::Standing::Sourced,
-        currency: deal.currency,
-        credits: 0,
-        credited: 0,
-    }
+    let quarter = quarter(deal.closed_at.unwrap_or(deal.registered_at));
+    Fact { account: account(key), quarter, ..credit_of(Party::Partner(deal.sourced_by)) }
 }
 
 fn item(key: &DealKey, deal: &Deal, attributed: &AttributedDeal, credit: &Credit, model: Model) -> Item {

@@ -1,7 +1,7 @@
 //! `attribution`: who won deals are credited to (F70, F71).
 //!
-//! Rows keep touchpoints, and which won deals they led to. Credits are no rows: they are a pure function of these, and
-//! their sums are kept in memory as deals are won, so that no question adds up deals.
+//! Rows keep touchpoints and deals. Credits are no rows: they are a pure function of these, and their sums are kept in
+//! memory as deals are won, so that no question adds up deals.
 
 mod detail;
 mod fold;
@@ -16,6 +16,6 @@ mod view;
 
 pub use fold::Attribution;
 pub use journey::Standing;
-pub use row::{AttributionVersion, AttributionVersionKey, TouchedDeal, TouchedDealKey, Touchpoint, TouchpointKey};
+pub use row::{AttributionVersion, AttributionVersionKey, Touchpoint, TouchpointKey};
 pub use totals::{AttributedDeal, Total, TotalKey, Totals};
 pub use view::VIEW;

@@ -30,25 +30,7 @@ row! {
 }
 
 row! {
-    /// A won deal that touchpoints led to. A deal without any is credited to the partner that registered it, by every
-    /// model and under any rules, and has no row here.
-    TouchedDeal keyed TouchedDealKey in "attribution_deals" {
-        key {
-            /// The account's key.
-            account: Symbol,
-            /// The deal's id.
-            deal: CompactString,
-        }
-        /// The version of the rules that it is credited under: those of the win, or where touchpoints came too late for
-        /// it, those of the first that did; 0 for the defaults.
-        rules: u32,
-        /// How many touchpoints count.
-        touches: u32,
-    }
-}
-
-row! {
-    /// The attribution rules of a version, as some deal of a slice was credited under them.
+    /// The attribution rules of a version, under which some deal of a slice was won.
     AttributionVersion keyed AttributionVersionKey in "attribution_rules" {
         key {
             /// The slice.

@@ -26,7 +26,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &BY,
     filters: &FILTERS,
     fields: FIELDS,
-    tables: &["deals", "touchpoints", "attribution_deals", "attribution_rules"],
+    tables: &["deals", "touchpoints", "attribution_rules"],
     answer,
 };
 

@@ -101,6 +101,7 @@ impl Deals {
                 deal.gross_margin = gross_margin.map(|margin| margin.minor());
                 deal.closed_at = Some(*closed_at);
                 deal.net_new_logo = *net_new_logo;
+                deal.won_rules = at.stand().rules;
             }),
             AccountEvent::DealLost { deal_id, closed_at, .. } => self.change(deal_id, at, |deal| {
                 release(deal, DealStatus::Lost);
@@ -173,6 +174,7 @@ fn registration(registered: &DealRegistered, when: Timestamp) -> Deal {
         expected_close: registered.expected_close,
         reviewer: registered.reviewer.as_ref().map(|reviewer| Symbol::of(reviewer.as_str())),
         net_new_logo: false,
+        won_rules: 0,
         revenues: 0,
     }
 }

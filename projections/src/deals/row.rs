@@ -119,6 +119,8 @@ row! {
         reviewer: Option<Symbol>,
         /// Whether a won deal is the account's first (F30).
         net_new_logo: bool,
+        /// The version of the rules that its win was decided under; 0 where none was in force, or it is not won.
+        won_rules: u32,
         /// How many records of revenue name it, refunds left out: with the first, its own amount counts no more.
         revenues: u32,
     }
