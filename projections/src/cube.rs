@@ -242,6 +242,7 @@ impl<'d, F> Plan<'d, F> {
         match self.by.len() {
             0 | 1 => self.group_sized::<1, T, E>(facts, extra, add),
             2 | 3 => self.group_sized::<3, T, E>(facts, extra, add),
+            4 | 5 => self.group_sized::<5, T, E>(facts, extra, add),
             _ => self.group_sized::<MAX_BY, T, E>(facts, extra, add),
         }
     }

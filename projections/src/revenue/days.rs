@@ -1,7 +1,9 @@
-//! Daily sums of all partners, kept as decisions come in.
+//! Daily and monthly sums of all partners, kept as decisions come in.
+
+use std::hash::Hash;
 
 use hashbrown::HashMap;
-use pledger_domain::values::Currency;
+use pledger_domain::values::{Currency, DAY_US, Month, Timestamp};
 
 use crate::{
     deals::{Deal, DealStatus},
@@ -32,26 +34,51 @@ pub struct DayFigures {
     pub net_new_logos: i64,
 }
 
-/// The days of one shard: derived from rows, never stored.
+/// A partner's month in a currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MonthKey {
+    /// The partner.
+    pub partner: Symbol,
+    /// The month.
+    pub month: Month,
+    /// The currency.
+    pub currency: Currency,
+}
+
+/// The days and months of one shard: derived from rows, never stored.
 #[derive(Debug, Default, PartialEq)]
-pub struct Days(HashMap<DayKey, DayFigures>);
+pub struct Days {
+    days: HashMap<DayKey, DayFigures>,
+    months: HashMap<MonthKey, DayFigures>,
+}
 
 impl Days {
     /// Every day on which something counts.
     pub fn iter(&self) -> impl Iterator<Item = (&DayKey, &DayFigures)> {
-        self.0.iter()
+        self.days.iter()
     }
 
-    /// Adds figures to a day.
-    pub(super) fn add(&mut self, key: DayKey, figures: DayFigures) {
-        let day = self.0.entry(key).or_default();
-        day.revenue += figures.revenue;
-        day.gross_margin += figures.gross_margin;
-        day.without_margin += figures.without_margin;
-        day.net_new_logos += figures.net_new_logos;
-        if *day == DayFigures::default() {
-            self.0.remove(&key);
-        }
+    /// Every month in which something counts: the sums of its days.
+    pub fn months(&self) -> impl Iterator<Item = (&MonthKey, &DayFigures)> {
+        self.months.iter()
+    }
+
+    /// Adds figures to a day and to its month.
+    pub(super) fn add(&mut self, key: DayKey, figures: &DayFigures) {
+        let month = Timestamp::from_micros(i64::from(key.day) * DAY_US).month();
+        add(&mut self.days, key, figures);
+        add(&mut self.months, MonthKey { partner: key.partner, month, currency: key.currency }, figures);
+    }
+}
+
+fn add<K: Copy + Eq + Hash>(sums: &mut HashMap<K, DayFigures>, key: K, figures: &DayFigures) {
+    let sum = sums.entry(key).or_default();
+    sum.revenue += figures.revenue;
+    sum.gross_margin += figures.gross_margin;
+    sum.without_margin += figures.without_margin;
+    sum.net_new_logos += figures.net_new_logos;
+    if *sum == DayFigures::default() {
+        sums.remove(&key);
     }
 }
 

@@ -75,7 +75,7 @@ impl Revenue {
         }
         let (day, currency) = (record.at.day(), record.amount.currency());
         let figures = DayFigures::of(record.amount.minor(), record.gross_margin.map(Money::minor), sign);
-        self.days.add(DayKey { partner: record.partner, day, currency }, figures);
+        self.days.add(DayKey { partner: record.partner, day, currency }, &figures);
         let key = RevenueDayKey { slice: at.position.slice, partner: record.partner, day, currency };
         let row = self.recorded.upsert(key, at, || RevenueDay { revenue: 0, gross_margin: 0, without_margin: 0 });
         row.revenue = plus(row.revenue, figures.revenue);
@@ -85,7 +85,7 @@ impl Revenue {
 
     fn deal(&mut self, deal: &Deal, partner: Symbol, sign: i128) {
         if let Some((key, figures)) = of_deal(deal, partner, sign) {
-            self.days.add(key, figures);
+            self.days.add(key, &figures);
         }
     }
 }
@@ -156,7 +156,7 @@ impl Fold for Revenue {
                 without_margin: row.without_margin.into(),
                 net_new_logos: 0,
             };
-            self.days.add(DayKey { partner: key.partner, day: key.day, currency: key.currency }, figures);
+            self.days.add(DayKey { partner: key.partner, day: key.day, currency: key.currency }, &figures);
         }
         for (_, deal, _) in deals.deals.iter() {
             self.deal(deal, deal.partner, 1);

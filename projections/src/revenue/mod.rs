@@ -9,5 +9,5 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-pub use days::{DayFigures, DayKey, Days};
+pub use days::{DayFigures, DayKey, Days, MonthKey};
 pub use fold::{Revenue, RevenueDay, RevenueDayKey};

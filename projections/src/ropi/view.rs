@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use pledger_domain::{
     partner::Role,
     rules::Rules,
-    values::{Currency, Month, Timestamp},
+    values::{Currency, Month},
 };
 use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 
@@ -147,14 +147,14 @@ fn standings<'a>(rows: &'a Rows<'_>) -> HashMap<Symbol, Standing<'a>> {
 /// What partners brought in; what a new customer saved is in the reporting currency, whatever its deal's is.
 fn brought_in<'a>(rows: &'a Rows<'_>, rules: &'a Rules) -> impl Iterator<Item = Fact> + 'a {
     let (reporting, saved) = (rules.reporting_currency, cac_saved(rules));
-    let days = rows.shards().flat_map(|shard| shard.revenue.days().iter());
-    days.flat_map(move |(key, day)| {
-        let month = Timestamp::from_micros(i64::from(key.day) * pledger_domain::values::DAY_US).month();
-        let fact = |currency, figures| Fact { partner: Some(key.partner), role: None, tier: None, region: None, month, currency, figures };
-        let revenue = fact(key.currency, Figures { brought_in: *day, ..Figures::default() });
-        let logos = (day.net_new_logos != 0).then(|| {
-            let cac_saved = saved * i128::from(day.net_new_logos);
-            fact(reporting, Figures { new_customers: day.net_new_logos, cac_saved, ..Figures::default() })
+    let months = rows.shards().flat_map(|shard| shard.revenue.days().months());
+    months.flat_map(move |(key, sum)| {
+        let (partner, month) = (Some(key.partner), key.month);
+        let fact = |currency, figures| Fact { partner, role: None, tier: None, region: None, month, currency, figures };
+        let revenue = fact(key.currency, Figures { brought_in: *sum, ..Figures::default() });
+        let logos = (sum.net_new_logos != 0).then(|| {
+            let cac_saved = saved * i128::from(sum.net_new_logos);
+            fact(reporting, Figures { new_customers: sum.net_new_logos, cac_saved, ..Figures::default() })
         });
         std::iter::once(revenue).chain(logos)
     })
