@@ -77,6 +77,13 @@ impl KeyWindow {
         }
     }
 
+    /// Every use, in the order of the decisions, and the keys in the order in which they age.
+    pub(crate) fn sorted(&self) -> impl Serialize + use<'_> {
+        let mut uses: Vec<_> = self.uses.iter().map(|(key, used)| (*key, *used)).collect();
+        uses.sort_by_key(|(_, used)| used.pseq);
+        (uses, &self.ages)
+    }
+
     /// Forgets uses that turned out not to be durable: those from `first` on.
     pub(crate) fn forget_from(&mut self, first: u64) {
         self.uses.retain(|_, used| used.pseq < first);

@@ -3,6 +3,7 @@
 mod aggregate;
 mod deadlines;
 mod decide;
+mod digest;
 mod key_window;
 mod places;
 mod recover;

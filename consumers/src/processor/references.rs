@@ -14,6 +14,7 @@ use pledger_ledger::{
     record::Events,
     slices::{Position, SliceId, Slices},
 };
+use serde::Serialize;
 
 /// The program and the partners, as the reference slices tell.
 pub(crate) struct References {
@@ -85,6 +86,13 @@ impl References {
         let known = self.partners.get(id);
         let version = known.map_or(0, |(version, _)| *version);
         ((StreamName::partner(id), version), known.map(|(_, partner)| Arc::clone(partner)))
+    }
+
+    /// Everything, the partners sorted.
+    pub(crate) fn sorted(&self) -> impl Serialize + use<'_> {
+        let mut partners: Vec<_> = self.partners.iter().map(|(id, (version, partner))| (id, *version, &**partner)).collect();
+        partners.sort_by_key(|(id, _, _)| *id);
+        (&self.program, self.program_version, partners, self.next_pseqs.as_slice())
     }
 
     /// Takes the program over from a snapshot.
