@@ -1,96 +1,13 @@
-//! The processor in its thread, over a real SQLite ledger: answers, repeated keys, restarts with and without snapshots.
+//! Answers, repeated keys, restarts with and without snapshots, deadlines.
 
-use std::{path::Path, sync::Arc};
-
-use pledger_consumers::{
-    chores::EmbeddedChores,
-    embedded::EmbeddedProcessor,
-    processor::{FileSnapshots, KeyLimits, Processor},
-};
-use pledger_domain::{facts::Channel, rejection::Rejection, rules::Rules, stream::StreamName, values::PartnerId};
+use pledger_domain::{rejection::Rejection, stream::StreamName, values::PartnerId};
 use pledger_ledger::{
-    commands::{Answer, CommandSink, Decided, Undecided},
-    edge::{Clock, Edge, Incoming, SystemClock, SystemRandomness},
-    keys::MemoryKeyStore,
-    log::Log,
-    record::{FORMAT, LedgerCreated},
-    slices::Slices,
-    sqlite::{Mode, SqliteLog},
+    commands::{Answer, Undecided},
+    edge::{Clock, SystemClock},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// A running ledger in a folder.
-struct Running {
-    log: Arc<dyn Log>,
-    edge: Edge,
-    processor: Option<EmbeddedProcessor>,
-}
-
-impl Running {
-    fn start(dir: &Path) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let log = SqliteLog::open(dir, Mode::Write).unwrap_or_else(|_| {
-            let created = LedgerCreated {
-                v: FORMAT,
-                ledger_id: "test".into(),
-                slices: Slices::new(16).expect("sixteen slices"),
-                created_at: clock.now(),
-                generated: None,
-            };
-            SqliteLog::create(dir, created).expect("a new ledger")
-        });
-        let log: Arc<dyn Log> = Arc::new(log);
-        let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).expect("a folder"));
-        let processor = Processor::restore(Arc::clone(&log), &*snapshots, KeyLimits::default(), "test".into()).expect("restored");
-        let edge = Edge {
-            slices: log.slices(),
-            keys: Arc::new(MemoryKeyStore::default()),
-            directory: processor.directory(),
-            clock: Arc::clone(&clock),
-            randomness: Arc::new(SystemRandomness),
-        };
-        let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
-        let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
-        Self { log, edge, processor: Some(processor) }
-    }
-
-    fn send(&self, items: &[(&str, Value, &str)]) -> Vec<Decided> {
-        let sink = self.processor.as_ref().expect("it runs").sink();
-        let prepared = items.iter().map(|(name, payload, key)| {
-            let payload = payload.to_string();
-            let incoming = Incoming {
-                key: Some(key),
-                after: sink.reference_positions(),
-                ..Incoming::new(name, payload.as_bytes(), Arc::from("anonymous"), Channel::Api)
-            };
-            self.edge.prepare(incoming).expect("a command")
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(sink.submit(prepared.collect()))
-    }
-
-    fn one(&self, name: &str, payload: Value, key: &str) -> Decided {
-        self.send(&[(name, payload, key)]).remove(0)
-    }
-
-    fn stop(mut self) {
-        self.processor.take().expect("it runs").stop();
-    }
-}
-
-fn register(partner: &str) -> Value {
-    json!({"partner_id": partner, "name": "Nordwind GmbH", "roles": ["reseller"]})
-}
-
-fn publish() -> Value {
-    json!({"program": Rules::DEFAULT, "effective_from": "2020-01-01"})
-}
-
-fn accepted(decided: Decided) -> Answer {
-    let answer = decided.expect("decided");
-    assert!(answer.outcome.is_ok(), "refused: {:?}", answer.outcome);
-    answer
-}
+use crate::running::{Running, accepted, publish, register};
 
 #[test]
 fn decisions_survive_a_restart_and_repeated_keys_get_their_first_answer() {

@@ -1,0 +1,6 @@
+//! The processor in its thread, over a real SQLite ledger: restarts, bad input, and the faults of real machines.
+
+mod faults;
+mod lives;
+mod running;
+mod scenarios;
