@@ -38,6 +38,10 @@ impl CommandPayload for AllocateFunds {
         Ok(Address::Stream(StreamName::fund(&self.budget_id)))
     }
 
+    fn introduces(&self) -> Option<Address> {
+        Some(Address::Allocation(self.allocation_id.clone()))
+    }
+
     fn relies_on(&self, _state: &Fund) -> Option<PartnerId> {
         Some(self.partner_id.clone())
     }

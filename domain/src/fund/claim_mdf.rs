@@ -43,6 +43,10 @@ impl CommandPayload for ClaimMDF {
         Ok(self.budget_id.as_ref().map_or_else(|| Address::Request(self.request_id.clone()), |id| Address::Stream(StreamName::fund(id))))
     }
 
+    fn introduces(&self) -> Option<Address> {
+        Some(Address::Claim(self.claim_id.clone()))
+    }
+
     fn relies_on(&self, state: &Fund) -> Option<PartnerId> {
         state.request(&self.request_id).map(|request| request.partner_id.clone())
     }

@@ -49,6 +49,10 @@ impl CommandPayload for RequestFunds {
             .map_or_else(|| Address::Allocation(self.allocation_id.clone()), |id| Address::Stream(StreamName::fund(id))))
     }
 
+    fn introduces(&self) -> Option<Address> {
+        Some(Address::Request(self.request_id.clone()))
+    }
+
     fn relies_on(&self, state: &Fund) -> Option<PartnerId> {
         state.allocation(&self.allocation_id).map(|allocation| allocation.partner_id.clone())
     }
