@@ -106,7 +106,10 @@ pub(super) fn input_hash(command: &Command, payload: &str, has_personal: bool, e
     sha.update(command.spec().name);
     sha.update([0]);
     match effective_at {
-        Some(at) => sha.update(at.micros().to_le_bytes()),
+        Some(at) => {
+            sha.update([1]);
+            sha.update(at.micros().to_le_bytes());
+        }
         None => sha.update([0]),
     }
     if has_personal {
