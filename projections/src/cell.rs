@@ -36,18 +36,15 @@ pub enum Cell {
     Text(CompactString),
 }
 
-/// Appends cells as a JSON array.
-pub fn write_json(cells: &[Cell], json: &mut Vec<u8>) {
-    let mut before = b'[';
-    for cell in cells {
-        json.push(before);
-        before = b',';
-        match cell {
-            Cell::Null => json.extend_from_slice(b"null"),
-            Cell::Integer(number) => write_value(number, json),
-            Cell::Name(text) => write_value(text, json),
-            Cell::Text(text) => write_value(text.as_str(), json),
-            Cell::Place(place) => {
+impl Cell {
+    /// Appends the value in JSON.
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Null => json.extend_from_slice(b"null"),
+            Self::Integer(number) => write_value(number, json),
+            Self::Name(text) => write_text(text, json),
+            Self::Text(text) => write_text(text, json),
+            Self::Place(place) => {
                 json.push(b'"');
                 write_value(&place.slice, json);
                 json.push(b':');
@@ -56,7 +53,16 @@ pub fn write_json(cells: &[Cell], json: &mut Vec<u8>) {
             }
         }
     }
-    json.push(b']');
+}
+
+fn write_text(text: &str, json: &mut Vec<u8>) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        write_value(text, json);
+    } else {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    }
 }
 
 fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) {
@@ -96,6 +102,10 @@ pub trait Field: Sized {
     const NULLABLE: bool = false;
     /// The value as a cell.
     fn cell(&self) -> Cell;
+    /// Appends the value in JSON, as its cell would be.
+    fn write_json(&self, json: &mut Vec<u8>) {
+        self.cell().write_json(json);
+    }
     /// The value of a cell; none where the cell holds no such value.
     fn from_cell(cell: Cell) -> Option<Self>;
 }
@@ -222,6 +232,9 @@ impl Field for CompactString {
     fn cell(&self) -> Cell {
         Cell::Text(self.clone())
     }
+    fn write_json(&self, json: &mut Vec<u8>) {
+        write_text(self, json);
+    }
     fn from_cell(cell: Cell) -> Option<Self> {
         match cell {
             Cell::Name(text) => Some(Self::const_new(text)),
@@ -236,6 +249,12 @@ impl<T: Field> Field for Option<T> {
     const NULLABLE: bool = true;
     fn cell(&self) -> Cell {
         self.as_ref().map_or(Cell::Null, Field::cell)
+    }
+    fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Some(value) => value.write_json(json),
+            None => json.extend_from_slice(b"null"),
+        }
     }
     fn from_cell(cell: Cell) -> Option<Self> {
         if cell == Cell::Null { Some(None) } else { T::from_cell(cell).map(Some) }
@@ -288,8 +307,12 @@ mod tests {
             Cell::Text("say \"hi\"\n\\ 東京".into()),
             Cell::Place(position),
         ];
-        let mut json = Vec::new();
-        write_json(&cells, &mut json);
+        let mut json = vec![b'['];
+        for cell in &cells {
+            cell.write_json(&mut json);
+            json.push(b',');
+        }
+        *json.last_mut().expect("there are cells") = b']';
         let read: Vec<Cell> = serde_json::from_slice(&json).expect("JSON");
         assert_eq!(read[..2], cells[..2]);
         assert_eq!(read[2], Cell::Text("GTX Pro".into()));

@@ -37,6 +37,8 @@ pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     fn write_key(key: &Self::Key, cells: &mut Vec<Cell>);
     /// Appends the row's cells.
     fn write(&self, cells: &mut Vec<Cell>);
+    /// Appends the cells of key and row in JSON, a comma after each.
+    fn write_json(&self, key: &Self::Key, json: &mut Vec<u8>);
     /// Reads key and row back.
     ///
     /// # Errors
@@ -77,6 +79,16 @@ macro_rules! row {
             }
             fn write(&self, cells: &mut Vec<$crate::cell::Cell>) {
                 $(cells.push($crate::cell::Field::cell(&self.$f));)*
+            }
+            fn write_json(&self, key: &$key, json: &mut Vec<u8>) {
+                $(
+                    $crate::cell::Field::write_json(&key.$kf, json);
+                    json.push(b',');
+                )*
+                $(
+                    $crate::cell::Field::write_json(&self.$f, json);
+                    json.push(b',');
+                )*
             }
             fn read(cells: &mut dyn Iterator<Item = $crate::cell::Cell>) -> Result<($key, Self), $crate::UnreadableRow> {
                 let wrong = |column| $crate::UnreadableRow { table: $table, column };

@@ -1,12 +1,14 @@
 //! Names that many rows repeat, kept once: eight bytes a row, equal by address.
 
 use std::{
+    cell::Cell,
     cmp::Ordering,
     fmt,
     hash::{BuildHasher, Hash, Hasher},
     sync::{LazyLock, OnceLock},
 };
 
+use compact_str::CompactString;
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 use parking_lot::RwLock;
 
@@ -19,9 +21,17 @@ const SHARDS: usize = 32;
 #[derive(Clone, Copy)]
 pub struct Symbol(&'static Name);
 
-struct Name(Box<str>);
+/// Short names lie where the symbol points to.
+struct Name(CompactString);
 
 type Names = RwLock<HashTable<&'static Name>>;
+
+/// Names that each thread finds again without looking among all of them: partners, products and regions recur.
+const RECENT_NAMES: usize = 1024;
+
+thread_local! {
+    static RECENT: [Cell<Option<Symbol>>; RECENT_NAMES] = const { [const { Cell::new(None) }; RECENT_NAMES] };
+}
 
 static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 static NAMES: [Names; SHARDS] = [const { RwLock::new(HashTable::new()) }; SHARDS];
@@ -31,10 +41,20 @@ impl Symbol {
     #[must_use]
     pub fn of(name: &str) -> Self {
         let hash = HASHER.hash_one(name);
-        if let Some(known) = Self::known_by(hash, name) {
-            return known;
-        }
-        match names(hash).write().entry(hash, |known| *known.0 == *name, |known| HASHER.hash_one(&*known.0)) {
+        RECENT.with(|recent| {
+            #[expect(clippy::cast_possible_truncation, reason = "any bits do to choose a place")]
+            let place = &recent[hash as usize % RECENT_NAMES];
+            if let Some(known) = place.get().filter(|known| known.name() == name) {
+                return known;
+            }
+            let symbol = Self::known_by(hash, name).unwrap_or_else(|| Self::made(hash, name));
+            place.set(Some(symbol));
+            symbol
+        })
+    }
+
+    fn made(hash: u64, name: &str) -> Self {
+        match names(hash).write().entry(hash, |known| known.0 == name, |known| HASHER.hash_one(known.0.as_str())) {
             Entry::Occupied(known) => Self(known.get()),
             Entry::Vacant(place) => {
                 let kept: &'static Name = Box::leak(Box::new(Name(name.into())));
@@ -51,7 +71,7 @@ impl Symbol {
     }
 
     fn known_by(hash: u64, name: &str) -> Option<Self> {
-        names(hash).read().find(hash, |known| *known.0 == *name).map(|known| Self(known))
+        names(hash).read().find(hash, |known| known.0 == name).map(|known| Self(known))
     }
 
     /// The symbol of the empty name: what a default row holds.
@@ -63,7 +83,7 @@ impl Symbol {
 
     /// The name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         &self.0.0
     }
 

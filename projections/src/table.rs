@@ -7,7 +7,7 @@ use pledger_ledger::slices::Position;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
-    cell::{Cell, CellKind, Field, write_json},
+    cell::{Cell, CellKind, Field},
     row::{ColumnSpec, Row, UnreadableRow},
     shard::At,
 };
@@ -221,14 +221,15 @@ impl<R: Row> AnyTable for Table<R> {
     fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>) {
         let first = (chunk * CHUNK_ROWS) as usize;
         let last = (first + CHUNK_ROWS as usize).min(self.slots.len());
-        let mut cells = Vec::new();
         let mut before = b'[';
         for slot in &self.slots[first..last] {
-            json.push(before);
+            json.extend_from_slice(&[before, b'[']);
             before = b',';
-            cells.clear();
-            slot.write(&mut cells);
-            write_json(&cells, json);
+            slot.row.write_json(&slot.key, json);
+            slot.stand.position.write_json(json);
+            json.push(b',');
+            slot.stand.rules.write_json(json);
+            json.push(b']');
         }
         json.push(b']');
     }
