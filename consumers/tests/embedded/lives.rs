@@ -79,3 +79,38 @@ fn an_expired_certification_is_recorded_when_it_is_due() {
     assert!(expired, "the certification expired and nobody recorded it");
     running.stop();
 }
+
+#[test]
+fn an_expired_certification_is_recorded_under_constant_load() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::start(dir.path());
+    accepted(running.one("PublishRules", publish(), "rules"));
+    accepted(running.one("RegisterPartner", register("p-4"), "k-1"));
+    let soon = SystemClock::new().now().plus_micros(2_000_000);
+    let award = json!({
+        "partner_id": "p-4", "person_id": "ada", "certification": "cloud", "level": "expert", "expires_at": soon.to_string(),
+    });
+    accepted(running.one("AwardCertification", award.clone(), "k-2"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (mut batch, mut flood) = (0, std::collections::VecDeque::new());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut expired = false;
+    while !expired && std::time::Instant::now() < until {
+        batch += 1;
+        let keys: Vec<String> = (0..100).map(|n| format!("t-{batch}-{n}")).collect();
+        let touch =
+            |id: &String| json!({"touchpoint_id": id, "account": "acme.com", "kind": "call", "channel": "x", "occurred_at": "2026-01-15"});
+        let command = |key: &String| running.prepare(("RecordTouchpoint", touch(key), key), |_| {}).expect("a command");
+        // The next batch is there before the answers to this one are: the processor never rests.
+        flood.push_back(running.submission(keys.iter().map(command).collect()));
+        if flood.len() > 4 {
+            let answers = runtime.block_on(flood.pop_front().expect("five of them"));
+            answers.into_iter().for_each(|answer| drop(accepted(answer)));
+        }
+        let stream = StreamName::parse("partner/p-4").expect("a stream");
+        let records = running.log.read_stream(&stream, 0, 100).expect("read");
+        expired = records.iter().any(|placed| String::from_utf8_lossy(&placed.record.body).contains("CertificationExpired"));
+    }
+    assert!(expired, "the certification expired and nobody recorded it");
+    running.stop();
+}

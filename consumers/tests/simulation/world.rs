@@ -1,6 +1,10 @@
 //! One schedule: two processors, their clients, the network between them and the ledger.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use pledger_consumers::processor::{DIRECTORY, KeyLimits, MemorySnapshots, Processor, SnapshotStore, Waiter};
 use pledger_domain::{facts::Channel, stream::StreamName, values::Timestamp};
@@ -104,6 +108,7 @@ pub(crate) fn live(seed: u64) -> Result<Tally, String> {
     world.settle_all()?;
     world.compare(0)?;
     world.compare_snapshots()?;
+    world.compare_due()?;
     checker::check(&mut world)?;
     Ok(world.tally)
 }
@@ -361,6 +366,21 @@ impl World {
         let of = |processor: &Processor| processor.references_digest().map_err(|error| error.to_string());
         equal("the reference facts of a snapshot", of(&short)?, of(&long)?)?;
         checker::same_directory(&short, &long)
+    }
+
+    /// What a node is going to send when it falls due is what the ledger says, in the slices that it has read to their end.
+    fn compare_due(&mut self) -> Result<(), String> {
+        let far = self.clock.now().plus_days(3_650);
+        let mut folded = self.node(false)?.processor;
+        let slices = self.log.slices();
+        let live = &mut self.nodes[0].processor;
+        let read: HashSet<u16> = slices.all().filter(|slice| live.settled(*slice) == folded.settled(*slice)).collect();
+        let of = |processor: &mut Processor| {
+            let due = processor.take_due(far).into_iter().filter(|(stream, _)| read.contains(&slices.of(stream)));
+            due.map(|(stream, deadline)| (stream, deadline.id)).collect::<BTreeSet<_>>()
+        };
+        let (sent, expected) = (of(live), of(&mut folded));
+        if sent == expected { Ok(()) } else { Err(format!("{sent:?} is going to fall due; the ledger says {expected:?}")) }
     }
 
     /// The network does nothing wrong any more: everything that was asked is decided.
