@@ -9,13 +9,13 @@ pub const MAX_PERSONAL_LEN: usize = 512;
 
 /// A value that names a person: plain only between the socket and the edge, sealed everywhere else.
 ///
-/// JSON: a plain value is a string (accepted, never written); a sealed one `{"sealed":"<base64>"}`;
+/// JSON: a plain value is a string (accepted, never written); a sealed one `{"sealed":"<envelope>"}`;
 /// one whose key was destroyed before it came `{"erased":true}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Personal {
     /// As the sender gave it. Must not reach a record.
     Plain(String),
-    /// The envelope that the key store made of it, base64.
+    /// The envelope that the key store made of it: `v1.<subject>.<base64url>`.
     Sealed(String),
     /// The subject was erased: there is nothing to seal it with, and nothing to read.
     Erased,
