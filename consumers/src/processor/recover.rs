@@ -134,6 +134,8 @@ impl Processor {
         let from = self.slices[slice].writer.settled();
         for stream in lost.iter().filter_map(|record| record.decided.as_ref().map(|decided| &decided.envelope.stream)) {
             self.slices[slice].streams.forget(stream);
+            // What fell due there may have been taken for done by a decision that is lost.
+            self.deadlines.push(BEFORE_ALL, stream.clone());
         }
         self.slices[slice].keys.forget_from(from.next_pseq);
         if let Err(error) = self.reread(slice, &mut lost) {
