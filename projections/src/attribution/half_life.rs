@@ -1,5 +1,7 @@
 //! Exponential decay in whole numbers: the same on every machine.
 
+use std::sync::LazyLock;
+
 use pledger_domain::values::DAY_US;
 
 /// What a touch of no age has: 1, in units of 2^-62.
@@ -7,14 +9,15 @@ pub(super) const FULL: u64 = 1 << 62;
 
 /// The natural logarithm of 2, in units of 2^-64.
 const LN_2: u64 = 0xB172_17F7_D1CF_79AB;
-/// Terms of the series: 0.6932^21 / 21! is below 2^-76.
-const TERMS: u64 = 20;
+
+/// 2^-(n/256) for every n, in units of 2^-62: the steps that a fraction is looked up in.
+static STEPS: LazyLock<[u64; 256]> = LazyLock::new(|| std::array::from_fn(|n| series(times((n as u64) << 56, LN_2) >> 2, 20)));
 
 /// 2^(-age / half-life) in units of 2^-62, of an age in microseconds and a half-life in days (at least one).
 ///
-/// The quotient is split into whole half-lives, which are shifts, and a fraction f of 64 bits, for which
-/// 2^-f = e^-y with y = f ln 2 is summed up by Horner's rule: `1 - y(1 - y/2(1 - y/3(...)))`. Each of the 20 steps rounds
-/// by at most two units, so the result is within 2^-56 of the exact value: a ten-thousandth of a weight's last place.
+/// The quotient is split into whole half-lives, which are shifts, steps of 1/256, which are looked up, and a rest f of 56
+/// bits, for which 2^-f = e^-y with y = f ln 2 < 0.0028 is a short series. Every multiplication and every term rounds by
+/// at most two units, so the result is within 2^-56 of the exact value: a ten-thousandth of a weight's last place.
 #[must_use]
 pub(super) fn decayed(age_us: u64, half_life_days: u32) -> u64 {
     let half_life = u128::from(half_life_days.max(1)) * u128::from(DAY_US.unsigned_abs());
@@ -24,9 +27,15 @@ pub(super) fn decayed(age_us: u64, half_life_days: u32) -> u64 {
     }
     // An age has at most 64 bits, so the shifted remainder has at most 128.
     let fraction = ((u128::from(age_us) % half_life) << 64) / half_life;
-    let y = times(u64::try_from(fraction).expect("a remainder is less than its divisor"), LN_2) >> 2;
-    let series = (1..=TERMS).rev().fold(FULL, |inner, term| FULL - (times(y, inner) << 2) / term);
-    series >> halvings
+    let fraction = u64::try_from(fraction).expect("a remainder is less than its divisor");
+    // 0.0028^8 / 8! is below 2^-83.
+    let rest = series(times(fraction & (u64::MAX >> 8), LN_2) >> 2, 7);
+    (times(STEPS[(fraction >> 56) as usize], rest) << 2) >> halvings
+}
+
+/// e^-y by Horner's rule, `1 - y(1 - y/2(1 - y/3(...)))`, to so many terms; both in units of 2^-62.
+fn series(y: u64, terms: u64) -> u64 {
+    (1..=terms).rev().fold(FULL, |inner, term| FULL - (times(y, inner) << 2) / term)
 }
 
 /// The product of two fractions, the upper 64 bits of it.
