@@ -18,11 +18,12 @@ enum Part {
     Currency,
 }
 
-/// The columns of an answer: the dimensions asked for, then the view's fields.
+/// The columns of an answer: the dimensions asked for, then the view's other fields.
 #[must_use]
 pub fn columns(view: &'static ViewSpec, query: &Query) -> Vec<Column> {
     let dimensions = query.by.iter().filter_map(|by| view.by.iter().find(|field| field.name == by));
-    dimensions.chain(view.fields).flat_map(|field| parts(field.kind).iter().map(|part| Column { field: field.name, part: *part })).collect()
+    let others = view.fields.iter().filter(|field| !query.by.iter().any(|by| field.name == by));
+    dimensions.chain(others).flat_map(|field| parts(field.kind).iter().map(|part| Column { field: field.name, part: *part })).collect()
 }
 
 const fn parts(kind: FieldKind) -> &'static [Part] {
@@ -77,6 +78,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_dimension_that_is_asked_for_has_one_column_and_comes_first() {
+        let view = pledger_projections::query::find_view("attribution").expect("a view");
+        let query = Query { by: vec!["quarter".to_owned()], ..Query::default() };
+        let fields: Vec<_> = columns(view, &query).iter().map(|column| column.field).collect();
+        assert_eq!(fields[0], "quarter");
+        assert_eq!(fields.iter().filter(|field| **field == "quarter").count(), 1);
+    }
 
     #[test]
     fn money_takes_two_columns_and_text_is_quoted_where_it_must_be() {

@@ -71,7 +71,7 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let mut parameters = Parameters::of(uri)?;
     let at_least = at_least(parameters.take_all("at_least"))?;
     let single = key.is_some();
-    let query = query(key, parameters, form)?;
+    let query = Query { at: Some(api.edge.clock.now()), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
     let page = api.views.ask(view, query, at_least, AT_LEAST_TIMEOUT).await.map_err(|unanswered| problem(view, &unanswered))?;
     match form {

@@ -101,10 +101,7 @@ impl Wanted<'_, '_> {
             let Some(end) = candidates.last().filter(|_| more) else { break };
             (from, begun) = (Some((end.key.deal.to_string(), end.key.account.name().to_owned())), true);
         }
-        match (&self.query.key, items.is_empty()) {
-            (Some(key), true) => Err(QueryError::NotFound { view: NAME, key: key.clone() }),
-            _ => Ok(Answer { items, next: None }),
-        }
+        Ok(Answer { items, next: None })
     }
 
     /// Every won deal that is asked for, with its credits.

@@ -185,7 +185,7 @@ fn pages_follow_each_other_inside_a_deal_too() {
         }
     }
     assert_eq!(seen, all);
-    let one = ask_once(&ledger, "attribution", &Query { key: Some("x3".into()), ..Query::default() });
+    let one = ask_once(&ledger, "attribution", &by(&[], &[("deal", "x3")]));
     assert_eq!(lines(&one, &["deal", "account"]), vec!["x3 a3.com"; 6]);
 }
 

@@ -22,7 +22,7 @@ pub(super) const NAME: &str = "attribution";
 pub const VIEW: ViewSpec = ViewSpec {
     name: NAME,
     summary: "Credits of won deals: one item a deal, model and credited party; with `by` other than the deal, sums a model.",
-    key: Some("deal_id"),
+    key: None,
     by: &BY,
     filters: &FILTERS,
     fields: FIELDS,
@@ -43,6 +43,11 @@ const BY: [FieldSpec; 5] = [DEAL, PARTNER, CHANNEL, MODEL, QUARTER];
 const FILTERS: [FieldSpec; 7] = [DEAL, PARTNER, CHANNEL, MODEL, QUARTER, ACCOUNT, STANDING];
 
 const FIELDS: &[FieldSpec] = &[
+    DEAL,
+    PARTNER,
+    CHANNEL,
+    MODEL,
+    QUARTER,
     FieldSpec::new("currency", Text, "The currency; a group has one item a currency, they are never added up."),
     FieldSpec::new("weight", Decimal, "Of one deal: the party's part of it. A deal's weights add up to exactly 1 a model."),
     FieldSpec::new("credited", Money, "The party's part of the amount won, to the minor unit."),
@@ -100,10 +105,12 @@ pub(super) const fn dims() -> [Dim<Fact>; FILTERS.len()] {
 }
 
 fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
+    if let Some(key) = &query.key {
+        return Err(QueryError::NotFound { view: NAME, key: key.clone() });
+    }
     let (deals, others): (Vec<_>, Vec<_>) = query.filters.iter().cloned().partition(|(name, _)| name == DEAL.name);
-    let mut deals: Vec<String> = deals.into_iter().map(|(_, id)| id).collect();
-    deals.extend(query.key.clone());
-    let by_deal = query.key.is_some() || query.by.is_empty() || query.by.iter().any(|name| name == DEAL.name);
+    let deals: Vec<String> = deals.into_iter().map(|(_, id)| id).collect();
+    let by_deal = query.by.is_empty() || query.by.iter().any(|name| name == DEAL.name);
     let mut by = query.by.clone();
     by.push(MODEL.name.to_owned());
     if let Some(dimension) = by.iter().find(|name| !BY.iter().any(|spec| spec.name == **name)) {

@@ -11,6 +11,7 @@ use crate::{
 
 /// What `mdf` says of a group.
 pub(super) const FIELDS: &[FieldSpec] = &[
+    super::view::BUDGET_ID,
     FieldSpec::new("currency", Text, "The currency of the amounts; a group has one item a currency, they are never added up."),
     FieldSpec::new("budget", Money, "The budget; null where the group is narrower than a budget."),
     FieldSpec::new("allocated", Money, "Set aside for partners; null where the group is narrower than an allocation."),

@@ -28,8 +28,11 @@ pub const VIEW: ViewSpec = ViewSpec {
     answer,
 };
 
+/// What figures are given by where nothing is asked for.
+pub(super) const BUDGET_ID: FieldSpec = FieldSpec::new(BUDGET, Text, "The budget. The grouping where none is asked for.");
+
 const DIM_SPECS: [FieldSpec; 4] = [
-    FieldSpec::new("budget_id", Text, "The budget. The grouping where none is asked for."),
+    BUDGET_ID,
     FieldSpec::new("allocation_id", Text, "The allocation."),
     FieldSpec::new("partner", Text, "The partner that money was set aside for."),
     FieldSpec::new("campaign", Text, "The campaign that a request pays for; null where it names none."),
