@@ -48,6 +48,16 @@ impl DimValue {
         Self::Year(Month::from_index(month.index().div_euclid(12) * 12))
     }
 
+    /// A number that tells the values of one dimension apart, in this process only.
+    fn code(self) -> u64 {
+        match self {
+            Self::Null => 0,
+            Self::Name(symbol) => symbol.address(),
+            Self::Word(place, _) => 1 + u64::from(place),
+            Self::Month(month) | Self::Quarter(month) | Self::Year(month) => u64::from(month.index().cast_unsigned()) + 1,
+        }
+    }
+
     /// The value as it is written; empty for none.
     #[must_use]
     pub fn text(self) -> String {
@@ -149,34 +159,53 @@ pub struct Dim<F> {
 /// What a group is found by: the values of its dimensions, and its currency.
 pub type Group = (Vec<DimValue>, Currency);
 
-/// The first keys after another one: one more than a page has, to know whether another follows.
-struct FirstKeys<K> {
-    after: Option<K>,
-    most: usize,
-    keys: HashSet<K>,
-    largest: BinaryHeap<K>,
+/// The values in an array, which costs no allocation a fact.
+fn sized<const N: usize>(values: impl Iterator<Item = DimValue>) -> [DimValue; N] {
+    let mut sized = [DimValue::Null; N];
+    sized.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+    sized
 }
 
-impl<K: Copy + Ord + Hash> FirstKeys<K> {
+/// So many groups are made without finding out first which ones are on the page.
+const FEW_GROUPS: usize = 2_000;
+
+/// The first groups after another one, with the codes they are known by: one more than a page has, to know whether
+/// another page follows.
+struct FirstKeys<K, C> {
+    after: Option<K>,
+    most: usize,
+    codes: HashSet<C>,
+    largest: BinaryHeap<(K, C)>,
+}
+
+impl<K: Ord, C: Copy + Ord + Hash> FirstKeys<K, C> {
     fn new(after: Option<K>, limit: usize) -> Self {
-        Self { after, most: limit.saturating_add(1), keys: HashSet::new(), largest: BinaryHeap::new() }
+        Self { after, most: limit.saturating_add(1), codes: HashSet::new(), largest: BinaryHeap::new() }
     }
 
-    fn see(&mut self, key: K) {
+    fn see(&mut self, codes: C, key: impl FnOnce() -> K) {
         // Most facts are of groups that are on the page already, or lie after it.
-        if self.keys.contains(&key) || self.after.is_some_and(|after| key <= after) {
+        if self.codes.contains(&codes) {
             return;
         }
-        if self.keys.len() == self.most {
-            if self.largest.peek().is_some_and(|largest| key >= *largest) {
+        let key = key();
+        if self.after.as_ref().is_some_and(|after| key <= *after) {
+            return;
+        }
+        if self.codes.len() == self.most {
+            if self.largest.peek().is_some_and(|(largest, _)| key >= *largest) {
                 return;
             }
-            if let Some(largest) = self.largest.pop() {
-                self.keys.remove(&largest);
+            if let Some((_, largest)) = self.largest.pop() {
+                self.codes.remove(&largest);
             }
         }
-        self.keys.insert(key);
-        self.largest.push(key);
+        self.codes.insert(codes);
+        self.largest.push((key, codes));
+    }
+
+    fn into_keys(self) -> impl Iterator<Item = (K, C)> {
+        self.largest.into_iter()
     }
 }
 
@@ -239,15 +268,18 @@ impl<'d, F> Plan<'d, F> {
         extra: impl Fn(&F) -> E,
         add: impl Fn(&mut T, &F),
     ) -> Vec<(Vec<DimValue>, E, T)> {
+        let never = usize::MAX;
         match self.by.len() {
-            0 | 1 => self.group_sized::<1, T, E>(facts, extra, add),
-            2 | 3 => self.group_sized::<3, T, E>(facts, extra, add),
-            4 | 5 => self.group_sized::<5, T, E>(facts, extra, add),
-            _ => self.group_sized::<MAX_BY, T, E>(facts, extra, add),
+            0 | 1 => self.group_sized::<1, T, E>(facts, extra, add, never),
+            2 => self.group_sized::<2, T, E>(facts, extra, add, never),
+            3 | 4 => self.group_sized::<4, T, E>(facts, extra, add, never),
+            _ => self.group_sized::<MAX_BY, T, E>(facts, extra, add, never),
         }
+        .expect("there are never so many groups")
     }
 
-    /// The groups of one page only: which they are is found first, so that the figures of the others are never made.
+    /// The groups of one page only, and perhaps some more. Where there are many, which ones are on the page is found
+    /// first, so that the figures of the others are never made.
     pub fn group_page<T: Default, I: Iterator<Item = F>>(
         &self,
         facts: impl Fn() -> I,
@@ -259,7 +291,8 @@ impl<'d, F> Plan<'d, F> {
         let Some(limit) = limit.filter(|_| !self.by.is_empty()) else { return self.group(facts(), currency, add) };
         match self.by.len() {
             0 | 1 => self.group_page_sized::<1, T, I>(facts, currency, add, after, limit),
-            2 | 3 => self.group_page_sized::<3, T, I>(facts, currency, add, after, limit),
+            2 => self.group_page_sized::<2, T, I>(facts, currency, add, after, limit),
+            3 | 4 => self.group_page_sized::<4, T, I>(facts, currency, add, after, limit),
             _ => self.group_page_sized::<MAX_BY, T, I>(facts, currency, add, after, limit),
         }
     }
@@ -272,29 +305,55 @@ impl<'d, F> Plan<'d, F> {
         after: Option<&Group>,
         limit: usize,
     ) -> Vec<(Vec<DimValue>, Currency, T)> {
-        let key = |fact: &F| (self.key::<N>(fact), currency(fact));
-        let after = after.map(|(values, currency)| {
-            let mut key = [DimValue::Null; N];
-            key[..values.len()].copy_from_slice(values);
-            (key, *currency)
-        });
+        if let Some(groups) = self.group_sized::<N, T, Currency>(facts(), &currency, &add, FEW_GROUPS) {
+            return groups;
+        }
+        let after = after.map(|(values, currency)| (sized::<N>(values.iter().copied()), *currency));
         let mut page = FirstKeys::new(after, limit);
-        facts().filter(|fact| self.admits(fact)).for_each(|fact| page.see(key(&fact)));
-        let mut groups: HashMap<_, T> = page.keys.into_iter().map(|key| (key, T::default())).collect();
         for fact in facts().filter(|fact| self.admits(fact)) {
-            if let Some(figures) = groups.get_mut(&key(&fact)) {
+            page.see((self.codes::<N>(&fact), currency(&fact)), || (sized::<N>(self.values(&fact)), currency(&fact)));
+        }
+        let mut groups: HashMap<_, T> = page.codes.iter().map(|codes| (*codes, T::default())).collect();
+        for fact in facts().filter(|fact| self.admits(fact)) {
+            if let Some(figures) = groups.get_mut(&(self.codes::<N>(&fact), currency(&fact))) {
                 add(figures, &fact);
             }
         }
-        groups.into_iter().map(|((key, currency), figures)| (key[..self.by.len()].to_vec(), currency, figures)).collect()
+        let figures = |((values, currency), codes): (([DimValue; N], Currency), _)| {
+            groups.remove(&codes).map(|figures| (values[..self.by.len()].to_vec(), currency, figures))
+        };
+        page.into_keys().filter_map(figures).collect()
     }
 
-    fn key<const N: usize>(&self, fact: &F) -> [DimValue; N] {
-        let mut key = [DimValue::Null; N];
-        for (place, dim) in key.iter_mut().zip(&self.by) {
-            *place = (dim.value)(fact);
+    fn group_sized<const N: usize, T: Default, E: Copy + Eq + Hash>(
+        &self,
+        facts: impl Iterator<Item = F>,
+        extra: impl Fn(&F) -> E,
+        add: impl Fn(&mut T, &F),
+        most: usize,
+    ) -> Option<Vec<(Vec<DimValue>, E, T)>> {
+        let mut groups: HashMap<([u64; N], E), (Vec<DimValue>, T)> = HashMap::new();
+        for fact in facts.filter(|fact| self.admits(fact)) {
+            let (_, figures) =
+                groups.entry((self.codes(&fact), extra(&fact))).or_insert_with(|| (self.values(&fact).collect(), T::default()));
+            add(figures, &fact);
+            if groups.len() > most {
+                return None;
+            }
         }
-        key
+        Some(groups.into_iter().map(|((_, extra), (values, figures))| (values, extra, figures)).collect())
+    }
+
+    fn codes<const N: usize>(&self, fact: &F) -> [u64; N] {
+        let mut codes = [0; N];
+        for (place, dim) in codes.iter_mut().zip(&self.by) {
+            *place = (dim.value)(fact).code();
+        }
+        codes
+    }
+
+    fn values(&self, fact: &F) -> impl Iterator<Item = DimValue> {
+        self.by.iter().map(|dim| (dim.value)(fact))
     }
 
     /// The group that a question's cursor stands after.
@@ -334,21 +393,5 @@ impl<'d, F> Plan<'d, F> {
             Item(fields)
         };
         Answer { items: groups.into_iter().map(item).collect(), next }
-    }
-
-    fn group_sized<const N: usize, T: Default, E: Copy + Eq + Hash>(
-        &self,
-        facts: impl Iterator<Item = F>,
-        extra: impl Fn(&F) -> E,
-        add: impl Fn(&mut T, &F),
-    ) -> Vec<(Vec<DimValue>, E, T)> {
-        let mut groups: HashMap<([DimValue; N], E), T> = HashMap::new();
-        for fact in facts {
-            if !self.admits(&fact) {
-                continue;
-            }
-            add(groups.entry((self.key::<N>(&fact), extra(&fact))).or_default(), &fact);
-        }
-        groups.into_iter().map(|((key, extra), figures)| (key[..self.by.len()].to_vec(), extra, figures)).collect()
     }
 }

@@ -87,9 +87,10 @@ impl Symbol {
         &self.0.0
     }
 
-    /// Equal for equal names, different for different ones, in this process only.
-    fn address(self) -> usize {
-        std::ptr::from_ref(self.0).addr()
+    /// Equal for equal names, different for different ones, in this process only; never 0.
+    #[must_use]
+    pub fn address(self) -> u64 {
+        std::ptr::from_ref(self.0).addr() as u64
     }
 }
 
@@ -113,7 +114,7 @@ impl Eq for Symbol {}
 
 impl Hash for Symbol {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.address());
+        state.write_u64(self.address());
     }
 }
 

@@ -86,8 +86,7 @@ impl Timestamp {
     /// The calendar month, in UTC.
     #[must_use]
     pub fn month(self) -> Month {
-        let date = self.civil_date();
-        Month::new(date.year(), date.month())
+        Month(months_before(self.day()))
     }
 
     /// The date in UTC, such as `2026-11-05`.
@@ -99,6 +98,21 @@ impl Timestamp {
     fn civil_date(self) -> civil::Date {
         civil::date(1970, 1, 1).saturating_add(self.day().days())
     }
+}
+
+/// Months since the year 0 up to that of a day since 1970-01-01.
+///
+/// Figures by month ask for this a million times: it takes a few nanoseconds. The calendar repeats every 400 years of
+/// 146,097 days; counted from March on, a leap day ends a year (H. Hinnant, "chrono-compatible low-level date algorithms").
+const fn months_before(day: i32) -> i32 {
+    const DAYS_TO_1970: i32 = 719_468;
+    const ERA_DAYS: i32 = 146_097;
+    let day = day + DAYS_TO_1970;
+    let (era, of_era) = (day.div_euclid(ERA_DAYS), day.rem_euclid(ERA_DAYS));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    (era * 400 + year) * 12 + from_march + 2
 }
 
 impl fmt::Display for Timestamp {
@@ -277,6 +291,17 @@ mod tests {
         }
         for text in ["", "yesterday", "2026-13-01", "2026-11-05 14:30", "9999-01-01", "0001-01-01T00:00:00Z"] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTime(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_days_month_is_that_of_its_date() {
+        for year in ["1900", "1999", "2000", "2023", "2024", "2100", "2400"] {
+            let start = Timestamp::parse(&format!("{year}-01-01")).expect("a date");
+            for day in 0..800 {
+                let at = start.plus_days(day);
+                assert_eq!(at.month().to_string(), at.date()[..7], "{at}");
+            }
         }
     }
 

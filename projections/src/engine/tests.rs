@@ -106,6 +106,27 @@ fn deals_are_paged_in_the_order_of_their_ids() {
 }
 
 #[test]
+fn many_groups_are_paged_as_few_are() {
+    let deals = (0..2_300).map(|n| {
+        let event = registered(&format!("d{n}"), &format!("p{}", n % 3), "GTX", "1.00");
+        Given::account(&format!("a{:04}.com", n % 2_200), "2026-01-01", vec![event])
+    });
+    let engine = folded(&Ledger::with(deals), options(2));
+    let all = engine.query("pipeline", &by(&["account", "partner"], &[])).expect("figures");
+    assert_eq!(all.items.len(), 2_300);
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = engine.query("pipeline", &Query { limit: Some(700), cursor, ..by(&["account", "partner"], &[]) }).expect("a page");
+        seen.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, all.items);
+}
+
+#[test]
 fn what_is_asked_in_vain_is_named() {
     let engine = folded(&Ledger::with(history()), options(1));
     for (view, query, message) in [
