@@ -24,6 +24,7 @@ mod views;
 use std::sync::Arc;
 
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
+use pledger_projections::engine::Engine;
 
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
@@ -35,14 +36,13 @@ pub use principal::{Principal, Principals, Rights};
 pub use problem::Problem;
 pub use routes::router;
 pub use serve::serve;
-pub use views::{Answering, Unanswered, Views};
 
 /// What the API stands on.
 pub struct Api {
     pub(crate) edge: Edge,
     pub(crate) sink: Arc<dyn CommandSink>,
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) views: Arc<dyn Views>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) metrics: Metrics,
     pub(crate) principals: Principals,
     pub(crate) probes: Vec<Probe>,
@@ -53,14 +53,14 @@ pub struct Api {
 pub type ApiState = Arc<Api>;
 
 impl Api {
-    /// An API that prepares commands at `edge`, sends them to `sink`, reads streams from `log` and asks `views`.
+    /// An API that prepares commands at `edge`, sends them to `sink`, reads streams from `log` and asks `engine`.
     #[must_use]
-    pub fn new(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, views: Arc<dyn Views>, metrics: Metrics) -> Self {
+    pub fn new(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Arc<Engine>, metrics: Metrics) -> Self {
         Self {
             edge,
             sink,
             log,
-            views,
+            engine,
             metrics,
             principals: Principals::default(),
             probes: Vec::new(),

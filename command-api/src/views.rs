@@ -1,6 +1,6 @@
 //! `GET /v1/{view}` and `GET /v1/{view}/{key}`: questions to the read models.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,7 +8,10 @@ use axum::{
     response::IntoResponse,
 };
 use pledger_ledger::slices::Position;
-use pledger_projections::query::{Page, Query, QueryError, VIEWS, ViewSpec};
+use pledger_projections::{
+    engine::WaitError,
+    query::{Page, Query, QueryError, VIEWS, ViewSpec, find_view},
+};
 
 use crate::{ApiState, csv, input, problem::Problem, query::Parameters};
 
@@ -27,32 +30,6 @@ const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 
 /// The parameters that every view takes besides its dimensions.
 const COMMON: [&str; 4] = ["limit", "cursor", "at_least", "by"];
-
-/// Why a question has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
-    /// The question is not one of the view's.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// The read models had not taken in everything that was asked for in time.
-    #[error("the read models are behind {at_least}; ask again in a moment")]
-    Behind {
-        /// A position that they had not taken in.
-        at_least: Position,
-    },
-    /// The read models cannot be asked for now.
-    #[error("the read models cannot be asked: {0}")]
-    Unavailable(String),
-}
-
-/// What the views' answer is, when it comes.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Page, Unanswered>> + Send>>;
-
-/// Answers questions to the read models.
-pub trait Views: Send + Sync + 'static {
-    /// Answers `query`, once everything up to `at_least` is taken in or `wait` is over.
-    fn ask(&self, view: &'static ViewSpec, query: Query, at_least: Vec<Position>, wait: Duration) -> Answering;
-}
 
 /// What the client wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,20 +50,38 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let single = key.is_some();
     let query = Query { at: Some(api.edge.clock.now()), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
-    let page = api.views.ask(view, query, at_least, AT_LEAST_TIMEOUT).await.map_err(|unanswered| problem(view, &unanswered))?;
-    match form {
-        Form::Csv => csv_response(&columns, &page),
-        Form::Json if single => json_response(page.items.first().map_or(Ok(Vec::new()), serde_json::to_vec)),
-        Form::Json => json_response(serde_json::to_vec(&page)),
+    api.engine.reached(&at_least, AT_LEAST_TIMEOUT).await.map_err(|error| behind(&error))?;
+    let page = ask(api, view, query).await?;
+    match (form, page.items.as_slice()) {
+        (Form::Csv, _) => csv_response(&columns, &page),
+        (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
+        (Form::Json, _) => json_response(serde_json::to_vec(&page)),
     }
+}
+
+/// Asks where it may take some milliseconds.
+async fn ask(api: &ApiState, view: &'static ViewSpec, query: Query) -> Result<Page, Problem> {
+    let engine = Arc::clone(&api.engine);
+    let answered = tokio::task::spawn_blocking(move || engine.query(view.name, &query)).await;
+    answered.map_err(|failed| Problem::internal(&failed))?.map_err(|error| problem(view, &error))
+}
+
+/// The problem of a position that the read models do not stand at.
+fn behind(error: &WaitError) -> Problem {
+    match error {
+        WaitError::Behind(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsBehind", error.to_string()).retry_after(RETRY_S),
+        WaitError::NoSuchSlice(_) => {
+            Problem::malformed("InvalidPosition", error.to_string()).accepted("positions that this ledger's answers gave")
+        }
+    }
+    .field("at_least")
 }
 
 /// The view of this name.
 fn find(name: &str) -> Result<&'static ViewSpec, Problem> {
-    VIEWS.iter().find(|view| view.name == name).ok_or_else(|| {
+    find_view(name).map_err(|error| {
         let accepted: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
-        let nearest = nearest(name, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        Problem::new(StatusCode::NOT_FOUND, "UnknownView", format!("there is no view {:?}{nearest}", shortened(name))).accepted(accepted)
+        Problem::new(StatusCode::NOT_FOUND, "UnknownView", error.to_string()).accepted(accepted)
     })
 }
 
@@ -140,32 +135,23 @@ fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<
     Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor, at: None })
 }
 
-fn problem(view: &'static ViewSpec, unanswered: &Unanswered) -> Problem {
-    let detail = unanswered.to_string();
-    let bad = |code| Problem::malformed(code, detail.clone());
-    match unanswered {
-        Unanswered::Behind { .. } => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsBehind", detail).field("at_least").retry_after(RETRY_S)
+fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        QueryError::UnknownView { .. } => Problem::new(StatusCode::NOT_FOUND, "UnknownView", detail),
+        QueryError::UnknownDimension { dimension, accepted, .. } => {
+            let accepted = if accepted.is_empty() { dimensions(view) } else { accepted.clone() };
+            let near = nearest(dimension, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Problem::malformed("UnknownDimension", format!("{detail}{near}")).field(dimension.as_str()).accepted(accepted)
         }
-        Unanswered::Unavailable(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable", detail).retry_after(RETRY_S),
-        Unanswered::Query(error) => match error {
-            QueryError::UnknownView { .. } => Problem::new(StatusCode::NOT_FOUND, "UnknownView", detail),
-            QueryError::UnknownDimension { dimension, accepted, .. } => {
-                let accepted: Vec<&str> = if accepted.is_empty() { dimensions(view) } else { accepted.clone() };
-                let near = nearest(dimension, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                Problem::malformed("UnknownDimension", format!("{detail}{near}")).field(dimension.as_str()).accepted(accepted)
-            }
-            QueryError::InvalidValue { dimension, expected, .. } => {
-                bad("InvalidValue").field(dimension.as_str()).accepted(expected.as_str())
-            }
-            QueryError::InvalidCursor { .. } => {
-                bad("InvalidCursor").field("cursor").accepted("the next of the page before, with the same parameters")
-            }
-            QueryError::NotFound { .. } => Problem::new(StatusCode::NOT_FOUND, "NotFound", detail),
-            QueryError::Ambiguous { candidates, .. } => {
-                Problem::new(StatusCode::CONFLICT, "AmbiguousKey", detail).accepted(candidates.clone())
-            }
-        },
+        QueryError::InvalidValue { dimension, expected, .. } => {
+            Problem::malformed("InvalidValue", detail).field(dimension.as_str()).accepted(expected.as_str())
+        }
+        QueryError::InvalidCursor { .. } => {
+            Problem::malformed("InvalidCursor", detail).field("cursor").accepted("the next of the page before, with the same parameters")
+        }
+        QueryError::NotFound { .. } => Problem::new(StatusCode::NOT_FOUND, "NotFound", detail),
+        QueryError::Ambiguous { candidates, .. } => Problem::new(StatusCode::CONFLICT, "AmbiguousKey", detail).accepted(candidates.clone()),
     }
 }
 

@@ -1,0 +1,9 @@
+//! The API over a real ledger: what goes in, and the exact status and code that come out.
+
+mod bad_input;
+mod batches;
+mod faults;
+mod questions;
+mod serving;
+mod single;
+mod stack;

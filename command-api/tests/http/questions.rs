@@ -1,0 +1,158 @@
+//! Views, streams and what else is read.
+
+use axum::{body::Body, http::Request};
+use http_body_util::BodyExt;
+use pledger_command_api::{Probe, router};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+use crate::stack::{Stack, deal_payload, now};
+
+#[tokio::test]
+async fn a_write_is_read_back_as_soon_as_it_is_asked_for() {
+    let stack = Stack::ready().await;
+    let registered = stack.deal("d-1", "acme.com").await;
+    let position = registered["position"].as_str().expect("a position");
+    let page = stack.get(&format!("/v1/deals?at_least={position}&partner=p-1")).await.json();
+    assert_eq!(page["items"][0]["deal_id"], "d-1");
+    assert_eq!(page["next"], Value::Null);
+    let (slice, pseq) = position.split_once(':').expect("a position");
+    assert_eq!(page["position"][slice], pseq.parse::<u64>().expect("a number"));
+    let one = stack.get("/v1/deals/d-1").await.json();
+    assert_eq!(one["amount"], json!({"amount": "120000.00", "currency": "USD"}));
+    let pipeline = stack.get(&format!("/v1/pipeline?by=partner,status&at_least={position}")).await.json();
+    assert_eq!(pipeline["items"][0]["partner"], "p-1");
+    assert_eq!(pipeline["items"][0]["count"], 1);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other() {
+    let stack = Stack::ready().await;
+    let mut position = String::new();
+    for n in 0..5 {
+        let answer = stack.deal(&format!("d-{n}"), "acme.com").await;
+        position = answer["position"].as_str().expect("a position").to_owned();
+    }
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = stack.get(&format!("/v1/deals?limit=2&at_least={position}{cursor}")).await.json();
+        seen.extend(page["items"].as_array().expect("items").iter().map(|item| item["deal_id"].as_str().expect("an id").to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["d-0", "d-1", "d-2", "d-3", "d-4"]);
+}
+
+#[tokio::test]
+async fn views_are_csv_where_that_is_accepted() {
+    let stack = Stack::ready().await;
+    stack.deal("d-1", "acme.com").await;
+    let position = stack.deal("d-2", "acme.com").await["position"].as_str().expect("a position").to_owned();
+    let reply = stack.get_as(&format!("/v1/pipeline?by=partner&at_least={position}"), "text/csv").await;
+    assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    let mut lines = reply.text().lines();
+    let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
+    assert_eq!(header[..5], ["partner", "currency", "count", "amount", "amount_currency"]);
+    assert!(lines.next().expect("a row").starts_with("p-1,USD,2,240000.00,USD,"), "{}", reply.text());
+    assert_eq!(lines.next(), None);
+    let limited = stack.get_as("/v1/deals?limit=1", "text/csv").await;
+    assert!(limited.header("next-cursor").is_some());
+    assert_eq!(limited.text().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_shows_its_decisions_and_opens_persons() {
+    let stack = Stack::ready().await;
+    let mut payload = deal_payload("d-1", "acme.com");
+    payload["contact"] = json!({"person_id": "c-1", "name": "Ada Lovelace"});
+    let reply = stack.command("RegisterDeal", &payload, &[]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(!reply.text().contains("Ada"), "the answer holds what was recorded: {}", reply.text());
+    assert_eq!(stack.command("ApproveDeal", &json!({"deal_id": "d-404", "account": "acme.com"}), &[]).await.status, 409);
+
+    let page = stack.get("/v1/streams/account%2Facme.com").await.json();
+    assert_eq!(page["stream"], "account/acme.com");
+    let [registered, refused] = page["items"].as_array().expect("items").as_slice() else { panic!("{page}") };
+    assert_eq!(registered["command"]["payload"]["contact"]["name"], "Ada Lovelace");
+    assert_eq!(registered["events"][0]["data"]["contact"]["name"], "Ada Lovelace");
+    assert_eq!((&registered["outcome"], &registered["version"]), (&json!("accepted"), &json!(1)));
+    assert!(registered["relied_on"].as_array().is_some_and(|facts| facts.iter().any(|fact| fact["stream"] == "partner/p-1")));
+    assert_eq!((&refused["outcome"], &refused["code"]), (&json!("rejected"), &json!("DealUnknown")));
+
+    let subject = pledger_domain::values::PersonId::parse("c-1").expect("an id");
+    stack.keys().erase(&subject, "asked to be forgotten", now()).expect("erased");
+    let erased = stack.get("/v1/streams/account%2Facme.com").await.json();
+    assert_eq!(erased["items"][0]["events"][0]["data"]["contact"]["name"], json!({"erased": true}));
+}
+
+#[tokio::test]
+async fn long_streams_come_in_pages() {
+    let stack = Stack::ready().await;
+    let first = stack.get("/v1/streams/partner%2Fp-1?limit=2").await.json();
+    let cursor = first["next"].as_str().expect("more follow");
+    let second = stack.get(&format!("/v1/streams/partner%2Fp-1?limit=2&cursor={cursor}")).await.json();
+    let types = |page: &Value| -> Vec<String> {
+        page["items"].as_array().expect("items").iter().map(|item| item["command"]["type"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(types(&first), ["RegisterPartner", "SignAgreement"]);
+    assert_eq!(types(&second), ["ActivatePartner"]);
+    assert_eq!(second["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn listeners_hear_of_new_decisions() {
+    let stack = Stack::ready().await;
+    let request = Request::get("/v1/changes").body(Body::empty()).expect("a request");
+    let response = router(Arc::clone(&stack.api)).oneshot(request).await.expect("a response");
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    let answer = stack.deal("d-1", "acme.com").await;
+    let wait = std::time::Duration::from_secs(20);
+    let frame = tokio::time::timeout(wait, body.frame()).await.expect("in time").expect("an event").expect("readable");
+    let text = String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8");
+    assert!(text.starts_with("event: decision\n"), "{text}");
+    assert!(text.contains(&format!("id: {}\n", answer["position"].as_str().expect("a position"))), "{text}");
+    assert!(text.contains("\"stream\":\"account/acme.com\"") && text.contains("\"outcome\":\"accepted\""), "{text}");
+}
+
+#[tokio::test]
+async fn operators_see_what_it_does() {
+    let stack = Stack::ready().await;
+    assert_eq!(stack.get("/healthz").await.json()["status"], "ok");
+    assert_eq!(stack.get("/readyz").await.json()["status"], "ready");
+    stack.deal("d-1", "acme.com").await;
+    stack.command("RegisterDeal", &deal_payload("d-1", "acme.com"), &[]).await;
+    stack.command("RegisterDeal", &json!({}), &[]).await;
+    let metrics = stack.get("/metrics").await;
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    for line in [
+        "pledger_decisions_accepted_total 5",
+        "pledger_decisions_rejected_total{code=\"DealExists\"} 1",
+        "pledger_commands_refused_total{code=\"InvalidPayload\"} 1",
+        "pledger_http_requests_total{route=\"/v1/commands/RegisterDeal\",status=\"200\"} 1",
+        "pledger_http_requests_total{route=\"/v1/commands/RegisterDeal\",status=\"409\"} 1",
+        "pledger_http_requests_total{route=\"/v1/commands/RegisterDeal\",status=\"422\"} 1",
+        "pledger_command_duration_seconds_count 6",
+    ] {
+        assert!(metrics.text().lines().any(|given| given == line), "{line}:\n{}", metrics.text());
+    }
+    let page = stack.get("/").await;
+    assert!(page.text().contains("RegisterDeal"));
+    let document = stack.get("/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn what_is_not_ready_says_why() {
+    let probes = vec![Probe::new("processor", || Ok(())), Probe::new("projections", || Err("7,000 decisions behind".into()))];
+    let stack = Stack::over(|processor| Arc::new(processor.sink()), probes);
+    let reply = stack.get("/readyz").await;
+    assert_eq!(reply.problem(), (503, "NotReady".into()));
+    assert_eq!(reply.json()["checks"][1], json!({"name": "projections", "ok": false, "reason": "7,000 decisions behind"}));
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(stack.get("/healthz").await.status, 200);
+}
