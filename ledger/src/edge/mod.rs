@@ -62,8 +62,11 @@ impl Edge {
     /// # Errors
     /// `Refused`: nothing is recorded.
     pub fn prepare(&self, incoming: Incoming<'_>) -> Result<CommandEnvelope, Refused> {
-        let envelope = self.stage(incoming, &Overlay::default())?;
-        self.keys.settle()?;
+        let (envelope, has_personal) = self.stage(incoming, &Overlay::default())?;
+        // Only a command that names a person waits while keys are written, be they another's.
+        if has_personal {
+            self.keys.settle()?;
+        }
         Ok(envelope)
     }
 
@@ -75,15 +78,15 @@ impl Edge {
     pub fn prepare_batch(&self, batch: Vec<Incoming<'_>>) -> Vec<Result<CommandEnvelope, Refused>> {
         let mut overlay = Overlay::default();
         let mut prepared: Vec<_> =
-            batch.into_iter().map(|incoming| self.stage(incoming, &overlay).inspect(|envelope| overlay.learn(envelope))).collect();
+            batch.into_iter().map(|incoming| Ok(self.stage(incoming, &overlay)?.0).inspect(|envelope| overlay.learn(envelope))).collect();
         if let Err(failed) = self.keys.settle() {
             prepared.iter_mut().filter(|item| item.is_ok()).for_each(|item| *item = Err(failed.clone().into()));
         }
         prepared
     }
 
-    /// The command, whose persons' keys may not be durable yet.
-    fn stage(&self, incoming: Incoming<'_>, overlay: &Overlay) -> Result<CommandEnvelope, Refused> {
+    /// The command, whose persons' keys may not be durable yet, and whether it names any.
+    fn stage(&self, incoming: Incoming<'_>, overlay: &Overlay) -> Result<(CommandEnvelope, bool), Refused> {
         self.check(&incoming)?;
         let received_at = incoming.received_at.unwrap_or_else(|| self.clock.now());
         let mut command = Command::parse(incoming.name, incoming.payload)?;
@@ -105,7 +108,7 @@ impl Edge {
         // A field that `visit_personal` leaves out is still plain and cannot be written: better refused than recorded.
         let payload = command.payload_json().map_err(|error| InvalidPayload::Field { field: String::new(), reason: error.to_string() })?;
         let input = seal::input_hash(&command, &payload, has_personal, incoming.effective_at);
-        Ok(CommandEnvelope {
+        let envelope = CommandEnvelope {
             stream,
             command,
             payload: RawValue::from_string(payload).expect("what was just written is JSON"),
@@ -120,7 +123,8 @@ impl Edge {
             cause: incoming.cause.map(CompactString::new),
             input,
             sender: incoming.sender,
-        })
+        };
+        Ok((envelope, has_personal))
     }
 
     /// Everything that can be told without reading the payload.
