@@ -1,2 +1,216 @@
-//! The benchmark against limits measured in the same run.
-fn main() {}
+//! The benchmark: durable decisions, rebuilds, questions and starts, each against a limit measured in the same run.
+
+mod child;
+mod growing;
+mod limits;
+mod load;
+mod machine;
+mod measures;
+mod report;
+mod running;
+mod threads;
+mod workload;
+
+use std::{
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use pledger_ledger::log::Log;
+use tempfile::TempDir;
+
+use child::Task;
+use growing::Growing;
+use limits::Sample;
+use machine::Machine;
+use measures::{batches, one_a_request, processor, questions, rebuild, start_up};
+use report::{Report, Row};
+use running::Running;
+use workload::Lane;
+
+/// Decisions of the largest ledger, where nothing else is asked for.
+const DECISIONS: u64 = 5_000_000;
+/// The same for `--quick`.
+const QUICK_DECISIONS: u64 = 50_000;
+/// The lengths at which a rebuild is measured, as far as the ledger goes.
+const LENGTHS: [u64; 3] = [100_000, 1_000_000, 5_000_000];
+/// The length at which a start is measured.
+const START_LENGTH: u64 = 1_000_000;
+/// Records that limits are measured with.
+const SAMPLE: usize = 20_000;
+
+/// The benchmark of pledger, against limits measured in the same run.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// A smoke test of less than a minute: small ledgers, rough figures.
+    #[arg(long)]
+    quick: bool,
+    /// Decisions of the largest ledger [default: 5000000, or 50000 with --quick].
+    #[arg(long, value_name = "N")]
+    decisions: Option<u64>,
+    /// Only these measurements.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Measurement>,
+    /// Where the figures are written as JSON.
+    #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
+    json: PathBuf,
+    /// Where ledgers are made; they are removed in the end. 5,000,000 decisions take about 15 GB.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// What this process does for another one.
+    #[arg(long, hide = true, requires = "folder")]
+    task: Option<Task>,
+    /// Where it does that.
+    #[arg(long, hide = true)]
+    folder: Option<PathBuf>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// The limits alone.
+    Limits,
+    /// Decisions through the processor without HTTP.
+    Processor,
+    /// Commands over HTTP, one a request.
+    Http,
+    /// Commands over HTTP, a hundred a request.
+    HttpBatch,
+    /// Read models from the ledger's beginning.
+    Rebuild,
+    /// Starts from a snapshot.
+    Start,
+    /// Questions while commands run.
+    Questions,
+}
+
+/// A run: what it may use, and what it has measured.
+pub(crate) struct Bench {
+    quick: bool,
+    decisions: u64,
+    scratch: TempDir,
+    sample: Option<Sample>,
+    growing: Option<Growing>,
+    rows: Vec<Row>,
+}
+
+impl Bench {
+    /// A folder of this name, for one measurement.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// The records that limits are measured with.
+    pub(crate) fn sample(&mut self) -> Result<&mut Sample> {
+        if self.sample.is_none() {
+            progress("the records that limits are measured with");
+            let running = Running::create(&self.folder("sample"))?;
+            let mut lanes = Lane::all(256, 0, running.today);
+            running.run(&processor::in_turn(&mut lanes, SAMPLE))?;
+            let time = Duration::from_secs(if self.quick { 1 } else { 5 });
+            let sample = Sample::of(&*running.log as &dyn Log, SAMPLE, self.folder("limits"), time)?;
+            running.stop();
+            self.sample = Some(sample);
+        }
+        self.sample.as_mut().context("the sample was just made")
+    }
+
+    /// The ledger that grows.
+    pub(crate) fn growing(&mut self) -> Result<&mut Growing> {
+        if self.growing.is_none() {
+            self.growing = Some(Growing::create(self.folder("growing"))?);
+        }
+        self.growing.as_mut().context("the ledger was just made")
+    }
+
+    /// The folder of a closed ledger of at least `decisions`.
+    pub(crate) fn grown(&mut self, decisions: u64) -> Result<PathBuf> {
+        let growing = self.growing()?;
+        growing.grow(decisions)?;
+        Ok(growing.folder().to_owned())
+    }
+
+    fn measure(&mut self, only: &[Measurement]) -> Result<()> {
+        let asked = |what: Measurement| only.is_empty() || only.contains(&what);
+        if asked(Measurement::Limits) {
+            self.limits()?;
+        }
+        if asked(Measurement::Processor) {
+            processor::measure(self)?;
+        }
+        if asked(Measurement::Http) {
+            one_a_request::measure(self)?;
+        }
+        if asked(Measurement::HttpBatch) {
+            batches::measure(self)?;
+        }
+        let lengths: Vec<u64> = LENGTHS.into_iter().filter(|length| *length < self.decisions).chain([self.decisions]).collect();
+        let mut costs = Vec::new();
+        for length in lengths {
+            if asked(Measurement::Rebuild) {
+                costs.push(rebuild::measure(self, length)?);
+            }
+            if asked(Measurement::Start) && length == self.decisions.min(START_LENGTH) {
+                start_up::measure(self, length)?;
+            }
+            if asked(Measurement::Questions) && length == self.decisions {
+                questions::measure(self, length)?;
+            }
+        }
+        self.rows.extend(rebuild::flatness(&costs));
+        Ok(())
+    }
+
+    fn limits(&mut self) -> Result<()> {
+        let bytes = self.sample()?.mean_bytes();
+        let (single, packed) = (self.sample()?.single_row()?, self.sample()?.packed()?);
+        let (bulk, parsing) = (self.sample()?.bulk()?, self.sample()?.parsing());
+        self.rows.push(Row::told("limit: mean record", bytes, "bytes"));
+        for (name, limit) in [
+            ("limit: SQLite, a row a commit", single),
+            ("limit: SQLite, 64 or 256 records packed in a row a commit", packed),
+            ("limit: SQLite, bulk inserts", bulk),
+            ("limit: typed parsing, all cores", parsing),
+        ] {
+            self.rows.push(Row::told(name, limit.figure, "records/s"));
+        }
+        Ok(())
+    }
+}
+
+/// Says on stderr what is being done.
+pub(crate) fn progress(what: &str) {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let seconds = START.get_or_init(Instant::now).elapsed().as_secs_f64();
+    eprintln!("{seconds:7.1} s  {what}");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let (Some(task), Some(folder)) = (arguments.task, &arguments.folder) {
+        return match task {
+            Task::Rebuild => child::say(&rebuild::child(folder)?),
+            Task::StartUp => child::say(&start_up::child(folder)?),
+        };
+    }
+    let start = Instant::now();
+    let machine = Machine::describe();
+    let decisions = arguments.decisions.unwrap_or(if arguments.quick { QUICK_DECISIONS } else { DECISIONS });
+    let scratch = match &arguments.scratch {
+        Some(folder) => TempDir::new_in(folder)?,
+        None => TempDir::new()?,
+    };
+    let mut bench = Bench { quick: arguments.quick, decisions, scratch, sample: None, growing: None, rows: Vec::new() };
+    bench.measure(&arguments.only)?;
+    let Bench { quick, rows, .. } = bench;
+    let report = Report { version: env!("CARGO_PKG_VERSION"), quick, decisions, seconds: start.elapsed().as_secs_f64(), machine, rows };
+    report.write(&arguments.json)?;
+    println!("{}", report.heading());
+    println!("{}", report.table());
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! SQLite as most would use it: a row a record, a commit a row.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{Sample, table::RecordTable};
+
+/// SQLite's own page size, which nobody changes.
+const PAGE_BYTES: u32 = 4_096;
+
+/// Commits a second.
+pub(super) fn rate(sample: &Sample) -> Result<f64> {
+    let mut table = RecordTable::create(&sample.folder, "single-row", PAGE_BYTES)?;
+    let (start, mut rows) = (Instant::now(), 0_u64);
+    for record in sample.records.iter().cycle() {
+        let insert = sqlx::query("INSERT INTO record (bytes) VALUES (?)").bind(&record.body[..]);
+        table.runtime.block_on(insert.execute(&mut table.connection))?;
+        rows += 1;
+        if rows.is_multiple_of(64) && start.elapsed() >= sample.time {
+            break;
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    table.remove()?;
+    Ok(rows as f64 / seconds)
+}

@@ -1,0 +1,8 @@
+//! The measurements, one a file.
+
+pub(crate) mod batches;
+pub(crate) mod one_a_request;
+pub(crate) mod processor;
+pub(crate) mod questions;
+pub(crate) mod rebuild;
+pub(crate) mod start_up;

@@ -1,0 +1,75 @@
+//! Durable decisions a second through the processor, without HTTP: commands are prepared before the clock starts.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::{
+    Bench, progress,
+    report::Row,
+    running::{Pipe, Running, check},
+    threads::cpu_seconds,
+    workload::{Lane, Sent},
+};
+
+/// Commands that are prepared at once, to bound memory.
+const CHUNK: usize = 100_000;
+/// Commands of a submission: of so many lanes one each.
+const LANES: u64 = 256;
+/// Submissions under way.
+const UNDER_WAY: usize = 8;
+/// What a decision may cost the thread that decides, in microseconds.
+const DECIDE_US: f64 = 8.0;
+
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
+    let total = if bench.quick { 40_000 } else { 500_000 };
+    let running = Running::create(&bench.folder("processor"))?;
+    let mut lanes = Lane::all(LANES, 0, running.today);
+    let (mut spent, mut prepared_in, mut decided) = (Duration::ZERO, Duration::ZERO, 0);
+    let (mut decide_cpu, mut commit_cpu) = (0.0, 0.0);
+    while decided < total {
+        let sent: Vec<Sent> = in_turn(&mut lanes, CHUNK.min(total - decided));
+        let start = Instant::now();
+        let envelopes = running.prepare(&sent)?;
+        prepared_in += start.elapsed();
+        let mut batches = Vec::new();
+        let mut envelopes = envelopes.into_iter();
+        while envelopes.len() > 0 {
+            batches.push(envelopes.by_ref().take(LANES as usize).collect());
+        }
+        let mut pipe = Pipe::new(running.sink(), UNDER_WAY)?;
+        let cpu = (cpu_seconds("processor"), cpu_seconds("ledger-commit"));
+        let start = Instant::now();
+        for batch in batches {
+            pipe.send(batch)?;
+        }
+        let answers = pipe.finish()?;
+        spent += start.elapsed();
+        decide_cpu += cpu_seconds("processor") - cpu.0;
+        commit_cpu += cpu_seconds("ledger-commit") - cpu.1;
+        check(&sent, &answers)?;
+        decided += sent.len();
+        progress(&format!("processor: {decided} decisions, {:.0}/s", decided as f64 / spent.as_secs_f64()));
+    }
+    running.stop();
+    let rate = decided as f64 / spent.as_secs_f64();
+    let alternatives = vec![(20.0, bench.sample()?.single_row()?), (0.5, bench.sample()?.packed()?)];
+    let us = |seconds: f64| seconds * 1e6 / decided as f64;
+    bench.rows.extend([
+        Row::at_least("processor without HTTP, batches of 256", rate, "decisions/s", alternatives),
+        Row::below("  the deciding thread, on its core", us(decide_cpu), "us a decision", DECIDE_US),
+        Row::told("  the committing thread, on its core", us(commit_cpu), "us a decision"),
+        Row::told("  the edge, before it", us(prepared_in.as_secs_f64()), "us a command"),
+    ]);
+    Ok(())
+}
+
+/// The next commands of all lanes, one of each in turn.
+pub(crate) fn in_turn(lanes: &mut [Lane], count: usize) -> Vec<Sent> {
+    let mut sent = Vec::with_capacity(count);
+    while sent.len() < count {
+        let left = count - sent.len();
+        sent.extend(lanes.iter_mut().take(left).filter_map(Iterator::next));
+    }
+    sent
+}

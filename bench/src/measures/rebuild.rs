@@ -1,0 +1,87 @@
+//! All read models from the ledger's beginning, in a process of its own, so that its memory is that of the rebuild.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use pledger_ledger::{
+    log::Log,
+    sqlite::{Mode, SqliteLog},
+};
+use pledger_projections::engine::{Engine, Options};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bench,
+    child::{self, Task},
+    limits::{parse_rate, records},
+    machine::memory_mib,
+    progress,
+    report::{Limit, Row, number},
+};
+
+/// Records that parsing is measured with.
+const PARSED: usize = 100_000;
+/// How long parsing is measured.
+const PARSE_TIME: Duration = Duration::from_secs(3);
+/// The longest that a rebuild may take.
+const TIMEOUT: Duration = Duration::from_secs(3_600);
+/// A cost is flat where the longest ledger's is at most so many times the shortest's.
+const FLAT: f64 = 1.25;
+
+/// What the process says.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Rebuilt {
+    decisions: u64,
+    seconds: f64,
+    peak_mib: f64,
+    after_mib: f64,
+    parsed_per_second: f64,
+}
+
+/// Answers the cost of a decision, in microseconds.
+pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<f64> {
+    let folder = bench.grown(length)?;
+    progress(&format!("rebuilding the read models of {length} decisions"));
+    let rebuilt: Rebuilt = child::run(Task::Rebuild, &folder)?;
+    let rate = rebuilt.decisions as f64 / rebuilt.seconds;
+    let parsing = Limit::new("records/s parsed on all cores", rebuilt.parsed_per_second);
+    let name = format!("rebuild of all read models, {} decisions", number(rebuilt.decisions as f64));
+    bench.rows.extend([
+        Row::at_least(name, rate, "decisions/s", vec![(0.5, parsing)]),
+        Row::told("  cost", 1e6 / rate, "us a decision"),
+        Row::told("  memory at its peak", rebuilt.peak_mib, "MiB"),
+        Row::told("  memory afterwards", rebuilt.after_mib, "MiB"),
+    ]);
+    Ok(1e6 / rate)
+}
+
+/// Whether a decision of the longest ledger costs what one of the shortest does.
+pub(crate) fn flatness(costs: &[f64]) -> Option<Row> {
+    let [first, .., last] = costs else { return None };
+    Some(Row::below("rebuild: cost at the greatest length to that at the smallest", last / first, "times", FLAT))
+}
+
+/// Rebuilds beside the ledger in `folder`.
+pub(crate) fn child(folder: &Path) -> Result<Rebuilt> {
+    let log: Arc<dyn Log> = Arc::new(SqliteLog::open(folder, Mode::Read)?);
+    let models = tempfile::tempdir_in(folder)?;
+    let start = Instant::now();
+    let engine = Engine::open(models.path(), Arc::clone(&log), Options::default())?;
+    if !engine.wait_until_caught_up(TIMEOUT, |_| {}) {
+        bail!("the read models were not rebuilt in {} s", TIMEOUT.as_secs());
+    }
+    let (_, after_mib) = memory_mib();
+    let status = engine.status();
+    engine.stop();
+    let seconds = start.elapsed().as_secs_f64();
+    let (peak_mib, _) = memory_mib();
+    if status.parked > 0 || status.trouble.is_some() {
+        bail!("the read models were not rebuilt whole: {status:?}");
+    }
+    let parsed_per_second = parse_rate(&records(&*log, PARSED)?, PARSE_TIME);
+    Ok(Rebuilt { decisions: status.taken_in, seconds, peak_mib, after_mib, parsed_per_second })
+}
