@@ -45,9 +45,8 @@ impl Running {
             created_at: SystemClock::new().now(),
             generated: None,
         };
-        let keys = SqliteKeyStore::create(dir, Minting::Random);
         let log = SqliteLog::create(dir, created)?;
-        let running = Self::start(dir, log, Arc::new(keys?))?;
+        let running = Self::start(dir, log, Arc::new(SqliteKeyStore::create(dir, Minting::Random)?))?;
         for wave in workload::program() {
             running.run(&wave)?;
         }
