@@ -15,9 +15,28 @@ pub(super) struct Folded(CompactString);
 
 impl Folded {
     pub(super) fn of(label: &Label) -> Self {
-        let folded: String = label.as_str().nfkc().collect::<String>().to_lowercase().nfkc().collect();
-        Self(folded.split_whitespace().collect::<Vec<_>>().join(" ").into())
+        let label = label.as_str();
+        if label.is_ascii() {
+            // It has no other compatibility forms. Most labels are, and every change of a deal comes by here.
+            let mut folded = one_spaced(label);
+            folded.make_ascii_lowercase();
+            return Self(folded);
+        }
+        let folded: String = label.nfkc().collect::<String>().to_lowercase().nfkc().collect();
+        Self(one_spaced(&folded))
     }
+}
+
+/// The words with one space between each.
+fn one_spaced(text: &str) -> CompactString {
+    let mut spaced = CompactString::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !spaced.is_empty() {
+            spaced.push(' ');
+        }
+        spaced.push_str(word);
+    }
+    spaced
 }
 
 /// What falls due of a deal.
