@@ -115,24 +115,45 @@ const fn months_before(day: i32) -> i32 {
     (era * 400 + year) * 12 + from_march + 2
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// The longest written instant, `2026-11-05T14:30:00.250000Z`.
+const WRITTEN_LEN: usize = 27;
+
+impl Timestamp {
+    /// The instant in RFC 3339, in place: every record holds several, and `format!` took an eighth of a decision's time.
+    fn write(self, into: &mut [u8; WRITTEN_LEN]) -> &str {
         let date = self.civil_date();
         let in_day = self.0.rem_euclid(DAY_US);
         let (seconds, micros) = (in_day / 1_000_000, in_day % 1_000_000);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day())?;
-        write!(f, "T{hour:02}:{minute:02}:{second:02}")?;
-        if micros != 0 {
-            write!(f, ".{micros:06}")?;
-        }
-        f.write_str("Z")
+        *into = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |at: usize, digits: usize, number: i64| {
+            let mut rest = number.max(0);
+            for byte in into[at..at + digits].iter_mut().rev() {
+                *byte += u8::try_from(rest % 10).expect("a digit");
+                rest /= 10;
+            }
+        };
+        put(0, 4, date.year().into());
+        put(5, 2, date.month().into());
+        put(8, 2, date.day().into());
+        put(11, 2, seconds / 3600);
+        put(14, 2, seconds / 60 % 60);
+        put(17, 2, seconds % 60);
+        put(20, 6, micros);
+        let len = if micros == 0 { 20 } else { WRITTEN_LEN };
+        into[len - 1] = b'Z';
+        std::str::from_utf8(&into[..len]).expect("digits and letters")
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.write(&mut [0; WRITTEN_LEN]))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i64(self.0) }
+        if s.is_human_readable() { s.serialize_str(self.write(&mut [0; WRITTEN_LEN])) } else { s.serialize_i64(self.0) }
     }
 }
 
@@ -286,6 +307,8 @@ mod tests {
             ("2026-11-05T14:30:00.25Z", "2026-11-05T14:30:00.250000Z"),
             ("2016-10-20", "2016-10-20T00:00:00Z"),
             ("1955-01-01", "1955-01-01T00:00:00Z"),
+            ("1955-12-31T23:59:59.999999Z", "1955-12-31T23:59:59.999999Z"),
+            ("2000-02-29T09:08:07.000050Z", "2000-02-29T09:08:07.000050Z"),
         ] {
             assert_eq!(Timestamp::parse(text).expect(text).to_string(), written);
         }
