@@ -272,6 +272,9 @@ pub enum BodyError {
     NoOutcome,
 }
 
+/// The bytes of a decision besides payload and events, as a rule: so that a body is written without moving it.
+const ABOUT_THE_REST: usize = 640;
+
 /// The kinds of `Outer`.
 const KINDS: [&str; 4] = ["ledger_created", "term_opened", "progress", "decision"];
 
@@ -415,7 +418,10 @@ impl Decision<'_> {
             historical: self.historical,
             next_command: self.next_command,
         };
-        Ok(Bytes::from(serde_json::to_vec(&OuterDecision(&stored))?))
+        let known = stored.command.payload.get().len() + stored.accepted.as_ref().map_or(0, |events| events.get().len());
+        let mut bytes = Vec::with_capacity(known + ABOUT_THE_REST);
+        serde_json::to_writer(&mut bytes, &OuterDecision(&stored))?;
+        Ok(Bytes::from(bytes))
     }
 
     /// Whether it was accepted.
@@ -436,7 +442,30 @@ impl Serialize for OuterDecision<'_, '_> {
     }
 }
 
+impl Outcome<'_> {
+    /// The same, with the events where they are.
+    #[must_use]
+    pub fn borrowed(&self) -> Outcome<'_> {
+        match self {
+            Self::Accepted(events) => Outcome::Accepted(events.borrowed()),
+            Self::Rejected(rejection) => Outcome::Rejected(rejection.clone()),
+        }
+    }
+}
+
 impl Events<'_> {
+    /// The same events, where they are.
+    #[must_use]
+    pub fn borrowed(&self) -> Events<'_> {
+        match self {
+            Self::Program(events) => Events::Program(Cow::Borrowed(events)),
+            Self::Partner(events) => Events::Partner(Cow::Borrowed(events)),
+            Self::Account(events) => Events::Account(Cow::Borrowed(events)),
+            Self::Fund(events) => Events::Fund(Cow::Borrowed(events)),
+            Self::Cost(events) => Events::Cost(Cow::Borrowed(events)),
+        }
+    }
+
     /// Reads the events of a stream of this kind.
     ///
     /// # Errors

@@ -144,7 +144,7 @@ impl Processor {
             stream: envelope.stream.clone(),
             version: ruled.version,
             command: command_record(&envelope),
-            outcome: outcome.clone(),
+            outcome: outcome.borrowed(),
             rules: ruled.rules,
             recorded_at: ruled.recorded_at,
             effective_at: ruled.effective_at,
