@@ -72,7 +72,7 @@ impl Processor {
         let state = &mut self.slices[usize::from(slice)];
         let first = Position { slice, pseq: used.pseq };
         if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
-            if used.input == input { &mut decided.waiters } else { &mut decided.reused }.push(waiter);
+            if used.input == input { &mut decided.repeated } else { &mut decided.reused }.push(waiter);
         } else if used.input != input {
             self.answers.push((waiter, Err(Undecided::KeyReused { first })));
         } else {
@@ -176,7 +176,7 @@ impl Processor {
         if let Outcome::Accepted(events) = &outcome {
             self.deadlines.note(&envelope.stream, events);
         }
-        let decided = InFlightDecision { envelope, answer, outcome, waiters: vec![waiter], reused: Vec::new() };
+        let decided = InFlightDecision { envelope, answer, outcome, waiter, repeated: Vec::new(), reused: Vec::new() };
         state.in_flight.push_back(InFlight { pseq, hash: record.header.hash, decided: Some(decided) });
         self.batch.push(record);
         Ok(())

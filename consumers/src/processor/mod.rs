@@ -236,16 +236,16 @@ fn acknowledge(
     settled: InFlight,
 ) {
     let position = Position { slice, pseq: settled.pseq };
-    if let Some(InFlightDecision { envelope, answer, outcome, waiters, reused }) = settled.decided {
+    if let Some(InFlightDecision { envelope, answer, outcome, waiter, repeated, reused }) = settled.decided {
         directory.take_in(&envelope.stream, &decide::command_record(&envelope), &outcome);
         if let Outcome::Accepted(events) = &outcome
             && envelope.stream.kind().is_reference()
         {
             references.apply(&envelope.stream, answer.version, events, answer.effective_at);
         }
-        for (n, waiter) in waiters.into_iter().enumerate() {
-            answers.push((waiter, Ok(Answer { replayed: n > 0, ..answer.clone() })));
-        }
+        let again = repeated.into_iter().map(|waiter| (waiter, Ok(Answer { replayed: true, ..answer.clone() })));
+        answers.extend(again);
+        answers.push((waiter, Ok(answer)));
         answers.extend(reused.into_iter().map(|waiter| (waiter, Err(Undecided::KeyReused { first: position }))));
     }
     references.advance(position);
@@ -253,6 +253,6 @@ fn acknowledge(
 
 /// What those are told who wait for a decision that may or may not have become durable.
 fn unknown(answers: &mut Vec<(Waiter, Decided)>, decided: InFlightDecision, reason: &str) {
-    let waiting = decided.waiters.into_iter().chain(decided.reused);
+    let waiting = std::iter::once(decided.waiter).chain(decided.repeated).chain(decided.reused);
     answers.extend(waiting.map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
 }

@@ -209,8 +209,10 @@ pub(crate) struct InFlightDecision {
     pub(crate) envelope: CommandEnvelope,
     pub(crate) answer: Answer,
     pub(crate) outcome: Outcome<'static>,
-    /// Those who wait for it: the first asked for it, the others repeated its key.
-    pub(crate) waiters: Vec<Waiter>,
+    /// Who asked for it.
+    pub(crate) waiter: Waiter,
+    /// Those who wait for it too, since they repeated its key.
+    pub(crate) repeated: Vec<Waiter>,
     /// Those who used its key for something else; they are refused once it is durable.
     pub(crate) reused: Vec<Waiter>,
 }
