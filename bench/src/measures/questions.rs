@@ -83,11 +83,11 @@ fn paths(served: &Served, view: &'static ViewSpec) -> Result<Vec<String>> {
     let first = &page["items"][0];
     let mut paths = vec![list.clone(), format!("{list}?limit=1000")];
     if let Some(key) = view.key.and_then(|key| first[key].as_str()) {
-        paths.push(format!("{list}/{key}"));
+        paths.push(format!("{list}/{}", encoded(key)));
     }
     for filter in view.filters {
         if let Some(value) = first[filter.name].as_str() {
-            paths.push(format!("{list}?{}={}", filter.name, value.replace(' ', "%20")));
+            paths.push(format!("{list}?{}={}", filter.name, encoded(value)));
         }
     }
     for (at, dimension) in view.by.iter().enumerate() {
@@ -97,6 +97,12 @@ fn paths(served: &Served, view: &'static ViewSpec) -> Result<Vec<String>> {
         }
     }
     Ok(paths)
+}
+
+/// A value as it may stand in an address.
+fn encoded(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    value.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Sends commands at an even pace until it is told to stop.
