@@ -17,7 +17,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use pledger_domain::{
     account::AccountEvent,
     cost::CostEvent,
@@ -272,8 +272,8 @@ pub enum BodyError {
     NoOutcome,
 }
 
-/// The bytes of a decision besides payload and events, as a rule: so that a body is written without moving it.
-const ABOUT_THE_REST: usize = 640;
+/// The bytes of a decision, as a rule.
+const ABOUT_A_BODY: usize = 1024;
 
 /// The kinds of `Outer`.
 const KINDS: [&str; 4] = ["ledger_created", "term_opened", "progress", "decision"];
@@ -322,7 +322,7 @@ impl Body<'_> {
             Self::LedgerCreated(created) => Outer::LedgerCreated(created),
             Self::TermOpened(opened) => Outer::TermOpened(opened),
             Self::Progress(progress) => Outer::Progress(progress),
-            Self::Decision(decision) => return decision.encode(None),
+            Self::Decision(decision) => return decision.encode(),
         };
         Ok(Bytes::from(serde_json::to_vec(&outer)?))
     }
@@ -394,11 +394,20 @@ impl<'a> Stored<'a> {
 }
 
 impl Decision<'_> {
-    /// The bytes that are hashed and kept. `events` are the accepted events where they were written out before.
+    /// The bytes that are hashed and kept.
     ///
     /// # Errors
     /// Where a `Personal` field is still plain.
-    pub fn encode(self, events: Option<&RawValue>) -> Result<Bytes, BodyError> {
+    pub fn encode(self) -> Result<Bytes, BodyError> {
+        self.encode_into(None, &mut BytesMut::with_capacity(ABOUT_A_BODY))
+    }
+
+    /// The same, in a block of memory that many decisions share: what is left of it stays for the next one. `events` are
+    /// the accepted events where they were written out before.
+    ///
+    /// # Errors
+    /// Where a `Personal` field is still plain.
+    pub fn encode_into(self, events: Option<&RawValue>, block: &mut BytesMut) -> Result<Bytes, BodyError> {
         let (accepted, rejected) = match (&self.outcome, events) {
             (Outcome::Rejected(rejection), _) => (None, Some(rejection.clone())),
             (Outcome::Accepted(_), Some(raw)) => (Some(Cow::Borrowed(raw)), None),
@@ -418,10 +427,9 @@ impl Decision<'_> {
             historical: self.historical,
             next_command: self.next_command,
         };
-        let known = stored.command.payload.get().len() + stored.accepted.as_ref().map_or(0, |events| events.get().len());
-        let mut bytes = Vec::with_capacity(known + ABOUT_THE_REST);
-        serde_json::to_writer(&mut bytes, &OuterDecision(&stored))?;
-        Ok(Bytes::from(bytes))
+        block.clear();
+        serde_json::to_writer(block.writer(), &OuterDecision(&stored))?;
+        Ok(block.split().freeze())
     }
 
     /// Whether it was accepted.

@@ -104,7 +104,7 @@ impl Given {
             historical: false,
             next_command: None,
         };
-        decision.encode(None).expect("a decision of a test has nothing plain in it")
+        decision.encode().expect("a decision of a test has nothing plain in it")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use bytes::BytesMut;
 use pledger_domain::{
     catalogue::Command,
     facts::Facts,
@@ -26,6 +27,11 @@ use super::{
 /// How far ahead of the receipt a business time may lie, in hours: a sender's calendar may be a day ahead of UTC. One
 /// further ahead would keep everything that builds on it in the future.
 const AHEAD_HOURS: i64 = 24;
+
+/// Bodies of records are written into blocks of this many bytes, each freed with its last record ...
+const BLOCK_BYTES: usize = 256 << 10;
+/// ... and a new one is begun where fewer are left. A body that needs more than are left finds its own place.
+const BLOCK_LEAST: usize = 4 << 10;
 
 /// A command with everything that its decision names besides the outcome.
 struct Ruled {
@@ -152,7 +158,10 @@ impl Processor {
             historical: envelope.historical,
             next_command: None,
         };
-        let body = decision.encode(raw.as_deref())?;
+        if self.block.capacity() < BLOCK_LEAST {
+            self.block = BytesMut::with_capacity(BLOCK_BYTES);
+        }
+        let body = decision.encode_into(raw.as_deref(), &mut self.block)?;
         let state = &mut self.slices[usize::from(slice)];
         let record = state.writer.frame(body);
         let pseq = record.header.pseq;

@@ -14,6 +14,7 @@ mod unit_of_work;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use parking_lot::RwLock;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::{
@@ -65,6 +66,8 @@ pub struct Processor {
     writer_id: String,
     /// Framed, not sent.
     batch: Vec<Record>,
+    /// Where the next body is written.
+    block: BytesMut,
     /// Of each batch that was sent, how many records are not reported yet.
     unreported: VecDeque<usize>,
     /// Answers that are due.

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use parking_lot::RwLock;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
@@ -42,6 +43,7 @@ impl Processor {
             limits,
             writer_id,
             batch: Vec::new(),
+            block: BytesMut::new(),
             unreported: VecDeque::new(),
             answers: Vec::new(),
             damage: None,
