@@ -17,7 +17,7 @@ const CHUNK: usize = 100_000;
 /// Commands of a submission: of so many lanes one each.
 const LANES: u64 = 256;
 /// Submissions under way.
-const UNDER_WAY: usize = 8;
+const UNDER_WAY: usize = 24;
 /// What a decision may cost the thread that decides, in microseconds.
 const DECIDE_US: f64 = 8.0;
 
