@@ -1,7 +1,5 @@
 //! The pledger command line: one file a verb, wiring only.
 
-#![expect(clippy::print_stdout, reason = "a command line prints its answers")]
-
 mod connection;
 mod context;
 mod demo;

@@ -3,7 +3,7 @@
 mod names;
 mod story;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
@@ -14,6 +14,7 @@ use pledger_consumers::{
 };
 use pledger_domain::{facts::Channel, rules::Rules, values::Timestamp};
 use pledger_ledger::{
+    commands::CommandEnvelope,
     edge::{Edge, Incoming, SeededRandomness, SteppedClock},
     keys::{Minting, SqliteKeyStore},
     log::Log,
@@ -62,7 +63,16 @@ pub(crate) fn tell(dir: &Path, plot: Plot, progress: &ProgressBar) -> Result<Tol
     };
     let chores = EmbeddedChores::new(edge.clone(), snapshots, &processor);
     progress.set_length(story.len() as u64);
-    let mut teller = Teller { processor, edge, chores, offered: 0, references_pending: false, told: Told::default() };
+    let mut teller = Teller {
+        processor,
+        edge,
+        chores,
+        offered: 0,
+        references_pending: false,
+        unsettled: Vec::new(),
+        refused: HashSet::new(),
+        told: Told::default(),
+    };
     teller.publish_rules(start)?;
     for scene in story {
         teller.play(&scene)?;
@@ -86,7 +96,17 @@ struct Teller {
     offered: usize,
     /// Whether something was offered that others may rely on, and is not acknowledged.
     references_pending: bool,
+    /// What the commands that are not acknowledged are about, in the order they were offered.
+    unsettled: Vec<Option<String>>,
+    /// Deals, requests and claims that were refused: nobody goes on with them.
+    refused: HashSet<String>,
     told: Told,
+}
+
+/// The deal, request or claim that a scene is about.
+fn subject(scene: &Scene) -> Option<String> {
+    let id = |field: &str| scene.payload[field].as_str().map(|id| format!("{field} {id}"));
+    id("claim_id").or_else(|| id("request_id")).or_else(|| id("deal_id"))
 }
 
 impl Teller {
@@ -104,8 +124,15 @@ impl Teller {
     }
 
     fn play(&mut self, scene: &Scene) -> Result<()> {
+        let subject = subject(scene);
+        if subject.is_some() && self.unsettled.contains(&subject) {
+            self.settle()?;
+        }
+        if subject.as_ref().is_some_and(|subject| self.refused.contains(subject)) {
+            return Ok(());
+        }
         for envelope in self.chores.due(&mut self.processor, scene.at) {
-            self.offer(envelope, scene.at)?;
+            self.offer(envelope, None, scene.at)?;
         }
         let payload = scene.payload.to_string();
         let channel = if scene.by_policy { Channel::Policy } else { Channel::Api };
@@ -117,16 +144,17 @@ impl Teller {
             ..Incoming::new(scene.command, payload.as_bytes(), Arc::from(SENDER), channel)
         };
         let envelope = self.edge.prepare(incoming).with_context(|| format!("{} {payload}", scene.command))?;
-        self.offer(envelope, scene.at)
+        self.offer(envelope, subject, scene.at)
     }
 
-    fn offer(&mut self, envelope: pledger_ledger::commands::CommandEnvelope, now: Timestamp) -> Result<()> {
+    fn offer(&mut self, envelope: CommandEnvelope, subject: Option<String>, now: Timestamp) -> Result<()> {
         let is_reference = envelope.stream.kind().is_reference();
         if self.references_pending && !is_reference {
             self.settle()?;
         }
         self.references_pending |= is_reference;
-        self.processor.offer(envelope, Waiter { submission: 0, index: self.offered }, now);
+        self.processor.offer(envelope, Waiter { submission: 0, index: self.unsettled.len() }, now);
+        self.unsettled.push(subject);
         self.offered += 1;
         if self.offered.is_multiple_of(BATCH) { self.settle() } else { Ok(()) }
     }
@@ -138,13 +166,17 @@ impl Teller {
             self.processor.settle(Duration::from_millis(100));
         }
         self.references_pending = false;
-        for (_, decided) in self.processor.take_answers() {
+        for (waiter, decided) in self.processor.take_answers() {
             match decided {
                 Ok(answer) if answer.outcome.is_ok() => self.told.accepted += 1,
-                Ok(_) => self.told.refused += 1,
+                Ok(_) => {
+                    self.told.refused += 1;
+                    self.refused.extend(self.unsettled[waiter.index].take());
+                }
                 Err(undecided) => bail!("the demo could not be written: {undecided}"),
             }
         }
+        self.unsettled.clear();
         Ok(())
     }
 }

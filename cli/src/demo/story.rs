@@ -229,7 +229,7 @@ impl Story {
         let amount = usd(i64::from(price) * i64::from(seats) * 100);
         let (id, region) = (self.actors[n].id.clone(), self.actors[n].region);
         let account = json!({"name": customer, "domain": domain});
-        self.touch(&id, &account, &deal, at);
+        self.touch(n, &account, &deal, at);
         let register = json!({
             "deal_id": deal, "partner_id": id, "account": account, "product": product, "amount": amount, "region": region,
             "expected_close": at.plus_days(90).to_string(),
@@ -247,15 +247,16 @@ impl Story {
     }
 
     /// What led to a deal: webinars, referrals, demos.
-    fn touch(&mut self, id: &str, account: &Value, deal: &str, at: Timestamp) {
+    fn touch(&mut self, actor: usize, account: &Value, deal: &str, at: Timestamp) {
+        let (id, known_from) = (self.actors[actor].id.clone(), self.actors[actor].active_from);
         for n in 0..self.rng.random_range(0..4_u32) {
-            let when = at.plus_days(-self.rng.random_range(1..100)).max(self.start);
+            let when = at.plus_days(-self.rng.random_range(1..100)).max(known_from);
             let own = self.rng.random_bool(0.6);
             let kind = ["webinar", "referral", "demo", "event", "workshop"][self.rng.random_range(0..5)];
             let mut touch =
                 json!({"touchpoint_id": format!("t-{deal}-{n}"), "account": account, "kind": kind, "occurred_at": when.to_string()});
             if own {
-                touch["partner_id"] = id.into();
+                touch["partner_id"] = id.clone().into();
             } else {
                 touch["channel"] = ["paid-search", "newsletter", "field-marketing"][self.rng.random_range(0..3)].into();
             }
