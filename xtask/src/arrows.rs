@@ -28,7 +28,6 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("pledger-command-api", &["pledger-projections"]),
     ("pledger", &["pledger-command-api", "pledger-consumers"]),
     ("pledger-bench", &["pledger-command-api", "pledger-consumers"]),
-    ("pledger-tests", &[]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,185 @@
+//! The program as a user meets it: the built binary, real files, a real socket.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+fn pledger(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments).output().expect("pledger starts")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn succeed(dir: &Path, arguments: &[&str]) -> String {
+    let output = pledger(dir, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs a verb that has to exit with `code`; what it said.
+fn fail(dir: &Path, arguments: &[&str], code: i32) -> String {
+    let output = pledger(dir, arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+fn json(dir: &Path, arguments: &[&str]) -> Value {
+    let output = succeed(dir, &[arguments, &["--json"]].concat());
+    serde_json::from_str(&output).expect("JSON")
+}
+
+/// A server on a free port, stopped at the end.
+struct Server {
+    child: Child,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+        command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pledger starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        for line in lines {
+            if line.expect("a line").contains("Serving") {
+                return Self { child };
+            }
+        }
+        panic!("the server ended: {:?}", child.wait_with_output());
+    }
+
+    /// Ends it as an operator does.
+    fn stop(mut self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+        assert!(self.child.wait().expect("it ends").success(), "a graceful stop exits with 0");
+    }
+}
+
+const PARTNER: &str = r#"{"partner_id":"p-1","name":"Nordwind GmbH","roles":["reseller"],"region":"EMEA"}"#;
+
+#[test]
+fn the_readme_walk_works_with_and_without_a_server() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let server = Server::start(dir);
+    assert!(succeed(dir, &["command", "RegisterPartner", PARTNER]).contains("Accepted"));
+    // A second server is refused, in words that say what to do; the first goes on.
+    let second = fail(dir, &["serve", "--listen", "127.0.0.1:0"], 1);
+    assert!(second.contains("process"), "{second}");
+    succeed(dir, &["command", "SignAgreement", r#"{"partner_id":"p-1"}"#]);
+    succeed(dir, &["command", "ActivatePartner", r#"{"partner_id":"p-1"}"#]);
+    let deal = r#"{"deal_id":"d-1","partner_id":"p-1","account":{"name":"Acme","domain":"acme.com"},"product":"GTX Pro","amount":{"amount":"120000.00","currency":"USD"}}"#;
+    let registered = json(dir, &["command", "RegisterDeal", deal, "--key", "k-1"]);
+    let again = json(dir, &["command", "RegisterDeal", deal, "--key", "k-1"]);
+    assert_eq!(registered["position"], again["position"], "the same key is answered from history");
+    let at_least = registered["position"].as_str().expect("a position").to_owned();
+    let pipeline = json(dir, &["query", "pipeline", "--by", "region,status", "--at-least", &at_least]);
+    assert_eq!(pipeline["items"][0]["amount"]["amount"], "120000.00", "{pipeline}");
+    assert_eq!(pipeline["items"][0]["region"], "EMEA", "{pipeline}");
+    server.stop();
+
+    // The same data without a server.
+    assert_eq!(json(dir, &["query", "pipeline", "--by", "region,status"])["items"], pipeline["items"]);
+    assert!(succeed(dir, &["replay", "--account", "acme.com"]).contains("DealRegistered"));
+    assert!(succeed(dir, &["verify", "--projections"]).contains("Intact"));
+    let refused = fail(dir, &["command", "RegisterPartner", PARTNER], 1);
+    assert!(refused.contains("PartnerExists"), "{refused}");
+    assert!(fail(dir, &["command", "RegisterPartnr", "{}"], 2).contains("RegisterPartner"));
+    assert!(fail(dir, &["query", "pipline"], 2).contains("pipeline"));
+    let out = dir.join("deals.csv");
+    succeed(dir, &["export", "deals", "--format", "csv", "--out", out.to_str().expect("UTF-8")]);
+    assert!(std::fs::read_to_string(out).expect("written").contains("d-1"));
+}
+
+#[test]
+fn a_demo_is_the_same_every_time() {
+    let dirs = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let exports: Vec<String> = dirs
+        .iter()
+        .map(|dir| {
+            let told = succeed(dir.path(), &["demo", "--partners", "12", "--months", "6", "--seed", "7", "--no-serve"]);
+            assert!(told.contains("generated partner program"), "{told}");
+            let out = dir.path().join("ledger.jsonl");
+            succeed(dir.path(), &["export", "ledger", "--format", "jsonl", "--out", out.to_str().expect("UTF-8")]);
+            std::fs::read_to_string(out).expect("written")
+        })
+        .collect();
+    assert!(exports[0].lines().count() > 200);
+    assert!(exports[0] == exports[1], "two demos of one seed differ");
+}
+
+#[test]
+fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init", "--slices", "8"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    let file = dir.join("data").join("ledger.db");
+    let mut bytes = std::fs::read(&file).expect("the ledger");
+    let found = bytes.windows(8).position(|window| window == b"Nordwind").expect("the partner's name is in the ledger");
+    bytes[found] = b'M';
+    std::fs::write(&file, bytes).expect("written");
+    let broken = fail(dir, &["verify"], 1);
+    assert!(broken.contains("BROKEN") && broken.contains(':'), "{broken}");
+}
+
+#[test]
+fn rules_are_checked_with_their_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    let rules = succeed(dir, &["rules", "show"]);
+    let falling = rules.replace("revenue = \"500000\"", "revenue = \"1\"");
+    assert_ne!(rules, falling, "the default has a tier from 500,000 on");
+    std::fs::write(dir.join("falling.toml"), falling).expect("written");
+    std::fs::write(dir.join("good.toml"), rules).expect("written");
+    let said = fail(dir, &["rules", "check", "falling.toml"], 1);
+    assert!(said.contains("line"), "{said}");
+    succeed(dir, &["rules", "check", "good.toml"]);
+    assert!(succeed(dir, &["rules", "publish", "good.toml"]).contains("version 2"));
+}
+
+/// The CRM export beside the project; absent in a clone that stands alone.
+fn crm() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/crm");
+    if !folder.is_dir() {
+        eprintln!("left out: there is no ../shared/data/crm beside the project");
+        return None;
+    }
+    Some(folder)
+}
+
+#[test]
+fn the_crm_export_agrees_with_its_file_and_imports_once() {
+    let Some(folder) = crm() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let folder = folder.to_str().expect("UTF-8");
+    let report = json(dir, &["import", "crm", folder]);
+    assert_eq!(report["notes"].as_object().expect("notes").values().map(|n| n.as_u64().expect("a count")).sum::<u64>(), 4_562);
+    assert_eq!(report["renamed"]["pipeline.product: GTXPro -> GTX Pro"], 1_480);
+    assert_eq!(report["bad_row_count"], 0);
+    let count = |items: &Value, dim: &str, value: &str| {
+        let found = items["items"].as_array().expect("items").iter().find(|item| item[dim] == value).cloned().expect(value);
+        (found["count"].as_u64().expect("a count"), found["amount"]["amount"].as_str().expect("an amount").to_owned())
+    };
+    let statuses = json(dir, &["query", "pipeline", "--by", "status"]);
+    assert_eq!(count(&statuses, "status", "won"), (4_238, "10005534.00".into()));
+    assert_eq!(count(&statuses, "status", "lost").0, 2_473);
+    let open = json(dir, &["query", "pipeline", "--by", "stage", "--filter", "status=open"]);
+    assert_eq!((count(&open, "stage", "qualified").0, count(&open, "stage", "prospect").0), (1_589, 500));
+    let regions = json(dir, &["query", "pipeline", "--by", "region", "--filter", "status=won"]);
+    for (region, deals, amount) in [("Central", 1_629, "3346293.00"), ("West", 1_438, "3568647.00"), ("East", 1_171, "3090594.00")] {
+        assert_eq!(count(&regions, "region", region), (deals, amount.into()));
+    }
+    let again = json(dir, &["import", "crm", folder]);
+    assert_eq!((again["accepted"].as_u64(), again["repeated"].as_u64()), (Some(0), report["accepted"].as_u64()));
+    assert!(!json(dir, &["conflicts", "--limit", "5"])["items"].as_array().expect("items").is_empty(), "overlaps show");
+}
