@@ -43,7 +43,10 @@ pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -
         let url = format!("http://{}", listener.local_addr()?);
         let announcement = Announcement { url: url.clone(), pid: std::process::id(), token: assembly.token().to_owned() };
         announcement.write(&context.data_dir)?;
-        say(&url, context)?;
+        // Nobody has to read it: a server goes on behind a closed pipe.
+        if let Err(error) = say(&url, context) {
+            tracing::debug!(%error, "stdout is closed");
+        }
         verify_behind(&assembly);
         pledger_command_api::serve(listener, assembly.state(), signalled()).await?;
         anyhow::Ok(())
