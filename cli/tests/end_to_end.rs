@@ -131,6 +131,25 @@ fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
 }
 
 #[test]
+fn an_erased_person_cannot_be_read_and_every_proof_stays_valid() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    let manager = r#"{"partner_id":"p-1","manager_id":"pam-1","name":"Ada Lovelace"}"#;
+    succeed(dir, &["command", "AssignPartnerManager", manager, "--key", "k-1"]);
+    let bytes = std::fs::read(dir.join("data").join("ledger.db")).expect("the ledger");
+    assert!(!bytes.windows(8).any(|window| window == b"Lovelace"), "a plain name is in the ledger");
+    assert!(fail(dir, &["erase", "nobody", "--reason", "asked"], 1).contains("UnknownPerson"));
+    assert!(succeed(dir, &["erase", "pam-1", "--reason", "asked"]).contains("Erased"));
+    assert!(succeed(dir, &["verify", "--projections"]).contains("Intact"));
+    // A retry still finds its first answer, and no second key is made.
+    assert!(succeed(dir, &["command", "AssignPartnerManager", manager, "--key", "k-1"]).contains("answered from history"));
+    let later = json(dir, &["command", "AssignPartnerManager", manager]);
+    assert_eq!(later["events"][0]["data"]["name"]["erased"], true, "{later}");
+}
+
+#[test]
 fn rules_are_checked_with_their_line() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();

@@ -11,6 +11,8 @@ use crate::problem::Problem;
 pub struct Rights {
     /// Whether its commands may be history from before the ledger, in the name of an import.
     pub import: bool,
+    /// Whether it may destroy a person's key.
+    pub erase: bool,
     /// Whether a business date chooses the rules that were in force then.
     pub backdate: bool,
 }
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_token_names_its_principal_and_nobody_else() {
-        let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true } };
+        let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true } };
         let principals = Principals::default().with_token("s3cret", importer.clone());
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();

@@ -22,7 +22,7 @@ use tracing::Level;
 use crate::{
     ApiState, changes,
     commands::{batch, catalogue, cloud_events, single},
-    health, landing, openapi,
+    health, landing, openapi, persons,
     problem::Problem,
     streams, views,
 };
@@ -116,6 +116,8 @@ impl Routes {
     }
 
     fn operations(&mut self) {
+        let erase = |State(api): State<ApiState>, Path(person): Path<String>, request: Request| persons::erase(api, person, request);
+        self.add("/v1/persons/{id}/erase", post(erase));
         let page = landing::page();
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();

@@ -116,7 +116,7 @@ impl Stack {
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
         let engine = Arc::new(Engine::in_memory(Arc::clone(&log), Options::default()).expect("read models"));
-        let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true } };
+        let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true } };
         let metrics = Metrics::new(prometheus::Registry::new()).expect("metrics");
         let mut api =
             Api::new(edge, sink(&processor), log, engine, metrics).with_principals(Principals::default().with_token(OWNER, owner));
