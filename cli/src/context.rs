@@ -63,11 +63,6 @@ impl Context {
     pub(crate) fn listen(&self, flag: Option<SocketAddr>) -> SocketAddr {
         flag.or(self.listen).unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
     }
-
-    /// The same, elsewhere.
-    pub(crate) fn at(&self, data_dir: PathBuf) -> Self {
-        Self { data_dir, json: self.json, listen: self.listen }
-    }
 }
 
 fn read_configuration(named: Option<PathBuf>) -> Result<Configuration> {

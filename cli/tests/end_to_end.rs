@@ -116,6 +116,20 @@ fn a_demo_is_the_same_every_time() {
 }
 
 #[test]
+fn the_verbs_find_the_demo_where_it_was_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let bare = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+        let output = command.current_dir(dir.path()).env_remove("PLEDGER_DATA_DIR").args(arguments).output().expect("pledger starts");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        text(&output)
+    };
+    bare(&["demo", "--partners", "5", "--months", "6", "--no-serve"]);
+    let asked = bare(&["query", "pipeline", "--by", "status"]);
+    assert!(asked.contains("won"), "{asked}");
+}
+
+#[test]
 fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();

@@ -18,8 +18,6 @@ use crate::{
     verbs::{query, serve},
 };
 
-/// Where the demo lives when nobody says so.
-const DEMO_DIR: &str = "pledger-data/demo";
 /// How long the read models may take at a start.
 const FOLDING: Duration = Duration::from_secs(600);
 
@@ -50,11 +48,9 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let is_default = context.data_dir.as_os_str() == "pledger-data";
-        let context = if is_default { context.at(DEMO_DIR.into()) } else { context.at(context.data_dir.clone()) };
         let plot = Plot { partners: self.partners as usize, months: self.months, seed: self.seed };
         if has_ledger(&context.data_dir) {
-            self.check_same(&context, plot)?;
+            self.check_same(context, plot)?;
         } else {
             let progress = output::progress("writing history", 0);
             let told = demo::tell(&context.data_dir, plot, &progress)?;
@@ -78,7 +74,7 @@ impl Demo {
             assembly.stop();
             return Ok(ExitCode::SUCCESS);
         }
-        serve::serve(assembly, &context, context.listen(self.listen))
+        serve::serve(assembly, context, context.listen(self.listen))
     }
 
     /// The demo that is there is served again, if it is this one.

@@ -44,7 +44,7 @@ pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -
         let announcement = Announcement { url: url.clone(), pid: std::process::id(), token: assembly.token().to_owned() };
         announcement.write(&context.data_dir)?;
         // Nobody has to read it: a server goes on behind a closed pipe.
-        if let Err(error) = say(&url, context) {
+        if let Err(error) = say(&url, &assembly, context) {
             tracing::debug!(%error, "stdout is closed");
         }
         verify_behind(&assembly);
@@ -58,9 +58,11 @@ pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn say(url: &str, context: &Context) -> Result<()> {
+fn say(url: &str, assembly: &Assembly, context: &Context) -> Result<()> {
+    let generated = assembly.node().is_some_and(|node| node.log.created().generated.is_some());
+    let label = if generated { " (a generated history)" } else { "" };
     output::print(format!(
-        "\nServing {} on {url} - stop with Ctrl-C. Try:\n  {url}/\n  {url}/v1/pipeline?by=region,status\n  {url}/v1/tiers\n  {url}/v1/conflicts?status=open\n  {url}/v1/openapi.json\n  curl -s {url}/v1/deals -H 'Accept: text/csv'",
+        "\nServing {}{label} on {url} - stop with Ctrl-C. Try:\n  {url}/\n  {url}/v1/pipeline?by=region,status\n  {url}/v1/tiers\n  {url}/v1/conflicts?status=open\n  {url}/v1/openapi.json\n  curl -s {url}/v1/deals -H 'Accept: text/csv'",
         context.data_dir.display()
     ))
 }
