@@ -32,6 +32,7 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) if fields.get("erased") == Some(&Value::Bool(true)) => "(erased)".into(),
         Value::Object(fields) => match (fields.get("amount"), fields.get("currency")) {
             (Some(amount), Some(currency)) => format!("{} {}", grouped(&cell(amount)), cell(currency)),
             _ => fields.iter().map(|(name, value)| format!("{name}={}", cell(value))).collect::<Vec<_>>().join(" "),

@@ -129,7 +129,8 @@ impl Assembly {
     ) -> Result<Self> {
         let engine = Arc::new(engine);
         let token = random_id();
-        let operator = Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true, erase: true } };
+        let operator =
+            Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
         let folding = Arc::clone(&engine);
         let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
         let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)

@@ -30,6 +30,7 @@ const fn parts(kind: FieldKind) -> &'static [Part] {
     match kind {
         FieldKind::Money => &[Part::Amount, Part::Currency],
         FieldKind::Text
+        | FieldKind::Person
         | FieldKind::Texts
         | FieldKind::Count
         | FieldKind::Flag
@@ -67,6 +68,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Object(members) if members.get("erased") == Some(&Value::Bool(true)) => "(erased)".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
         Value::Array(items) if items.iter().all(Value::is_string) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";"),
         Value::Array(_) => value.to_string(),

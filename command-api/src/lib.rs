@@ -12,6 +12,7 @@ mod input;
 mod landing;
 mod metrics;
 mod openapi;
+mod opened;
 mod persons;
 mod principal;
 mod problem;

@@ -15,6 +15,8 @@ pub struct Rights {
     pub erase: bool,
     /// Whether a business date chooses the rules that were in force then.
     pub backdate: bool,
+    /// Whether it sees the names of persons where they are not erased; others see the sealed form.
+    pub persons: bool,
 }
 
 /// Who sends a request.
@@ -34,9 +36,10 @@ pub struct Principals {
 }
 
 impl Default for Principals {
-    /// Everybody is `anonymous`, without any rights.
+    /// Everybody is `anonymous`, who sees persons: a server without authentication is for those who may.
     fn default() -> Self {
-        Self { anonymous: Principal { name: Arc::from("anonymous"), rights: Rights::default() }, by_token: HashMap::new() }
+        let rights = Rights { persons: true, ..Rights::default() };
+        Self { anonymous: Principal { name: Arc::from("anonymous"), rights }, by_token: HashMap::new() }
     }
 }
 
@@ -69,14 +72,14 @@ mod tests {
 
     #[test]
     fn a_token_names_its_principal_and_nobody_else() {
-        let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true } };
+        let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
         let principals = Principals::default().with_token("s3cret", importer.clone());
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().expect("a header"));
             principals.principal(&headers)
         };
-        assert_eq!(principals.principal(&HeaderMap::new()).expect("anonymous").rights, Rights::default());
+        assert_eq!(principals.principal(&HeaderMap::new()).expect("anonymous").rights, Rights { persons: true, ..Rights::default() });
         assert_eq!(with("Bearer s3cret"), Ok(importer));
         for wrong in ["Bearer s3cre", "Basic s3cret", "s3cret", "Bearer "] {
             assert_eq!(with(wrong).expect_err(wrong).status(), StatusCode::UNAUTHORIZED);

@@ -110,7 +110,9 @@ impl Routes {
         }
         self.add(
             "/v1/streams/{stream}",
-            get(|State(api): State<ApiState>, Path(stream): Path<String>, uri: Uri| streams::get(api, stream, uri)),
+            get(|State(api): State<ApiState>, Path(stream): Path<String>, headers: HeaderMap, uri: Uri| {
+                streams::get(api, stream, headers, uri)
+            }),
         );
         self.add("/v1/changes", get(|State(api): State<ApiState>| changes::get(api)));
     }

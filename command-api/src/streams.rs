@@ -2,19 +2,18 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
 };
 use pledger_domain::stream::StreamName;
 use pledger_ledger::{
-    keys::{KeyStore, Opened},
     log::{LogError, Placed},
     record::{Body as RecordBody, Decision, Events, Outcome},
     slices::Position,
 };
 use serde_json::{Value, json};
 
-use crate::{ApiState, problem::Problem, query::Parameters};
+use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters};
 
 /// Decisions a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -23,8 +22,8 @@ const MAX_LIMIT: usize = 1_000;
 /// After how many seconds to try again where the log cannot be read.
 const RETRY_S: u32 = 5;
 
-pub(crate) async fn get(api: ApiState, name: String, uri: Uri) -> Response<Body> {
-    match page(api, &name, &uri).await {
+pub(crate) async fn get(api: ApiState, name: String, headers: HeaderMap, uri: Uri) -> Response<Body> {
+    match page(api, &name, &headers, &uri).await {
         Ok(page) => {
             let mut response = Response::new(Body::from(page.to_string()));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -34,7 +33,8 @@ pub(crate) async fn get(api: ApiState, name: String, uri: Uri) -> Response<Body>
     }
 }
 
-async fn page(api: ApiState, name: &str, uri: &Uri) -> Result<Value, Problem> {
+async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Problem> {
+    let rights = api.principals.principal(headers)?.rights;
     let stream = StreamName::parse(name).map_err(|invalid| unknown(invalid.to_string()))?;
     let mut parameters = Parameters::of(uri)?;
     let limit = parameters.limit(DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -45,7 +45,7 @@ async fn page(api: ApiState, name: &str, uri: &Uri) -> Result<Value, Problem> {
             .field("cursor")
             .accepted("the next of the page before")
     })?;
-    let read = tokio::task::spawn_blocking(move || read(&api, &stream, offset, limit)).await;
+    let read = tokio::task::spawn_blocking(move || read(&api, rights, &stream, offset, limit)).await;
     read.unwrap_or_else(|failed| Err(Problem::internal(&failed)))
 }
 
@@ -54,14 +54,15 @@ fn unknown(detail: String) -> Problem {
         .accepted("program, partner/<id>, account/<key>, fund/<id>, cost/<partner or program>")
 }
 
-fn read(api: &ApiState, stream: &StreamName, offset: u64, limit: usize) -> Result<Value, Problem> {
+fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize) -> Result<Value, Problem> {
     let placed = api.log.read_stream(stream, offset, limit).map_err(|error| log_problem(&error))?;
     if placed.is_empty() && offset == 0 {
         return Err(unknown(format!("the stream {stream} has no decisions")));
     }
     let next = placed.last().filter(|_| placed.len() == limit).map(|last| (last.offset + 1).to_string());
     let position = placed.last().map(|last| last.record.position());
-    let items: Vec<Value> = placed.iter().filter_map(|placed| item(api, stream, placed)).collect();
+    let opener = Opener::new(&*api.edge.keys, rights);
+    let items: Vec<Value> = placed.iter().filter_map(|placed| item(opener, stream, placed)).collect();
     Ok(json!({"stream": stream, "items": items, "next": next, "position": position}))
 }
 
@@ -75,23 +76,23 @@ pub(crate) fn log_problem(error: &LogError) -> Problem {
 }
 
 /// A decision of this stream. A record that cannot be read is shown as such, not left out.
-fn item(api: &ApiState, stream: &StreamName, placed: &Placed) -> Option<Value> {
+fn item(opener: Opener<'_>, stream: &StreamName, placed: &Placed) -> Option<Value> {
     let position = placed.record.position();
     match RecordBody::decode(&placed.record.body) {
-        Ok(RecordBody::Decision(decision)) if decision.stream == *stream => Some(decision_json(position, &decision, &*api.edge.keys)),
+        Ok(RecordBody::Decision(decision)) if decision.stream == *stream => Some(decision_json(position, &decision, opener)),
         Ok(RecordBody::Decision(_) | RecordBody::LedgerCreated(_) | RecordBody::TermOpened(_) | RecordBody::Progress(_)) => None,
         Err(error) => Some(json!({"position": position, "outcome": "unreadable", "reason": error.to_string()})),
     }
 }
 
-fn decision_json(position: Position, decision: &Decision<'_>, keys: &dyn KeyStore) -> Value {
+fn decision_json(position: Position, decision: &Decision<'_>, opener: Opener<'_>) -> Value {
     let command = &decision.command;
     let payload = serde_json::from_str(command.payload.get()).unwrap_or_default();
     let mut item = json!({
         "position": position,
         "version": decision.version,
         "command": {
-            "id": command.id, "type": command.name, "payload": open(payload, keys), "sender": command.sender, "actor": command.actor,
+            "id": command.id, "type": command.name, "payload": opener.open(payload), "sender": command.sender, "actor": command.actor,
             "channel": command.channel, "received_at": command.received_at, "effective_at": command.effective_at, "cause": command.cause,
         },
         "rules": decision.rules,
@@ -103,13 +104,13 @@ fn decision_json(position: Position, decision: &Decision<'_>, keys: &dyn KeyStor
     match &decision.outcome {
         Outcome::Accepted(events) => {
             item["outcome"] = json!("accepted");
-            item["events"] = open(events_json(events), keys);
+            item["events"] = opener.open(events_json(events));
         }
         Outcome::Rejected(rejection) => {
             item["outcome"] = json!("rejected");
             let stored = serde_json::to_value(rejection).unwrap_or_default();
             item["code"] = stored["code"].clone();
-            item["facts"] = open(stored["facts"].clone(), keys);
+            item["facts"] = opener.open(stored["facts"].clone());
             item["detail"] = json!(rejection.to_string());
         }
     }
@@ -118,20 +119,4 @@ fn decision_json(position: Position, decision: &Decision<'_>, keys: &dyn KeyStor
 
 fn events_json(events: &Events<'_>) -> Value {
     serde_json::to_value(events).unwrap_or_default()
-}
-
-/// Puts what the key store says in the place of every sealed value; erased ones stay `{"erased":true}`.
-fn open(value: Value, keys: &dyn KeyStore) -> Value {
-    match value {
-        Value::Object(members) => match members.get("sealed").and_then(Value::as_str) {
-            Some(sealed) if members.len() == 1 => match keys.open(sealed) {
-                Ok(Opened::Plain(text)) => Value::String(text),
-                Ok(Opened::Erased) => json!({"erased": true}),
-                Ok(Opened::Unreadable) | Err(_) => Value::Object(members),
-            },
-            _ => Value::Object(members.into_iter().map(|(name, member)| (name, open(member, keys))).collect()),
-        },
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| open(item, keys)).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
-    }
 }

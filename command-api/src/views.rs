@@ -13,7 +13,7 @@ use pledger_projections::{
     query::{Page, Query, QueryError, VIEWS, ViewSpec, find_view},
 };
 
-use crate::{ApiState, csv, input, problem::Problem, query::Parameters};
+use crate::{ApiState, csv, input, opened::Opener, problem::Problem, query::Parameters};
 
 /// Items a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -43,6 +43,7 @@ pub(crate) async fn get(api: ApiState, view: String, key: Option<String>, header
 }
 
 async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &HeaderMap, uri: &Uri) -> Result<Response<Body>, Problem> {
+    let rights = api.principals.principal(headers)?.rights;
     let view = find(view)?;
     let form = form(headers)?;
     let mut parameters = Parameters::of(uri)?;
@@ -51,7 +52,8 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let query = Query { at: Some(api.edge.clock.now()), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
     api.engine.reached(&at_least, AT_LEAST_TIMEOUT).await.map_err(|error| behind(&error))?;
-    let page = ask(api, view, query).await?;
+    let mut page = ask(api, view, query).await?;
+    Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),

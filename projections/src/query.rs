@@ -138,6 +138,8 @@ pub struct FieldSpec {
 pub enum FieldKind {
     /// A string.
     Text,
+    /// The name of a person, sealed; opened by the API for those who may see it.
+    Person,
     /// A list of strings.
     Texts,
     /// A whole number.

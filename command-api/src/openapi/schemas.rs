@@ -48,6 +48,11 @@ fn item(view: &ViewSpec) -> Value {
 fn of_field(field: &FieldSpec) -> Value {
     let mut schema = match field.kind {
         FieldKind::Text => json!({"type": ["string", "null"]}),
+        FieldKind::Person => json!({"oneOf": [
+            {"type": ["string", "null"]},
+            {"type": "object", "properties": {"sealed": {"type": "string"}}, "required": ["sealed"]},
+            {"type": "object", "properties": {"erased": {"const": true}}, "required": ["erased"]},
+        ]}),
         FieldKind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         FieldKind::Count => json!({"type": ["integer", "null"]}),
         FieldKind::Flag => json!({"type": ["boolean", "null"]}),

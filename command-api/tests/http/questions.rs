@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt;
 
-use crate::stack::{Stack, deal_payload, now};
+use crate::stack::{PORTAL, Stack, deal_payload, now};
 
 #[tokio::test]
 async fn a_write_is_read_back_as_soon_as_it_is_asked_for() {
@@ -87,6 +87,34 @@ async fn a_stream_shows_its_decisions_and_opens_persons() {
     stack.keys().erase(&subject, "asked to be forgotten", now()).expect("erased");
     let erased = stack.get("/v1/streams/account%2Facme.com").await.json();
     assert_eq!(erased["items"][0]["events"][0]["data"]["contact"]["name"], json!({"erased": true}));
+}
+
+#[tokio::test]
+async fn persons_are_named_to_those_who_may_see_them() {
+    let stack = Stack::ready().await;
+    let manager = json!({"partner_id": "p-1", "manager_id": "m-1", "name": "Ada Lovelace"});
+    let reply = stack.command("AssignPartnerManager", &manager, &[]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let position = reply.json()["position"].as_str().expect("a position").to_owned();
+    let path = format!("/v1/partners?at_least={position}");
+    let as_portal = async |path: &str, accept: &str| {
+        let request = Request::get(path).header("accept", accept).header("authorization", format!("Bearer {PORTAL}"));
+        stack.send(request.body(Body::empty()).expect("a request")).await
+    };
+
+    assert_eq!(stack.get(&path).await.json()["items"][0]["manager_name"], "Ada Lovelace");
+    assert!(stack.get_as(&path, "text/csv").await.text().contains("Ada Lovelace"));
+    let page = as_portal(&path, "application/json").await.json();
+    assert!(page["items"][0]["manager_name"]["sealed"].is_string(), "{page}");
+    for path in [path.as_str(), "/v1/streams/partner%2Fp-1"] {
+        let reply = as_portal(path, "*/*").await;
+        assert!(reply.status.is_success() && !reply.text().contains("Ada"), "{}", reply.text());
+    }
+
+    let subject = pledger_domain::values::PersonId::parse("m-1").expect("an id");
+    stack.keys().erase(&subject, "asked to be forgotten", now()).expect("erased");
+    assert_eq!(stack.get(&path).await.json()["items"][0]["manager_name"], json!({"erased": true}));
+    assert!(stack.get_as(&path, "text/csv").await.text().contains("(erased)"));
 }
 
 #[tokio::test]

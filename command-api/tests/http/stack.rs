@@ -30,6 +30,8 @@ use tower::ServiceExt;
 
 /// The bearer token of somebody who may import history.
 pub(crate) const OWNER: &str = "owner-token";
+/// Whoever sends this token may nothing but send commands and ask.
+pub(crate) const PORTAL: &str = "portal-token";
 
 /// A running API. Threads stop and the folder goes when it is dropped.
 pub(crate) struct Stack {
@@ -116,10 +118,11 @@ impl Stack {
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
         let engine = Arc::new(Engine::in_memory(Arc::clone(&log), Options::default()).expect("read models"));
-        let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true } };
+        let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
+        let portal = Principal { name: Arc::from("portal"), rights: Rights::default() };
         let metrics = Metrics::new(prometheus::Registry::new()).expect("metrics");
-        let mut api =
-            Api::new(edge, sink(&processor), log, engine, metrics).with_principals(Principals::default().with_token(OWNER, owner));
+        let mut api = Api::new(edge, sink(&processor), log, engine, metrics)
+            .with_principals(Principals::default().with_token(OWNER, owner).with_token(PORTAL, portal));
         for probe in probes {
             api = api.with_probe(probe);
         }

@@ -47,7 +47,11 @@ const FIELDS: &[FieldSpec] = &[
     REGION,
     COUNTRY,
     MANAGER,
-    FieldSpec::new("manager_name", Text, "The manager's name, sealed: opened for those who may see it; null where none was given."),
+    FieldSpec::new(
+        "manager_name",
+        Person,
+        "The manager's name, sealed where one may not see it, erased once it was; null where none was given.",
+    ),
     TIER,
     FieldSpec::new("grace_until", Time, "Until when the tier is kept although it is no longer earned; null where that is not so."),
     FieldSpec::new("registered_at", Time, "When it was nominated or registered."),

@@ -1,0 +1,48 @@
+//! What stands in the place of a sealed value: its text for those who may see persons, `{"erased":true}` once its key is gone.
+
+use pledger_ledger::keys::{KeyStore, Opened};
+use pledger_projections::query::{FieldKind, Item, ViewSpec};
+use serde_json::{Value, json};
+
+use crate::principal::Rights;
+
+/// Opens sealed values, or leaves them as they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Opener<'k> {
+    keys: Option<&'k dyn KeyStore>,
+}
+
+impl<'k> Opener<'k> {
+    /// For somebody with these rights.
+    pub(crate) fn new(keys: &'k dyn KeyStore, rights: Rights) -> Self {
+        Self { keys: rights.persons.then_some(keys) }
+    }
+
+    /// Every sealed value in `value`.
+    pub(crate) fn open(self, value: Value) -> Value {
+        let Some(keys) = self.keys else { return value };
+        match value {
+            Value::Object(members) => match members.get("sealed").and_then(Value::as_str) {
+                Some(sealed) if members.len() == 1 => match keys.open(sealed) {
+                    Ok(Opened::Plain(text)) => Value::String(text),
+                    Ok(Opened::Erased) => json!({"erased": true}),
+                    Ok(Opened::Unreadable) | Err(_) => Value::Object(members),
+                },
+                _ => Value::Object(members.into_iter().map(|(name, member)| (name, self.open(member))).collect()),
+            },
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.open(item)).collect()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+        }
+    }
+
+    /// The fields of a view's items that name persons.
+    pub(crate) fn open_items(self, view: &ViewSpec, items: &mut [Item]) {
+        let is_person = |name: &str| view.fields.iter().any(|field| field.kind == FieldKind::Person && field.name == name);
+        if self.keys.is_none() || !view.fields.iter().any(|field| field.kind == FieldKind::Person) {
+            return;
+        }
+        for (_, value) in items.iter_mut().flat_map(|item| &mut item.0).filter(|(name, _)| is_person(name)) {
+            *value = self.open(value.take());
+        }
+    }
+}
