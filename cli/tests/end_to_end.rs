@@ -172,10 +172,16 @@ fn rules_are_checked_with_their_line() {
     let falling = rules.replace("revenue = \"500000\"", "revenue = \"1\"");
     assert_ne!(rules, falling, "the default has a tier from 500,000 on");
     std::fs::write(dir.join("falling.toml"), falling).expect("written");
-    std::fs::write(dir.join("good.toml"), rules).expect("written");
+    std::fs::write(dir.join("good.toml"), &rules).expect("written");
+    std::fs::write(dir.join("strict.toml"), rules.replace("certifications = 4", "certifications = 6")).expect("written");
     let said = fail(dir, &["rules", "check", "falling.toml"], 1);
     assert!(said.contains("line"), "{said}");
     succeed(dir, &["rules", "check", "good.toml"]);
+    assert_eq!(succeed(dir, &["rules", "diff", "good.toml"]), "Nothing changes against version 1.\n");
+    assert_eq!(succeed(dir, &["rules", "diff", "strict.toml"]), "Gold needs 6 certifications instead of 4.\n");
+    let changes = json(dir, &["rules", "diff", "strict.toml", "good.toml"]);
+    assert_eq!(changes["changes"][0]["clause"], "tiers.gold.certifications");
+    fail(dir, &["rules", "diff", "falling.toml"], 1);
     assert!(succeed(dir, &["rules", "publish", "good.toml"]).contains("version 2"));
 }
 

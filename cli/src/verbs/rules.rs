@@ -1,4 +1,4 @@
-//! `pledger rules`: the program's rules, checked, published, shown.
+//! `pledger rules`: the program's rules, checked, compared, published, shown.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -24,13 +24,14 @@ use crate::{
     node, output,
 };
 
-/// Check, publish and show the program's rules
+/// Check, compare, publish and show the program's rules
 #[derive(Subcommand)]
 #[command(
-    after_help = "Examples:\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
+    after_help = "Examples:\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules diff program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
 )]
 pub(crate) enum Rules {
     Check(Check),
+    Diff(Diff),
     Publish(Publish),
     Show(Show),
 }
@@ -40,6 +41,18 @@ pub(crate) enum Rules {
 pub(crate) struct Check {
     /// The file
     file: PathBuf,
+}
+
+/// Say in words what a program.toml would change
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  pledger rules diff draft.toml              against the rules in force\n  pledger rules diff before.toml after.toml"
+)]
+pub(crate) struct Diff {
+    /// The file; with a second one, the rules before
+    file: PathBuf,
+    /// The rules after
+    after: Option<PathBuf>,
 }
 
 /// Publish a program.toml as the next version of the rules
@@ -70,6 +83,7 @@ impl Rules {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
             Self::Check(verb) => verb.run(context),
+            Self::Diff(verb) => verb.run(context),
             Self::Publish(verb) => verb.run(context),
             Self::Show(verb) => verb.run(context),
         }
@@ -78,6 +92,10 @@ impl Rules {
 
 fn read(file: &PathBuf) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+fn parse(file: &PathBuf) -> Result<Parsed> {
+    Parsed::parse(&read(file)?).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
 impl Check {
@@ -99,10 +117,33 @@ impl Check {
     }
 }
 
+impl Diff {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let (before, after, name) = match &self.after {
+            Some(after) => (parse(&self.file)?, parse(after)?, self.file.display().to_string()),
+            None => {
+                let after = parse(&self.file)?;
+                let (program, now) = read_program(context)?;
+                let in_force = program.in_force_at(now).context("no rules are in force yet")?;
+                (in_force.rules.clone(), after, format!("version {}", in_force.version))
+            }
+        };
+        let changes = before.changes_to(&after);
+        if context.json {
+            output::print_json(&json!({"before": name, "changes": changes}))?;
+        } else if changes.is_empty() {
+            output::print(format!("Nothing changes against {name}."))?;
+        } else {
+            output::print(changes.iter().map(|change| format!("{}\n", change.in_words)).collect::<String>())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Publish {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let program = read(&self.file)?;
-        Parsed::parse(&program).map_err(|error| anyhow::anyhow!("{}: {error}", self.file.display()))?;
+        parse(&self.file)?;
         let mut payload = json!({"program": program});
         if let Some(from) = &self.effective_from {
             payload["effective_from"] = from.clone().into();

@@ -35,7 +35,7 @@ impl Rules {
         format!("A customer won directly costs {} {currency}, one won through a partner {} {currency}.", grouped(direct), grouped(partner))
     }
 
-    fn tier(&self, tier: &TierRule) -> String {
+    pub(super) fn tier(&self, tier: &TierRule) -> String {
         let mut needs = Vec::new();
         if !tier.revenue.is_zero() {
             needs.push(format!("{} {} of revenue", grouped(tier.revenue), self.reporting_currency));
@@ -102,10 +102,7 @@ impl DealRegistrationRules {
     }
 
     fn protection(&self) -> String {
-        let scope = match self.protection_scope {
-            ProtectionScope::Product => "the registered product on the account",
-            ProtectionScope::Account => "the whole account",
-        };
+        let scope = self.protection_scope.in_words();
         match self.protection_days {
             0 => "An approval grants no protection.".to_owned(),
             days => format!("An approval protects {scope} for {}.", count(days, "day")),
@@ -135,8 +132,17 @@ impl DealRegistrationRules {
     }
 }
 
+impl ProtectionScope {
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Product => "the registered product on the account",
+            Self::Account => "the whole account",
+        }
+    }
+}
+
 impl RequiredField {
-    const fn in_words(self) -> &'static str {
+    pub(super) const fn in_words(self) -> &'static str {
         match self {
             Self::Region => "its region",
             Self::ExpectedClose => "the expected close",
@@ -152,15 +158,22 @@ impl RoutingRule {
         let amount = self.min_amount.map_or_else(String::new, |least| format!(" from {} on ({currency} or any other)", grouped(least)));
         format!("Registrations{region}{amount} are decided by {}.", self.reviewer)
     }
+
+    /// The same in few words: `EMEA from 250,000 to vp-emea`.
+    pub(super) fn in_brief(&self) -> String {
+        let who = self.region.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
+        let amount = self.min_amount.map_or_else(String::new, |least| format!(" from {}", grouped(least)));
+        format!("{who}{amount} to {}", self.reviewer)
+    }
 }
 
-fn count(number: u32, what: &str) -> String {
+pub(super) fn count(number: u32, what: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {what}{ending}", grouped(number.into()))
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn list<T: ToString>(items: &[T]) -> String {
+pub(super) fn list<T: ToString>(items: &[T]) -> String {
     let words: Vec<_> = items.iter().map(T::to_string).collect();
     match words.split_last() {
         None => String::new(),
@@ -170,7 +183,7 @@ fn list<T: ToString>(items: &[T]) -> String {
 }
 
 /// Thousands apart by commas: `500,000`.
-fn grouped(number: Decimal) -> String {
+pub(super) fn grouped(number: Decimal) -> String {
     let text = number.normalize().to_string();
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), String::new()), |(w, f)| (w, format!(".{f}")));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
@@ -178,11 +191,11 @@ fn grouped(number: Decimal) -> String {
     format!("{sign}{}{fraction}", parts.join(","))
 }
 
-fn percent(share: Decimal) -> String {
+pub(super) fn percent(share: Decimal) -> String {
     format!("{} %", (share * Decimal::ONE_HUNDRED).normalize())
 }
 
-fn capitalised(word: &str) -> String {
+pub(super) fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
