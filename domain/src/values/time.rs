@@ -259,10 +259,22 @@ impl Period {
         Ok(Self { first: Month::new(year, first as i8), months })
     }
 
+    /// The calendar quarter, in UTC, that is the last to have ended at `at`.
+    #[must_use]
+    pub fn last_quarter(at: Timestamp) -> Self {
+        Self { first: Month((at.month().0.div_euclid(3) - 1) * 3), months: 3 }
+    }
+
     /// The first month, and how many there are (1, 3 or 12).
     #[must_use]
     pub const fn months(self) -> (Month, u8) {
         (self.first, self.months)
+    }
+
+    /// The first instant after it.
+    #[must_use]
+    pub fn end(self) -> Timestamp {
+        Month(self.first.0 + i32::from(self.months)).start()
     }
 }
 
@@ -336,9 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn a_quarter_has_ended_from_its_very_end_on() {
+        for (at, quarter, end) in [
+            ("2026-09-30T23:59:59.999999Z", "2026-Q2", "2026-07-01"),
+            ("2026-10-01", "2026-Q3", "2026-10-01"),
+            ("2027-03-31", "2026-Q4", "2027-01-01"),
+            ("1970-01-01", "1969-Q4", "1970-01-01"),
+        ] {
+            let time = |text| Timestamp::parse(text).expect(text);
+            let last = Period::last_quarter(time(at));
+            assert_eq!((last.to_string().as_str(), last.end()), (quarter, time(end)), "{at}");
+        }
+    }
+
+    #[test]
     fn periods_are_months_quarters_or_years() {
-        for (text, first, months) in [("2026-09", "2026-09", 1), ("2026-Q3", "2026-07", 3), ("2026", "2026-01", 12)] {
+        for (text, first, months, end) in
+            [("2026-09", "2026-09", 1, "2026-10-01"), ("2026-Q3", "2026-07", 3, "2026-10-01"), ("2026", "2026-01", 12, "2027-01-01")]
+        {
             let period = Period::parse(text).expect(text);
+            assert_eq!(period.end().date(), end);
             assert_eq!((period.months().0.to_string().as_str(), period.months().1), (first, months));
             assert_eq!(period.to_string(), text);
         }
