@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     engine::{Engine, Options, Stored},
     given::Ledger,
-    query::{Item, Page, Query},
+    query::{Item, Page, Query, Rows},
     table::Places,
 };
 
@@ -50,6 +50,11 @@ pub(crate) fn ask(ledger: &Ledger, view: &str, query: &Query) -> Page {
 /// The answer of one worker, without a database.
 pub(crate) fn ask_once(ledger: &Ledger, view: &str, query: &Query) -> Page {
     in_memory(ledger, 1).query(view, query).expect("an answer")
+}
+
+/// What `read` finds in rows that one worker made.
+pub(crate) fn read<T>(ledger: &Ledger, read: impl FnOnce(&Rows<'_>) -> T) -> T {
+    in_memory(ledger, 1).read_at_end(LONG, read).expect("the ledger is read").expect("it is folded in time").found
 }
 
 fn in_memory(ledger: &Ledger, workers: usize) -> Engine {

@@ -47,6 +47,7 @@ struct State {
 pub(crate) struct Given {
     pub(crate) stream: StreamName,
     pub(crate) at: Timestamp,
+    pub(crate) recorded_at: Timestamp,
     pub(crate) rules: u32,
     pub(crate) outcome: Outcome<'static>,
     pub(crate) command: (&'static str, String),
@@ -66,7 +67,8 @@ impl Given {
 
     pub(crate) fn new(stream: &str, at: &str, outcome: Outcome<'static>) -> Self {
         let stream = StreamName::parse(stream).expect("a stream's name");
-        Self { stream, at: time(at), rules: 1, outcome, command: ("Given", "{}".to_owned()) }
+        let at = time(at);
+        Self { stream, at, recorded_at: at, rules: 1, outcome, command: ("Given", "{}".to_owned()) }
     }
 
     /// Rules are published.
@@ -98,7 +100,7 @@ impl Given {
             },
             outcome: self.outcome.clone(),
             rules: self.rules,
-            recorded_at: self.at,
+            recorded_at: self.recorded_at,
             effective_at: self.at,
             relied_on: Vec::new(),
             historical: false,

@@ -3,6 +3,7 @@
 mod decode;
 mod progress;
 mod reader;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -29,6 +30,7 @@ use pledger_ledger::{
 };
 
 pub use progress::{WaitError, position_map};
+pub use reading::Reading;
 
 use crate::{
     digest::{TableDigest, digests},

@@ -57,9 +57,10 @@ impl Funds {
                 self.enter(request_id, FundRequestStatus::ActionRequired, at);
             }
             FundEvent::FundRequestRejected { request_id, reason: _ } => self.enter(request_id, FundRequestStatus::Rejected, at),
-            FundEvent::FundRequestApproved { request_id, amount, .. } => self.change(request_id, at, |request| {
+            FundEvent::FundRequestApproved { request_id, amount, claim_until, .. } => self.change(request_id, at, |request| {
                 request.status = FundRequestStatus::Approved;
                 request.approved = amount.minor();
+                request.claim_until = Some(*claim_until);
             }),
             FundEvent::ClaimSubmitted { claim_id, request_id, partner_id: _, amount, proof: _ } => {
                 let request = CompactString::new(request_id.as_str());
@@ -128,6 +129,7 @@ fn requested(allocation: &AllocationId, partner: &PartnerId, amount: Amount, cam
         status: FundRequestStatus::InReview,
         requested: amount.minor(),
         approved: 0,
+        claim_until: None,
         released: 0,
         claimed: 0,
         paid: 0,

@@ -99,6 +99,8 @@ row! {
         requested: i64,
         /// What was approved.
         approved: i64,
+        /// From when no claim is taken any more; none before the approval.
+        claim_until: Option<Timestamp>,
         /// What went back to the allocation of that.
         released: i64,
         /// What claims that stand hold of it: what was claimed, or approved of that.

@@ -3,7 +3,8 @@
 use compact_str::CompactString;
 use pledger_domain::{
     partner::{PartnerEvent, PartnerPhase, Role},
-    values::{CertificationId, Label, PersonId, Timestamp},
+    rejection::Rejection,
+    values::{CertificationId, Label, Period, PersonId, Timestamp},
 };
 use pledger_ledger::record::{Decision, Events, Outcome};
 
@@ -27,10 +28,10 @@ pub struct Partners {
 
 impl Fold for Partners {
     fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
-        if let Outcome::Accepted(Events::Partner(events)) = &decision.outcome {
-            for event in events.iter() {
-                self.event(event, decision.effective_at, at);
-            }
+        match &decision.outcome {
+            Outcome::Accepted(Events::Partner(events)) => events.iter().for_each(|event| self.event(event, decision, at)),
+            Outcome::Accepted(Events::Program(_) | Events::Account(_) | Events::Fund(_) | Events::Cost(_)) => {}
+            Outcome::Rejected(rejection) => self.refused(rejection, at),
         }
     }
 
@@ -44,8 +45,9 @@ impl Fold for Partners {
 }
 
 impl Partners {
-    fn event(&mut self, event: &PartnerEvent, when: Timestamp, at: &At<'_>) {
-        let partner = self.partners.upsert(PartnerKey { partner: at.key }, at, || unknown(when));
+    fn event(&mut self, event: &PartnerEvent, decision: &Decision<'_>, at: &At<'_>) {
+        let when = decision.effective_at;
+        let partner = self.partners.upsert(PartnerKey { partner: at.key }, at, || unknown(when, decision.recorded_at));
         partner.last_at = partner.last_at.max(when);
         match event {
             PartnerEvent::PartnerNominated { name } => {
@@ -73,8 +75,13 @@ impl Partners {
                 partner.activated_at = partner.activated_at.or(Some(when));
             }
             PartnerEvent::PartnerSuspended { .. } => partner.phase = PartnerPhase::Suspended,
-            PartnerEvent::RetirementStarted { .. } => partner.retiring_since = Some(when),
-            PartnerEvent::RetirementCompleted { .. } => partner.phase = PartnerPhase::Retired,
+            PartnerEvent::RetirementStarted { .. } => {
+                (partner.retiring_since, partner.retirement) = (Some(when), Some(at.position));
+            }
+            PartnerEvent::RetirementCompleted { .. } => {
+                partner.phase = PartnerPhase::Retired;
+                partner.retirement_blocked_by = None;
+            }
             PartnerEvent::PartnerManagerAssigned { manager_id, name } => {
                 partner.manager = Some(Symbol::of(manager_id.as_str()));
                 partner.manager_name = name.clone().map(Json);
@@ -96,8 +103,20 @@ impl Partners {
                     held.revoked_at = Some(when);
                 }
             }
-            // A certification's row says itself when it ran out; the others change nothing that a row shows.
-            PartnerEvent::CertificationExpired { .. } | PartnerEvent::CourseCompleted { .. } | PartnerEvent::TierEvaluated { .. } => {}
+            PartnerEvent::TierEvaluated { period, .. } => {
+                partner.evaluated_until = partner.evaluated_until.max(Period::parse(period).ok().map(Period::end));
+            }
+            // A certification's row says itself when it ran out; a course changes nothing that a row shows.
+            PartnerEvent::CertificationExpired { .. } | PartnerEvent::CourseCompleted { .. } => {}
+        }
+    }
+
+    /// Most refusals change nothing. This one says what a retirement waits for.
+    fn refused(&mut self, rejection: &Rejection, at: &At<'_>) {
+        if let Rejection::RetirementBlocked { open, .. } = rejection
+            && let Some(partner) = self.partners.change(&PartnerKey { partner: at.key }, at)
+        {
+            partner.retirement_blocked_by = Some(Json(open.clone()));
         }
     }
 
@@ -147,7 +166,7 @@ fn add_role(partner: &mut Partner, role: Role) {
     }
 }
 
-fn unknown(when: Timestamp) -> Partner {
+fn unknown(when: Timestamp, recorded_at: Timestamp) -> Partner {
     Partner {
         name: CompactString::default(),
         roles: Json(Vec::new()),
@@ -159,10 +178,14 @@ fn unknown(when: Timestamp) -> Partner {
         registered_at: None,
         agreement_at: None,
         activated_at: None,
+        known_at: recorded_at,
         retiring_since: None,
+        retirement: None,
+        retirement_blocked_by: None,
         tier: None,
         grace_until: None,
         at_risk_since: None,
+        evaluated_until: None,
         last_at: when,
     }
 }

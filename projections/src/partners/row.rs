@@ -5,6 +5,7 @@ use pledger_domain::{
     partner::{PartnerPhase, Role},
     values::{Personal, Timestamp},
 };
+use pledger_ledger::slices::Position;
 
 use crate::{cell::Json, row, symbol::Symbol, word_field};
 
@@ -45,14 +46,22 @@ row! {
         agreement_at: Option<Timestamp>,
         /// When it was first activated.
         activated_at: Option<Timestamp>,
+        /// When the ledger first heard of it (recorded).
+        known_at: Timestamp,
         /// Since when it is retiring.
         retiring_since: Option<Timestamp>,
+        /// The decision that started its retirement.
+        retirement: Option<Position>,
+        /// What was open when its retirement was last to be completed.
+        retirement_blocked_by: Option<Json<Vec<String>>>,
         /// The awarded tier.
         tier: Option<Symbol>,
         /// Until when the tier is kept although it is no longer earned.
         grace_until: Option<Timestamp>,
         /// Since when the tier is no longer earned.
         at_risk_since: Option<Timestamp>,
+        /// The end of the latest period that it was held against the tiers for.
+        evaluated_until: Option<Timestamp>,
         /// When something last happened to it.
         last_at: Timestamp,
     }

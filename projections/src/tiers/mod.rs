@@ -3,7 +3,9 @@
 mod standing;
 #[cfg(test)]
 mod tests;
+mod unevaluated;
 mod view;
 
 pub use standing::{Figures, active_certifications, figures, in_force_at, last_day_of};
+pub use unevaluated::{Unevaluated, unevaluated};
 pub use view::VIEW;

@@ -58,6 +58,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("missing_net_new_logos", Count, "What is missing for it; null at the top."),
     FieldSpec::new("at_risk_since", Time, "Since when its figures no longer earn the awarded tier; null where they do."),
     FieldSpec::new("grace_until", Time, "Until when the tier is kept all the same; null where it is not at risk."),
+    FieldSpec::new("evaluated_until", Time, "The end of the latest period that it was evaluated for; null before the first evaluation."),
     FieldSpec::new("window_from", Text, "The first day of the window."),
     FieldSpec::new("window_to", Text, "Its last day: that of the question's time."),
     FieldSpec::new("rules", Count, "The version of the rules in force; 0 for the defaults."),
@@ -122,7 +123,7 @@ fn facts<'a>(rows: &'a Rows<'_>, at: Timestamp, set: &'a RuleSet) -> Vec<Fact<'a
 }
 
 /// The inputs of the tier arithmetic. A count or a sum beyond its type is beyond every threshold too.
-fn inputs(figures: &Figures, active_certifications: u32, set: &RuleSet) -> TierInputs {
+pub(super) fn inputs(figures: &Figures, active_certifications: u32, set: &RuleSet) -> TierInputs {
     let currency = set.rules.reporting_currency;
     let revenue = figures.revenue.get(&currency).copied().unwrap_or(0);
     let revenue = i64::try_from(revenue).unwrap_or(if revenue < 0 { i64::MIN } else { i64::MAX });
@@ -168,6 +169,7 @@ impl Fact<'_> {
             ("missing_net_new_logos", missing(|distance| distance.net_new_logos.into())),
             ("at_risk_since", time(row.at_risk_since)),
             ("grace_until", time(row.grace_until)),
+            ("evaluated_until", time(row.evaluated_until)),
             ("window_from", at.plus_days(1 - i64::from(set.rules.tier_policy.window_days)).date().into()),
             ("window_to", at.date().into()),
             ("rules", set.version.into()),
