@@ -1,10 +1,12 @@
 //! The processor on one machine: a thread that takes commands from a queue, decides them in batches and answers.
 
 use std::{
+    any::Any,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -56,7 +58,11 @@ pub struct EmbeddedSink {
     queue: mpsc::Sender<Message>,
     queued: Arc<AtomicUsize>,
     references: Arc<RwLock<Vec<Position>>>,
+    halted: Halted,
 }
+
+/// Why nothing is decided any more, once that is so.
+type Halted = Arc<OnceLock<Arc<str>>>;
 
 /// The processor's thread; stops when it is told to, after deciding what is queued.
 pub struct EmbeddedProcessor {
@@ -78,9 +84,9 @@ impl EmbeddedProcessor {
     pub fn start(processor: Processor, clock: impl Fn() -> Timestamp + Send + 'static, chores: Box<dyn Chores>) -> std::io::Result<Self> {
         let (queue, commands) = mpsc::channel();
         let references = Arc::new(RwLock::new(processor.reference_positions()));
-        let sink = EmbeddedSink { queue, queued: Arc::default(), references: Arc::clone(&references) };
-        let queued = Arc::clone(&sink.queued);
-        let mut driver = Driver {
+        let sink = EmbeddedSink { queue, queued: Arc::default(), references: Arc::clone(&references), halted: Arc::default() };
+        let (queued, halted) = (Arc::clone(&sink.queued), Arc::clone(&sink.halted));
+        let driver = Driver {
             processor,
             clock,
             chores,
@@ -92,8 +98,10 @@ impl EmbeddedProcessor {
             stopping: false,
             chores_done: Instant::now(),
             reported: Instant::now(),
+            halted,
         };
-        let thread = std::thread::Builder::new().name("processor".into()).spawn(move || driver.run())?;
+        driver.tell_damage();
+        let thread = std::thread::Builder::new().name("processor".into()).spawn(move || driver.run_guarded())?;
         Ok(Self { sink, thread: Some(thread) })
     }
 
@@ -128,12 +136,6 @@ impl Drop for EmbeddedProcessor {
 }
 
 impl EmbeddedSink {
-    /// How many commands wait to be decided.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
-    }
-
     /// Refuses commands from here on: the ledger was found damaged.
     pub fn refuse_writes(&self, reason: String) {
         let _ = self.queue.send(Message::RefuseWrites(reason));
@@ -151,13 +153,22 @@ impl CommandSink for EmbeddedSink {
         let (answer, answers) = oneshot::channel();
         if self.queue.send(Message::Submit(commands, answer)).is_err() {
             self.queued.fetch_sub(count, Ordering::Relaxed);
-            return Box::pin(std::future::ready(all(Undecided::Unavailable("the processor has stopped".into()))));
+            let reason = self.halted().map_or_else(|| "the processor has stopped".to_owned(), |reason| reason.to_string());
+            return Box::pin(std::future::ready(all(Undecided::Unavailable(reason))));
         }
         Box::pin(async move { answers.await.unwrap_or_else(|_| all(Undecided::Unknown("pledger stopped".into()))) })
     }
 
     fn reference_positions(&self) -> Vec<Position> {
         self.references.read().clone()
+    }
+
+    fn halted(&self) -> Option<Arc<str>> {
+        self.halted.get().cloned()
+    }
+
+    fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
     }
 }
 
@@ -181,9 +192,31 @@ struct Driver<C> {
     chores_done: Instant,
     /// When the log last reported anything, or nothing was on its way.
     reported: Instant,
+    halted: Halted,
 }
 
 impl<C: Fn() -> Timestamp> Driver<C> {
+    /// Runs until it is told to stop. A panic ends it: what it was doing may be half done, and only the ledger knows.
+    fn run_guarded(mut self) {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run())) else { return };
+        let reason = format!("the processor failed ({}); start pledger again", panic_text(&*panic));
+        tracing::error!("{reason}");
+        self.halted.get_or_init(|| reason.into());
+        // Who waits is told, when all this is dropped, that the outcome is not known.
+        while let Ok(message) = self.commands.try_recv() {
+            if let Message::Submit(commands, _) = message {
+                self.queued.fetch_sub(commands.len(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Lets others know that the processor takes no writes.
+    fn tell_damage(&self) {
+        if let Some(reason) = self.processor.damage() {
+            self.halted.get_or_init(|| reason.into());
+        }
+    }
+
     fn run(&mut self) {
         while !(self.stopping && self.waiting.is_empty()) {
             let draining = self.chores_done.elapsed() >= CHORES_EVERY;
@@ -194,6 +227,7 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             let full = in_flight >= MAX_IN_FLIGHT;
             self.settle(if full || took == 0 { SETTLE } else { Duration::ZERO });
             self.deliver();
+            self.tell_damage();
             if in_flight == 0 {
                 self.run_chores();
             }
@@ -292,4 +326,8 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             self.chores.settled(&mut self.processor, false);
         }
     }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
 }

@@ -90,4 +90,15 @@ pub trait CommandSink: Send + Sync + 'static {
 
     /// The highest acknowledged position of every reference slice that has one: what a sender here has seen.
     fn reference_positions(&self) -> Vec<Position>;
+
+    /// Why no command is decided until pledger is started again, where that is so: the ledger is damaged, or the
+    /// processor has failed. Questions are answered all the same.
+    fn halted(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// How many commands wait to be decided.
+    fn queued(&self) -> usize {
+        0
+    }
 }

@@ -10,6 +10,7 @@ mod recover;
 mod references;
 mod slice;
 mod snapshot;
+mod snapshot_store;
 mod unit_of_work;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -29,7 +30,8 @@ use deadlines::Deadlines;
 pub use key_window::KeyLimits;
 use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
-pub use snapshot::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotError, SnapshotStore, UnfitSnapshot};
+pub use snapshot::{SnapshotError, UnfitSnapshot};
+pub use snapshot_store::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore};
 
 /// How long a command waits for the reference facts that it names in `after`.
 const FACTS_WAIT_MS: i64 = 2_000;
@@ -72,7 +74,7 @@ pub struct Processor {
     unreported: VecDeque<usize>,
     /// Answers that are due.
     answers: Vec<(Waiter, Decided)>,
-    /// Why nothing is written, where that is so.
+    /// Why nothing is written, where that is so: the ledger is damaged, or its end is missing.
     damage: Option<String>,
 }
 
@@ -189,6 +191,12 @@ impl Processor {
     /// Refuses commands from here on: the ledger was found damaged.
     pub fn refuse_writes(&mut self, reason: String) {
         self.damage.get_or_insert(reason);
+    }
+
+    /// Why commands are refused, where they are.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// When the latest decision was recorded; the earliest time there is where there is none.

@@ -18,7 +18,7 @@ use super::{
     key_window::{KeyUse, ScopedKey},
     references::References,
     slice::Slice,
-    snapshot::SnapshotStore,
+    snapshot_store::SnapshotStore,
     unknown,
 };
 
@@ -28,6 +28,9 @@ const READ_RECORDS: usize = 4_096;
 impl Processor {
     /// Restores the state of every slice from its snapshot and the ledger after it, checking the hash of every record
     /// that is read.
+    ///
+    /// Where snapshots of this ledger stand behind its end, an older copy of it was put back: its state is restored, and
+    /// it takes no commands, which would be decided without what was acknowledged since.
     ///
     /// # Errors
     /// `LogError::Damaged` with the first bad position, or the log's own.
@@ -49,7 +52,7 @@ impl Processor {
             damage: None,
             log,
         };
-        processor.load_snapshots(snapshots)?;
+        let beyond = processor.load_snapshots(snapshots)?;
         let offsets: Vec<u64> = processor.slices.iter().map(|slice| slice.writer.settled().next_offset).collect();
         let mut tail = processor.log.tail(&offsets)?;
         loop {
@@ -63,7 +66,28 @@ impl Processor {
         }
         let Self { slices, deadlines, .. } = &mut processor;
         slices.iter().for_each(|slice| slice.streams.for_each_due(|due, stream| deadlines.push(due, stream.clone())));
+        processor.refuse_missing_end(beyond);
         Ok(processor)
+    }
+
+    /// Takes no writes where the ledger does not reach the positions that snapshots of it were kept at.
+    fn refuse_missing_end(&mut self, mut beyond: Vec<Position>) {
+        beyond.sort_unstable();
+        beyond.dedup_by_key(|position| position.slice);
+        let Some(first) = beyond.first() else { return };
+        let end = match self.settled(first.slice).checked_sub(1) {
+            Some(pseq) => format!("ends at {}", Position { pseq, ..*first }),
+            None => "is empty".to_owned(),
+        };
+        let others = if beyond.len() > 1 { format!(", and so it is in {} other slices", beyond.len() - 1) } else { String::new() };
+        let reason = format!(
+            "the ledger is older than its own state: slice {} {end} here, and a snapshot of it was kept at {first}{others}. \
+             Decisions that were acknowledged are missing, so none is added. Put the newest copy of the ledger's file back and \
+             start again; or, to go on without what is missing, remove the folder of the snapshots and start again",
+            first.slice
+        );
+        tracing::error!("{reason}");
+        self.refuse_writes(reason);
     }
 
     /// Reads the slice to its end: what another writer left there is taken in.

@@ -3,7 +3,6 @@
 //! A snapshot is trusted only when its own SHA-256 fits and the ledger's record at its head has the head's hash and
 //! content; otherwise it is left aside and the slice is folded from its beginning.
 
-use hashbrown::HashMap;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Processor,
+    DIRECTORY, Processor, SnapshotStore,
     aggregate::{Decides, Live},
     key_window::KeyWindow,
     places::Places,
@@ -24,22 +23,8 @@ use super::{
     slice::{Slice, Store},
 };
 
-/// The name under which the directory's snapshot is kept: no ledger has that slice.
-pub const DIRECTORY: SliceId = SliceId::MAX;
 /// The version of the snapshot's own form: another one is left aside.
-const SNAPSHOT_FORM: u32 = 2;
-
-/// Where snapshots are kept. What is lost costs time, never truth.
-pub trait SnapshotStore: Send + Sync {
-    /// The latest snapshot of a slice.
-    fn load(&self, slice: SliceId) -> Option<Vec<u8>>;
-
-    /// Keeps a snapshot instead of the one before.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()>;
-}
+const SNAPSHOT_FORM: u32 = 3;
 
 /// Why no snapshot could be made.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +49,16 @@ pub enum UnfitSnapshot {
     /// It is of another version.
     #[error("it has the form {0}")]
     OtherForm(u32),
+    /// It is of another ledger.
+    #[error("it is another ledger's")]
+    OtherLedger,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Head {
     form: u32,
     format: u32,
+    ledger: [u8; 32],
     slice: SliceId,
     next_pseq: u64,
     next_offset: u64,
@@ -96,6 +85,7 @@ impl Processor {
         let head = Head {
             form: SNAPSHOT_FORM,
             format: FORMAT,
+            ledger: self.ledger()?.0,
             slice,
             next_pseq: settled.next_pseq,
             next_offset: settled.next_offset,
@@ -128,33 +118,61 @@ impl Processor {
     /// `SnapshotError`.
     pub fn directory_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
         let heads: Heads = self.slices.iter().map(stored_head).collect();
-        let bytes = postcard::to_extend(&(SNAPSHOT_FORM, heads), vec![0; 32])?;
+        let bytes = postcard::to_extend(&(SNAPSHOT_FORM, self.ledger()?.0, heads), vec![0; 32])?;
         let mut bytes = postcard::to_extend(&*self.directory.read(), bytes)?;
         let checksum: [u8; 32] = Sha256::digest(&bytes[32..]).into();
         bytes[..32].copy_from_slice(&checksum);
         Ok(bytes)
     }
 
-    /// Loads the snapshots of the slices and of the directory, those that fit the ledger.
-    pub(super) fn load_snapshots(&mut self, snapshots: &dyn SnapshotStore) -> Result<(), LogError> {
+    /// Loads the snapshots of the slices and of the directory, those that fit the ledger. Answers the positions at which
+    /// some were kept and which this ledger does not reach, although they are its own.
+    pub(super) fn load_snapshots(&mut self, snapshots: &dyn SnapshotStore) -> Result<Vec<Position>, LogError> {
         let all: Vec<SliceId> = self.log.slices().all().collect();
+        let (ledger, mut beyond) = (self.ledger()?, Vec::new());
         for slice in &all {
             if let Some(bytes) = snapshots.load(*slice) {
-                self.load_snapshot(*slice, &bytes);
+                beyond.extend(self.load_snapshot(*slice, ledger, &bytes)?);
             }
         }
         let mut stands_at = vec![ChainHead::default(); all.len()];
         if let Some(bytes) = snapshots.load(DIRECTORY) {
-            match read_directory(&bytes) {
-                Ok((heads, directory)) if heads.len() == all.len() && self.has_all(&heads)? => {
-                    stands_at = heads;
-                    *self.directory.write() = directory;
+            match read_directory(ledger, &bytes) {
+                Ok((heads, directory)) if heads.len() == all.len() => {
+                    let missing = self.beyond_the_end(&heads)?;
+                    if missing.is_empty() && self.has_all(&heads)? {
+                        stands_at = heads;
+                        *self.directory.write() = directory;
+                    } else {
+                        tracing::warn!("a snapshot of the directory was left aside: the ledger has other records at its heads");
+                    }
+                    beyond.extend(missing);
                 }
-                Ok(_) => tracing::warn!("a snapshot of the directory was left aside: the ledger has other records at its heads"),
+                Ok(_) => tracing::warn!("a snapshot of the directory was left aside: it has another number of slices"),
                 Err(error) => tracing::warn!(%error, "a snapshot of the directory was left aside"),
             }
         }
-        all.into_iter().zip(stands_at).try_for_each(|(slice, head)| self.bring_directory(slice, head))
+        all.into_iter().zip(stands_at).try_for_each(|(slice, head)| self.bring_directory(slice, head))?;
+        Ok(beyond)
+    }
+
+    /// What tells this ledger from every other one: the hash of its first record, which says when it was created. A
+    /// ledger without any record is told from none.
+    fn ledger(&self) -> Result<Hash, LogError> {
+        Ok(self.log.read(0, 0, 1)?.first().map(|first| first.record.header.hash).unwrap_or_default())
+    }
+
+    /// The last positions of heads that lie behind the ledger's end.
+    fn beyond_the_end(&self, heads: &[ChainHead]) -> Result<Vec<Position>, LogError> {
+        let mut beyond = Vec::new();
+        for (slice, head) in self.log.slices().all().zip(heads) {
+            if let Some(pseq) = head.next_pseq.checked_sub(1)
+                && head.next_offset > self.log.end(slice)?
+            {
+                beyond.push(Position { slice, pseq });
+            }
+        }
+        Ok(beyond)
     }
 
     /// Whether the ledger has the last record of each head.
@@ -188,16 +206,23 @@ impl Processor {
         Ok(())
     }
 
-    /// Puts a snapshot in place of an empty slice, where it fits the ledger.
-    fn load_snapshot(&mut self, slice: SliceId, bytes: &[u8]) {
-        match read(slice, bytes) {
+    /// Puts a snapshot in place of an empty slice, where it fits the ledger. Answers where it was kept, if the ledger
+    /// does not reach that.
+    fn load_snapshot(&mut self, slice: SliceId, ledger: Hash, bytes: &[u8]) -> Result<Option<Position>, LogError> {
+        match read(slice, ledger, bytes) {
             Err(error) => tracing::warn!(slice, %error, "a snapshot was left aside"),
             Ok(state) if self.stands_on(&state) => {
                 self.refer_to(&state);
                 self.slices[usize::from(slice)] = state;
             }
-            Ok(_) => tracing::warn!(slice, "a snapshot was left aside: the ledger has another record at its head"),
+            Ok(state) => {
+                tracing::warn!(slice, "a snapshot was left aside: the ledger has another record at its head, or none");
+                let last = state.writer.settled().next_pseq.checked_sub(1);
+                let missing = last.filter(|pseq| self.log.end(slice).is_ok_and(|end| state.places.offset(*pseq) >= end));
+                return Ok(missing.map(|pseq| Position { slice, pseq }));
+            }
         }
+        Ok(None)
     }
 
     /// Whether the ledger has the record that the state ends with.
@@ -227,10 +252,13 @@ fn stored_head(slice: &Slice) -> (u64, u64, u64, [u8; 32]) {
     (head.next_pseq, next_offset, head.term, head.hash.0)
 }
 
-fn read_directory(bytes: &[u8]) -> Result<(Vec<ChainHead>, Directory), UnfitSnapshot> {
-    let ((form, heads), rest): ((u32, Heads), _) = postcard::take_from_bytes(checked(bytes)?)?;
+fn read_directory(ledger: Hash, bytes: &[u8]) -> Result<(Vec<ChainHead>, Directory), UnfitSnapshot> {
+    let ((form, of, heads), rest): ((u32, [u8; 32], Heads), _) = postcard::take_from_bytes(checked(bytes)?)?;
     if form != SNAPSHOT_FORM {
         return Err(UnfitSnapshot::OtherForm(form));
+    }
+    if of != ledger.0 {
+        return Err(UnfitSnapshot::OtherLedger);
     }
     let head = |(next_pseq, next_offset, term, hash)| ChainHead { next_pseq, next_offset, term, hash: Hash(hash) };
     Ok((heads.into_iter().map(head).collect(), postcard::from_bytes(rest)?))
@@ -242,11 +270,14 @@ fn checked(bytes: &[u8]) -> Result<&[u8], UnfitSnapshot> {
     if <[u8; 32]>::from(Sha256::digest(rest)) == checksum { Ok(rest) } else { Err(UnfitSnapshot::Checksum) }
 }
 
-fn read(slice: SliceId, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
+fn read(slice: SliceId, ledger: Hash, bytes: &[u8]) -> Result<Slice, UnfitSnapshot> {
     let rest = checked(bytes)?;
     let (head, rest): (Head, _) = postcard::take_from_bytes(rest)?;
     if head.form != SNAPSHOT_FORM || head.format != FORMAT || head.slice != slice {
         return Err(UnfitSnapshot::OtherForm(head.form));
+    }
+    if head.ledger != ledger.0 {
+        return Err(UnfitSnapshot::OtherLedger);
     }
     let mut state = Slice::new(slice);
     let Head { next_pseq, next_offset, term, hash, .. } = head;
@@ -287,49 +318,4 @@ fn read_store<'a, S: Decides>(store: &Store<S>, bytes: &'a [u8]) -> Result<&'a [
         rest = after;
     }
     Ok(rest)
-}
-
-/// Snapshots in memory, for simulations and tests.
-#[derive(Default)]
-pub struct MemorySnapshots(parking_lot::Mutex<HashMap<SliceId, Vec<u8>>>);
-
-impl SnapshotStore for MemorySnapshots {
-    fn load(&self, slice: SliceId) -> Option<Vec<u8>> {
-        self.0.lock().get(&slice).cloned()
-    }
-
-    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.lock().insert(slice, bytes.to_vec());
-        Ok(())
-    }
-}
-
-/// Snapshots as files of a folder: written beside, then renamed.
-pub struct FileSnapshots(std::path::PathBuf);
-
-impl FileSnapshots {
-    /// Keeps snapshots in `folder`, which is made where it is missing.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn new(folder: std::path::PathBuf) -> std::io::Result<Self> {
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-
-    fn file(&self, slice: SliceId) -> std::path::PathBuf {
-        self.0.join(format!("slice-{slice:04}.snapshot"))
-    }
-}
-
-impl SnapshotStore for FileSnapshots {
-    fn load(&self, slice: SliceId) -> Option<Vec<u8>> {
-        std::fs::read(self.file(slice)).ok()
-    }
-
-    fn save(&self, slice: SliceId, bytes: &[u8]) -> std::io::Result<()> {
-        let beside = self.file(slice).with_extension("new");
-        std::fs::write(&beside, bytes)?;
-        std::fs::rename(beside, self.file(slice))
-    }
 }

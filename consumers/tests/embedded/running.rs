@@ -120,6 +120,10 @@ impl Running {
         self.sink().refuse_writes(reason.to_owned());
     }
 
+    pub(crate) fn halted(&self) -> Option<Arc<str>> {
+        self.sink().halted()
+    }
+
     pub(crate) fn stop(mut self) {
         self.processor.take().expect("it runs").stop();
     }
