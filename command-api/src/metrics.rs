@@ -11,7 +11,8 @@ use axum::{
 };
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, PullingGauge, Registry, TextEncoder};
 
-use pledger_ledger::commands::Decided;
+use pledger_ledger::commands::{CommandSink, Decided};
+use pledger_projections::engine::Engine;
 
 use crate::problem::Problem;
 
@@ -78,6 +79,26 @@ impl Metrics {
         self.registry.register(Box::new(PullingGauge::new(name, help, Box::new(sample))?))
     }
 
+    /// Adds what is to be watched of the writing and the reading half: the queue's depth, whether commands are decided,
+    /// how far the read models are behind.
+    ///
+    /// # Errors
+    /// Where the registry holds them already.
+    pub fn watch(&self, sink: &Arc<dyn CommandSink>, engine: &Arc<Engine>) -> Result<(), prometheus::Error> {
+        let (queued, halted, engine) = (Arc::clone(sink), Arc::clone(sink), Arc::clone(engine));
+        self.sampled("pledger_commands_queued", "Commands that wait to be decided.", move || as_sample(queued.queued() as u64))?;
+        self.sampled(
+            "pledger_commands_halted",
+            "1 where no command is decided until pledger is started again: the ledger is damaged, or the processor has failed.",
+            move || f64::from(u8::from(halted.halted().is_some())),
+        )?;
+        self.sampled(
+            "pledger_projections_lag_records",
+            "Records between the ledger's end and what the read models stand at; NaN where the ledger's end cannot be read.",
+            move || engine.lag().map_or(f64::NAN, as_sample),
+        )
+    }
+
     /// Counts what became of a command that was handed over; `problem` is what its sender is told, where it is one.
     pub(crate) fn count(&self, decided: &Decided, problem: Option<&Problem>) {
         match (decided, problem) {
@@ -120,6 +141,11 @@ impl Metrics {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
         Ok(response)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a sample is a double, and counts of records are far below 2^53")]
+fn as_sample(count: u64) -> f64 {
+    count as f64
 }
 
 /// Every status that the API gives.

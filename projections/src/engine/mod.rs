@@ -110,6 +110,8 @@ struct Shared {
     shards: Vec<RwLock<Shard>>,
     program: RwLock<Arc<Program>>,
     progress: Progress,
+    /// How many records lay before the places where the reader began.
+    begun_at: u64,
     /// Records handed to workers, and records that these are done with.
     routed: AtomicU64,
     done: AtomicU64,
@@ -197,6 +199,7 @@ impl Engine {
             shards: shards.into_iter().map(RwLock::new).collect(),
             program: RwLock::new(Arc::new(program)),
             progress: Progress::new(heads.iter().map(|head| head.next_pseq).collect()),
+            begun_at: heads.iter().map(|head| head.next_offset).sum(),
             routed: AtomicU64::new(0),
             done: AtomicU64::new(0),
             held: AtomicU64::new(0),
@@ -278,14 +281,15 @@ impl Engine {
         }
     }
 
-    /// How far it is: (records folded, records in the ledger), void ones counted on neither side where there are few.
+    /// How many records of the ledger are not taken in yet, void ones included.
     ///
     /// # Errors
     /// `LogError`.
-    pub fn extent(&self) -> Result<(u64, u64), LogError> {
-        let folded = self.shared.progress.vector().iter().sum();
+    pub fn lag(&self) -> Result<u64, LogError> {
+        // Read before the ends, so that records that come in between are counted as not taken in.
+        let taken_in = self.shared.begun_at + self.shared.done.load(Ordering::Acquire);
         let ends: Result<Vec<u64>, _> = self.shared.log.slices().all().map(|slice| self.shared.log.end(slice)).collect();
-        Ok((folded, ends?.iter().sum()))
+        Ok(ends?.iter().sum::<u64>().saturating_sub(taken_in))
     }
 
     /// Waits until the ledger's end was reached once, calling `tell` about ten times a second; whether it was before
