@@ -36,6 +36,8 @@ pub(crate) struct Told {
     pub(crate) replayed: bool,
     /// Where the next page of a CSV answer begins.
     pub(crate) next_cursor: Option<String>,
+    /// Why no command is decided any more, where that is so.
+    warning: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -129,10 +131,16 @@ impl Connection {
 
     /// Sends a request and takes the answer in whole.
     pub(crate) fn ask(&self, ask: Ask) -> Result<Told> {
-        match self {
+        let told = match self {
             Self::Server { announcement, agent } => over_http(announcement, agent, ask),
             Self::Here { assembly, runtime } => runtime.block_on(in_process(assembly, ask)),
+        }?;
+        if told.is_success()
+            && let Some(warning) = &told.warning
+        {
+            eprintln!("Warning: {warning}");
         }
+        Ok(told)
     }
 
     /// The key store, for what has to be sealed or named before it is sent.
@@ -159,10 +167,10 @@ fn over_http(announcement: &Announcement, agent: &ureq::Agent, ask: Ask) -> Resu
     }
     let mut response = agent.run(request.body(ask.body)?).with_context(|| format!("the server at {} does not answer", announcement.url))?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let (replayed, next_cursor, warning) = (header("idempotent-replay").is_some(), header("next-cursor"), header("pledger-warning"));
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec()?;
-    Ok(Told { status, replayed, next_cursor, body })
+    Ok(Told { status, replayed, next_cursor, warning, body })
 }
 
 async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
@@ -173,10 +181,10 @@ async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
     }
     let response = assembly.router().oneshot(request.body(Body::from(ask.body))?).await.expect("a router never fails");
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let (replayed, next_cursor, warning) = (header("idempotent-replay").is_some(), header("next-cursor"), header("pledger-warning"));
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes().to_vec();
-    Ok(Told { status, replayed, next_cursor, body })
+    Ok(Told { status, replayed, next_cursor, warning, body })
 }
 
 /// Percent-encodes one segment or one query value.

@@ -19,7 +19,7 @@ use pledger_ledger::{
     slices::Position,
     sqlite::{Mode, SqliteLog},
 };
-use pledger_projections::engine::{Engine, Options};
+use pledger_projections::engine::{Engine, Options, Stored};
 use serde::{Deserialize, Serialize};
 
 use crate::node::{Node, explain, random_id};
@@ -79,20 +79,38 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Opens the data directory to write, creating a ledger where there is none.
+    /// Opens the data directory to write, creating a ledger where there is none. A damaged ledger is opened to answer
+    /// questions only, and says so.
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
-        Self::around(Node::open_or_create(data_dir)?, data_dir)
+        match Node::open_or_create(data_dir) {
+            Ok(node) => Self::around(node, data_dir),
+            Err(error) => Self::in_spite_of(error, data_dir),
+        }
+    }
+
+    /// Answers questions from a damaged ledger; gives any other error back.
+    fn in_spite_of(error: anyhow::Error, data_dir: &Path) -> Result<Self> {
+        let Some(damaged @ LogError::Damaged { .. }) = error.downcast_ref() else { return Err(error) };
+        tracing::error!("{damaged}; questions are answered, and no command is taken");
+        // To write, so that no other process does; that may fail for the same damage.
+        let log = SqliteLog::open(data_dir, Mode::Write).or_else(|_| SqliteLog::open(data_dir, Mode::Read));
+        let log: Arc<dyn Log> = Arc::new(log.map_err(|error| explain(error, data_dir))?);
+        // Read models are not made from a damaged ledger to stay; those that were made from a sound one are worth more.
+        let stored = Stored::open_all(data_dir).is_ok_and(|stored| stored.is_some());
+        let engine = match stored {
+            true => Engine::open(data_dir, Arc::clone(&log), Options::default())?,
+            false => Engine::in_memory(Arc::clone(&log), Options::default())?,
+        };
+        let sink = Arc::new(NoWriter { reason: damaged.to_string().into(), damaged: true });
+        Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
     }
 
     /// Puts the read models and the routes around an open ledger.
     pub(crate) fn around(node: Node, data_dir: &Path) -> Result<Self> {
         let engine = Engine::open(data_dir, Arc::clone(&node.log) as Arc<dyn Log>, Options::default())?;
         let sink = Arc::new(node.sink());
-        let queued = Arc::clone(&sink);
-        let metrics = Metrics::new(prometheus::Registry::new())?;
-        metrics.sampled("pledger_commands_queued", "Commands that wait to be decided.", move || queued.queued() as f64)?;
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
-        Self::assemble(edge, sink, log, engine, metrics, Some(node))
+        Self::assemble(edge, sink, log, engine, Some(node))
     }
 
     /// Opens the data directory to read, beside a writer that serves no HTTP or without one.
@@ -100,7 +118,7 @@ impl Assembly {
         match Node::open(data_dir) {
             Ok(node) => Self::around(node, data_dir),
             Err(error) if matches!(error.downcast_ref(), Some(LogError::Locked(_))) => Self::beside(data_dir),
-            Err(error) => Err(error),
+            Err(error) => Self::in_spite_of(error, data_dir),
         }
     }
 
@@ -108,26 +126,14 @@ impl Assembly {
     fn beside(data_dir: &Path) -> Result<Self> {
         let log: Arc<dyn Log> = Arc::new(SqliteLog::open(data_dir, Mode::Read).map_err(|error| explain(error, data_dir))?);
         let engine = Engine::in_memory(Arc::clone(&log), Options::default())?;
-        let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open_read_only(data_dir)?);
-        let edge = Edge {
-            slices: log.slices(),
-            keys,
-            directory: Arc::default(),
-            clock: Arc::new(SystemClock::new()),
-            randomness: Arc::new(SystemRandomness),
-        };
-        Self::assemble(edge, Arc::new(NoWriter), log, engine, Metrics::new(prometheus::Registry::new())?, None)
+        let sink = Arc::new(NoWriter { reason: "another process writes to this data directory".into(), damaged: false });
+        Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
     }
 
-    fn assemble(
-        edge: Edge,
-        sink: Arc<dyn CommandSink>,
-        log: Arc<dyn Log>,
-        engine: Engine,
-        metrics: Metrics,
-        node: Option<Node>,
-    ) -> Result<Self> {
+    fn assemble(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, node: Option<Node>) -> Result<Self> {
         let engine = Arc::new(engine);
+        let metrics = Metrics::new(prometheus::Registry::new())?;
+        metrics.watch(&sink, &engine)?;
         let token = random_id();
         let operator =
             Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
@@ -172,17 +178,32 @@ impl Assembly {
     }
 }
 
-/// Takes no commands: another process writes.
-struct NoWriter;
+/// What opens persons for questions; no command comes through it.
+fn reading_edge(log: &Arc<dyn Log>, data_dir: &Path) -> Result<Edge> {
+    let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open_read_only(data_dir)?);
+    let (clock, randomness) = (Arc::new(SystemClock::new()), Arc::new(SystemRandomness));
+    Ok(Edge { slices: log.slices(), keys, directory: Arc::default(), clock, randomness })
+}
+
+/// Takes no commands: another process writes, or the ledger is damaged.
+struct NoWriter {
+    reason: Arc<str>,
+    /// Whether answers have to say so.
+    damaged: bool,
+}
 
 impl CommandSink for NoWriter {
     fn submit(&self, commands: Vec<CommandEnvelope>) -> std::pin::Pin<Box<dyn Future<Output = Vec<Decided>> + Send>> {
-        let refused = || Err(Undecided::Unavailable("another process writes to this data directory".into()));
+        let refused = || Err(Undecided::Unavailable(self.reason.to_string()));
         let all = commands.iter().map(|_| refused()).collect();
         Box::pin(std::future::ready(all))
     }
 
     fn reference_positions(&self) -> Vec<Position> {
         Vec::new()
+    }
+
+    fn halted(&self) -> Option<Arc<str>> {
+        self.damaged.then(|| Arc::clone(&self.reason))
     }
 }

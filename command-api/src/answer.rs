@@ -122,7 +122,12 @@ pub(crate) fn undecided(sent: &Sent, undecided: &Undecided, place: Place) -> Pro
             .accepted("the payload that the key was first used with, or another key")
             .with("first", first.to_string()),
         Undecided::Overloaded => problem(StatusCode::TOO_MANY_REQUESTS, "Overloaded").retry_after(BUSY_RETRY_S),
-        Undecided::Unavailable(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "LedgerUnavailable").retry_after(AWAY_RETRY_S),
+        Undecided::Unavailable(_) => unavailable(undecided).with("command_id", sent.key.as_str()),
         Undecided::Unknown(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "OutcomeUnknown").retry_after(BUSY_RETRY_S),
     }
+}
+
+/// The problem of a ledger that takes no commands.
+pub(crate) fn unavailable(undecided: &Undecided) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerUnavailable", undecided.to_string()).retry_after(AWAY_RETRY_S)
 }

@@ -14,7 +14,7 @@ use crate::{ApiState, problem::Problem};
 /// After how many seconds to look again where something is not ready.
 const RETRY_S: u32 = 2;
 
-/// Something that has to work before requests should come: the processor runs, the projections are not far behind.
+/// Something that has to work before requests should come, besides the processor: the projections go on.
 #[derive(Clone)]
 pub struct Probe {
     name: &'static str,
@@ -34,7 +34,9 @@ pub(crate) fn healthz() -> Response<Body> {
 }
 
 pub(crate) fn readyz(api: &ApiState) -> Response<Body> {
-    let results: Vec<(&str, Result<(), String>)> = api.probes.iter().map(|probe| (probe.name, (probe.check)())).collect();
+    let processor = ("processor", api.sink.halted().map_or(Ok(()), |reason| Err(reason.to_string())));
+    let probes = api.probes.iter().map(|probe| (probe.name, (probe.check)()));
+    let results: Vec<(&str, Result<(), String>)> = std::iter::once(processor).chain(probes).collect();
     let checks: Vec<Value> = results
         .iter()
         .map(|(name, result)| match result {

@@ -2,12 +2,28 @@
 
 use axum::http::StatusCode;
 use pledger_domain::catalogue::{COMMANDS, InvalidPayload};
-use pledger_ledger::edge::{MAX_KEY_LEN, MAX_PAYLOAD_LEN, Refused};
+use pledger_ledger::{
+    commands::Undecided,
+    edge::{MAX_KEY_LEN, MAX_PAYLOAD_LEN, Refused},
+};
 
-use crate::{answer::Place, problem::Problem};
+use crate::{
+    ApiState,
+    answer::{self, Place},
+    problem::Problem,
+};
 
 /// After how many seconds to try again where the key store is away.
 const KEY_STORE_RETRY_S: u32 = 5;
+
+/// The problem of input that became no command. Where no command is decided any more, ids that seem to be unknown may
+/// only not have been read.
+pub(crate) fn told(api: &ApiState, refused: &Refused, place: Place) -> Problem {
+    match api.sink.halted() {
+        Some(reason) if refused.may_pass_later() => answer::unavailable(&Undecided::Unavailable(reason.to_string())),
+        _ => problem(refused, place),
+    }
+}
 
 /// The problem of input that became no command.
 pub(crate) fn problem(refused: &Refused, place: Place) -> Problem {

@@ -1,12 +1,12 @@
 //! The routes.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
     routing::{MethodRouter, get, post},
 };
@@ -27,6 +27,8 @@ use crate::{
     streams, views,
 };
 
+/// Says why no command is decided, on every answer, while that is so.
+const WARNING: HeaderName = HeaderName::from_static("pledger-warning");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The API as a service.
@@ -40,9 +42,27 @@ pub fn router(state: ApiState) -> Router {
         .fallback(|uri: Uri| async move { Problem::not_found(format!("there is nothing at {}", uri.path())).accepted("see /") })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(warning_layer(&state))
         .with_state(state);
     // Tracing costs each request a span; so it is there only where somebody reads it.
     if tracing::enabled!(Level::DEBUG) { router.layer(trace_layer()) } else { router }
+}
+
+/// Lets every answer say why no command is decided, where that is so: what it tells may be incomplete.
+fn warning_layer(state: &ApiState) -> MapResponseLayer<impl Fn(Response<Body>) -> Response<Body> + Clone + use<>> {
+    let sink = Arc::clone(&state.sink);
+    MapResponseLayer::new(move |mut response: Response<Body>| {
+        if let Some(reason) = sink.halted() {
+            response.headers_mut().insert(WARNING, header_text(&reason));
+        }
+        response
+    })
+}
+
+/// As much of a text as a header can hold.
+fn header_text(text: &str) -> HeaderValue {
+    let kept: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+    HeaderValue::from_str(&kept).expect("visible ASCII and spaces can stand in a header")
 }
 
 type HttpTraceLayer = TraceLayer<tower_http::classify::SharedClassifier<tower_http::classify::ServerErrorsAsFailures>, DefaultMakeSpan>;

@@ -63,7 +63,11 @@ fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit:
     let position = placed.last().map(|last| last.record.position());
     let opener = Opener::new(&*api.edge.keys, rights);
     let items: Vec<Value> = placed.iter().filter_map(|placed| item(opener, stream, placed)).collect();
-    Ok(json!({"stream": stream, "items": items, "next": next, "position": position}))
+    let mut page = json!({"stream": stream, "items": items, "next": next, "position": position});
+    if let Some(warning) = api.sink.halted() {
+        page["warning"] = json!(warning);
+    }
+    Ok(page)
 }
 
 pub(crate) fn log_problem(error: &LogError) -> Problem {
@@ -75,9 +79,12 @@ pub(crate) fn log_problem(error: &LogError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string()).retry_after(RETRY_S)
 }
 
-/// A decision of this stream. A record that cannot be read is shown as such, not left out.
+/// A decision of this stream. A record that was tampered with or cannot be read is shown as such, not left out.
 fn item(opener: Opener<'_>, stream: &StreamName, placed: &Placed) -> Option<Value> {
     let position = placed.record.position();
+    if !placed.record.is_intact() {
+        return Some(json!({"position": position, "outcome": "damaged", "reason": "the record does not have its hash"}));
+    }
     match RecordBody::decode(&placed.record.body) {
         Ok(RecordBody::Decision(decision)) if decision.stream == *stream => Some(decision_json(position, &decision, opener)),
         Ok(RecordBody::Decision(_) | RecordBody::LedgerCreated(_) | RecordBody::TermOpened(_) | RecordBody::Progress(_)) => None,

@@ -13,6 +13,8 @@ use pledger_projections::{
     query::{Page, Query, QueryError, VIEWS, ViewSpec, find_view},
 };
 
+use serde::Serialize;
+
 use crate::{ApiState, csv, input, opened::Opener, problem::Problem, query::Parameters};
 
 /// Items a page, where nothing else is asked for.
@@ -57,8 +59,17 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
-        (Form::Json, _) => json_response(serde_json::to_vec(&page)),
+        (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: api.sink.halted() })),
     }
+}
+
+/// A page, and why it may be incomplete where no command is decided any more.
+#[derive(Serialize)]
+struct List<'a> {
+    #[serde(flatten)]
+    page: &'a Page,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<Arc<str>>,
 }
 
 /// Asks where it may take some milliseconds.

@@ -173,7 +173,7 @@ pub(crate) fn stage(api: &ApiState, incoming: Vec<Incoming<'_>>, mut problems: V
     for problem in problems.iter_mut().filter(|problem| problem.is_none()) {
         match prepared.next().expect("the edge answers every item") {
             Ok(envelope) => commands.push(envelope),
-            Err(refused) => *problem = Some(refused::problem(&refused, Place::Item)),
+            Err(refused) => *problem = Some(refused::told(api, &refused, Place::Item)),
         }
     }
     Prepared { commands, problems }

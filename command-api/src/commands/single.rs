@@ -86,7 +86,7 @@ impl CommandRoute {
             after: submit::seen(api, read.after)?,
             ..Incoming::new(self.spec.name, payload, principal.name, Channel::Api)
         };
-        api.edge.prepare(incoming).map_err(|refused| refused::problem(&refused, Place::Single))
+        api.edge.prepare(incoming).map_err(|refused| refused::told(api, &refused, Place::Single))
     }
 
     /// The same where waiting for the disk is allowed.

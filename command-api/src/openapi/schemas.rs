@@ -77,10 +77,13 @@ fn page(view: &ViewSpec) -> Value {
             "items": {"type": "array", "items": {"$ref": format!("#/components/schemas/{}", item_name(view.name))}},
             "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
             "position": {"$ref": "#/components/schemas/Vector"},
+            "warning": {"type": "string", "description": WARNING},
         },
     })
 }
 
+/// What `warning` is.
+const WARNING: &str = "Why no command is decided until pledger is started again, where that is so; the header Pledger-Warning says it too.";
 const POSITION: &str = "^[0-9]+:[0-9]+$";
 const DECIMAL: &str = "^-?[0-9]+(\\.[0-9]+)?$";
 
@@ -213,6 +216,7 @@ fn stream_page() -> Value {
             "items": {"type": "array", "items": {"type": "object"}},
             "next": {"type": ["string", "null"]},
             "position": {"oneOf": [{"$ref": "#/components/schemas/Position"}, {"type": "null"}]},
+            "warning": {"type": "string", "description": WARNING},
         },
     })
 }

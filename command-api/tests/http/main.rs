@@ -7,3 +7,4 @@ mod questions;
 mod serving;
 mod single;
 mod stack;
+mod watched;

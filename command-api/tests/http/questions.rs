@@ -176,10 +176,11 @@ async fn operators_see_what_it_does() {
 
 #[tokio::test]
 async fn what_is_not_ready_says_why() {
-    let probes = vec![Probe::new("processor", || Ok(())), Probe::new("projections", || Err("7,000 decisions behind".into()))];
+    let probes = vec![Probe::new("projections", || Err("7,000 decisions behind".into()))];
     let stack = Stack::over(|processor| Arc::new(processor.sink()), probes);
     let reply = stack.get("/readyz").await;
     assert_eq!(reply.problem(), (503, "NotReady".into()));
+    assert_eq!(reply.json()["checks"][0], json!({"name": "processor", "ok": true}));
     assert_eq!(reply.json()["checks"][1], json!({"name": "projections", "ok": false, "reason": "7,000 decisions behind"}));
     assert!(reply.header("retry-after").is_some());
     assert_eq!(stack.get("/healthz").await.status, 200);

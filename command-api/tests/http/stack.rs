@@ -90,11 +90,24 @@ impl Stack {
 
     /// With a sink that the test chose, and probes.
     pub(crate) fn over(sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink> + Send, probes: Vec<Probe>) -> Self {
-        // The log waits for its store, which an async thread must not.
-        std::thread::scope(|scope| scope.spawn(|| Self::build(sink, probes)).join()).expect("a stack")
+        Self::reading(sink, probes, |log| log)
     }
 
-    fn build(sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink>, probes: Vec<Probe>) -> Self {
+    /// With read models that read the ledger through what the test put before it.
+    pub(crate) fn reading(
+        sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink> + Send,
+        probes: Vec<Probe>,
+        before: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log> + Send,
+    ) -> Self {
+        // The log waits for its store, which an async thread must not.
+        std::thread::scope(|scope| scope.spawn(|| Self::build(sink, probes, before)).join()).expect("a stack")
+    }
+
+    fn build(
+        sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink>,
+        probes: Vec<Probe>,
+        before: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let created = LedgerCreated {
@@ -117,11 +130,13 @@ impl Stack {
         };
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
-        let engine = Arc::new(Engine::in_memory(Arc::clone(&log), Options::default()).expect("read models"));
+        let engine = Arc::new(Engine::in_memory(before(Arc::clone(&log)), Options::default()).expect("read models"));
         let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
         let portal = Principal { name: Arc::from("portal"), rights: Rights::default() };
         let metrics = Metrics::new(prometheus::Registry::new()).expect("metrics");
-        let mut api = Api::new(edge, sink(&processor), log, engine, metrics)
+        let sink = sink(&processor);
+        metrics.watch(&sink, &engine).expect("registered once");
+        let mut api = Api::new(edge, sink, log, engine, metrics)
             .with_principals(Principals::default().with_token(OWNER, owner).with_token(PORTAL, portal));
         for probe in probes {
             api = api.with_probe(probe);
