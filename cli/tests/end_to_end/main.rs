@@ -1,68 +1,16 @@
 //! The program as a user meets it: the built binary, real files, a real socket.
 
+mod bad_days;
+mod program;
+
 use std::{
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::Command,
 };
 
 use serde_json::Value;
 
-fn pledger(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
-    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments).output().expect("pledger starts")
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn succeed(dir: &Path, arguments: &[&str]) -> String {
-    let output = pledger(dir, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// Runs a verb that has to exit with `code`; what it said.
-fn fail(dir: &Path, arguments: &[&str], code: i32) -> String {
-    let output = pledger(dir, arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
-    text(&output)
-}
-
-fn json(dir: &Path, arguments: &[&str]) -> Value {
-    let output = succeed(dir, &[arguments, &["--json"]].concat());
-    serde_json::from_str(&output).expect("JSON")
-}
-
-/// A server on a free port, stopped at the end.
-struct Server {
-    child: Child,
-}
-
-impl Server {
-    fn start(dir: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
-        command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pledger starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        for line in lines {
-            if line.expect("a line").contains("Serving") {
-                return Self { child };
-            }
-        }
-        panic!("the server ended: {:?}", child.wait_with_output());
-    }
-
-    /// Ends it as an operator does.
-    fn stop(mut self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
-        assert!(status.success());
-        assert!(self.child.wait().expect("it ends").success(), "a graceful stop exits with 0");
-    }
-}
-
-const PARTNER: &str = r#"{"partner_id":"p-1","name":"Nordwind GmbH","roles":["reseller"],"region":"EMEA"}"#;
+use program::{PARTNER, Server, fail, json, succeed, text};
 
 #[test]
 fn the_readme_walk_works_with_and_without_a_server() {
@@ -127,21 +75,6 @@ fn the_verbs_find_the_demo_where_it_was_written() {
     bare(&["demo", "--partners", "5", "--months", "6", "--no-serve"]);
     let asked = bare(&["query", "pipeline", "--by", "status"]);
     assert!(asked.contains("won"), "{asked}");
-}
-
-#[test]
-fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let dir = dir.path();
-    succeed(dir, &["init", "--slices", "8"]);
-    succeed(dir, &["command", "RegisterPartner", PARTNER]);
-    let file = dir.join("data").join("ledger.db");
-    let mut bytes = std::fs::read(&file).expect("the ledger");
-    let found = bytes.windows(8).position(|window| window == b"Nordwind").expect("the partner's name is in the ledger");
-    bytes[found] = b'M';
-    std::fs::write(&file, bytes).expect("written");
-    let broken = fail(dir, &["verify"], 1);
-    assert!(broken.contains("BROKEN") && broken.contains(':'), "{broken}");
 }
 
 #[test]

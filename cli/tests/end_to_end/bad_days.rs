@@ -1,0 +1,75 @@
+//! A ledger that was damaged, cut off or replaced: what its operator is told, and what still works.
+
+use std::path::Path;
+
+use crate::program::{PARTNER, Server, fail, pledger, succeed, text};
+
+const SIGN: &str = r#"{"partner_id":"p-1"}"#;
+
+fn partner(id: &str) -> String {
+    PARTNER.replace("p-1", id)
+}
+
+/// Flips a bit in the partner's name, in its decision.
+fn damage(dir: &Path) {
+    let file = dir.join("data").join("ledger.db");
+    let mut bytes = std::fs::read(&file).expect("the ledger");
+    let found = bytes.windows(8).position(|window| window == b"Nordwind").expect("the partner's name is in the ledger");
+    bytes[found] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+}
+
+/// Whether questions are answered by a server and without one, each time with a warning that contains `what`, and
+/// commands are refused for the same reason.
+fn answers_and_takes_nothing(dir: &Path, what: &str) {
+    let server = Server::start(dir);
+    // What snapshots cover is checked in the background.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while server.get("/readyz").0 == 200 {
+        assert!(std::time::Instant::now() < until, "nobody notices");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (status, warning, partners) = server.get("/v1/partners");
+    assert_eq!((status, partners["items"][0]["partner_id"].as_str()), (200, Some("p-1")), "{partners}");
+    assert!(partners["warning"].as_str().is_some_and(|warning| warning.contains(what)), "{partners}");
+    assert!(warning.is_some_and(|warning| warning.contains(what)));
+    assert!(fail(dir, &["command", "RegisterPartner", &partner("p-9")], 1).contains(what));
+    assert!(fail(dir, &["command", "ApproveDeal", r#"{"deal_id":"d-1"}"#], 1).contains(what), "not an unknown deal");
+    assert!(text(&pledger(dir, &["query", "partners"])).contains(what));
+    server.stop();
+}
+
+#[test]
+fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init", "--slices", "8"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    damage(dir);
+    let broken = fail(dir, &["verify"], 1);
+    let position = broken.split("broken at ").nth(1).and_then(|rest| rest.split(": ").next()).expect("a position").to_owned();
+    answers_and_takes_nothing(dir, &format!("at {position}"));
+    // Without the snapshots that cover it, the damage is in the way from the start.
+    std::fs::remove_dir_all(dir.join("data").join("snapshots")).expect("removed");
+    answers_and_takes_nothing(dir, &format!("at {position}"));
+    std::fs::remove_dir_all(dir.join("data").join("projections")).expect("removed");
+    answers_and_takes_nothing(dir, &format!("at {position}"));
+    let told = text(&pledger(dir, &["query", "partners"]));
+    assert!(told.contains("p-1") && told.contains(&format!("Warning: the ledger is damaged at {position}")), "{told}");
+    assert!(fail(dir, &["command", "SignAgreement", SIGN], 1).contains(&position));
+}
+
+#[test]
+fn an_older_ledger_put_back_is_read_and_not_added_to() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    let file = dir.join("data").join("ledger.db");
+    let older = std::fs::read(&file).expect("the ledger");
+    succeed(dir, &["command", "SignAgreement", SIGN]);
+    std::fs::write(&file, older).expect("put back");
+    answers_and_takes_nothing(dir, "Put the newest copy of the ledger's file back");
+    std::fs::remove_dir_all(dir.join("data").join("snapshots")).expect("removed");
+    assert!(succeed(dir, &["command", "SignAgreement", SIGN]).contains("Accepted"));
+}

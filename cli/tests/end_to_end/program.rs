@@ -1,0 +1,77 @@
+//! The built binary, run as a user runs it, and a server of it.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+/// A partner that every program takes.
+pub(crate) const PARTNER: &str = r#"{"partner_id":"p-1","name":"Nordwind GmbH","roles":["reseller"],"region":"EMEA"}"#;
+
+pub(crate) fn pledger(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments).output().expect("pledger starts")
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub(crate) fn succeed(dir: &Path, arguments: &[&str]) -> String {
+    let output = pledger(dir, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs a verb that has to exit with `code`; what it said.
+pub(crate) fn fail(dir: &Path, arguments: &[&str], code: i32) -> String {
+    let output = pledger(dir, arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+pub(crate) fn json(dir: &Path, arguments: &[&str]) -> Value {
+    let output = succeed(dir, &[arguments, &["--json"]].concat());
+    serde_json::from_str(&output).expect("JSON")
+}
+
+/// A server on a free port, stopped at the end.
+pub(crate) struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    pub(crate) fn start(dir: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+        command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pledger starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        for line in lines {
+            let line = line.expect("a line");
+            if let Some((_, rest)) = line.split_once(" on http://").filter(|_| line.starts_with("Serving")) {
+                let address = rest.split_whitespace().next().expect("an address");
+                return Self { child, url: format!("http://{address}") };
+            }
+        }
+        panic!("the server ended: {:?}", child.wait_with_output());
+    }
+
+    /// Status, the header `Pledger-Warning` and body of an answer.
+    pub(crate) fn get(&self, path: &str) -> (u16, Option<String>, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("{}{path}", self.url)).call().expect("an answer");
+        let warning = answer.headers().get("pledger-warning").map(|text| text.to_str().expect("ASCII").to_owned());
+        (answer.status().as_u16(), warning, answer.body_mut().read_json().expect("JSON"))
+    }
+
+    /// Ends it as an operator does.
+    pub(crate) fn stop(mut self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+        assert!(self.child.wait().expect("it ends").success(), "a graceful stop exits with 0");
+    }
+}
