@@ -13,6 +13,7 @@ mod landing;
 mod metrics;
 mod openapi;
 mod opened;
+mod past;
 mod persons;
 mod principal;
 mod problem;
@@ -49,6 +50,7 @@ pub struct Api {
     pub(crate) principals: Principals,
     pub(crate) probes: Vec<Probe>,
     pub(crate) changes: changes::Changes,
+    pub(crate) past: past::Past,
 }
 
 /// The API's parts, shared by all requests.
@@ -67,6 +69,7 @@ impl Api {
             principals: Principals::default(),
             probes: Vec::new(),
             changes: changes::Changes::default(),
+            past: past::Past::default(),
         }
     }
 

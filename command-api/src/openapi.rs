@@ -185,14 +185,14 @@ fn list(view: &'static ViewSpec) -> Operation {
     parameters.extend([
         parameter("limit", ParameterIn::Query, "The most items; 100 where absent.", whole_number()),
         parameter("cursor", ParameterIn::Query, "The next of the page before.", string()),
-        at_least(),
     ]);
+    parameters.extend(moment());
     let page = reference(&schemas::page_name(view.name));
     question(&format!("list_{}", view.name), view.name, view.summary, page, parameters)
 }
 
 fn one(view: &'static ViewSpec, key: &'static str) -> Operation {
-    let parameters = vec![parameter("key", ParameterIn::Path, key, string()), at_least()];
+    let parameters = std::iter::once(parameter("key", ParameterIn::Path, key, string())).chain(moment()).collect();
     let item = reference(&schemas::item_name(view.name));
     question(&format!("get_{}", view.name), view.name, view.summary, item, parameters)
 }
@@ -215,8 +215,13 @@ fn filter(field: &FieldSpec) -> Parameter {
     parameter(field.name, ParameterIn::Query, &format!("Only where it is this: {} May repeat.", field.summary), string())
 }
 
-fn at_least() -> Parameter {
-    parameter("at_least", ParameterIn::Query, "Answer only once these positions are taken in: slice:pseq, separated by commas.", string())
+/// What the answer stands on.
+fn moment() -> [Parameter; 3] {
+    let at_least = "Answer only once these positions are taken in: slice:pseq, separated by commas.";
+    let as_of = "What was true in the business by then: RFC 3339, or a date for its end.";
+    let known_at = "What the ledger had recorded by then: RFC 3339, or a date for its end.";
+    [("at_least", at_least), ("as_of", as_of), ("known_at", known_at)]
+        .map(|(name, summary)| parameter(name, ParameterIn::Query, summary, string()))
 }
 
 fn read(id: &str, tag: &str, summary: &str, schema: &str, parameters: &[Parameter]) -> Operation {

@@ -7,9 +7,10 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
 };
+use pledger_domain::values::Timestamp;
 use pledger_ledger::slices::Position;
 use pledger_projections::{
-    engine::WaitError,
+    engine::{Engine, Moment, WaitError},
     query::{Page, Query, QueryError, VIEWS, ViewSpec, find_view},
 };
 
@@ -31,7 +32,7 @@ const RETRY_S: u32 = 1;
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 
 /// The parameters that every view takes besides its dimensions.
-const COMMON: [&str; 4] = ["limit", "cursor", "at_least", "by"];
+const COMMON: [&str; 6] = ["limit", "cursor", "at_least", "by", "as_of", "known_at"];
 
 /// What the client wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +52,12 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let mut parameters = Parameters::of(uri)?;
     let at_least = at_least(parameters.take_all("at_least"))?;
     let single = key.is_some();
-    let query = Query { at: Some(api.edge.clock.now()), ..query(key, parameters, form)? };
+    let moment = Moment { as_of: time(&mut parameters, "as_of")?, known_at: time(&mut parameters, "known_at")? };
+    let query = Query { at: Some(moment.asked_at(api.edge.clock.now())), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
-    api.engine.reached(&at_least, AT_LEAST_TIMEOUT).await.map_err(|error| behind(&error))?;
-    let mut page = ask(api, view, query).await?;
+    let engine = engine(api, moment).await?;
+    engine.reached(&at_least, AT_LEAST_TIMEOUT).await.map_err(|error| behind(&error))?;
+    let mut page = ask(engine, view, query).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
@@ -72,9 +75,24 @@ struct List<'a> {
     warning: Option<Arc<str>>,
 }
 
+/// The read models of a moment.
+async fn engine(api: &ApiState, moment: Moment) -> Result<Arc<Engine>, Problem> {
+    if !moment.is_past() {
+        return Ok(Arc::clone(&api.engine));
+    }
+    let api = Arc::clone(api);
+    let folded = tokio::task::spawn_blocking(move || api.past.engine(&api.log, moment)).await;
+    folded.map_err(|failed| Problem::internal(&failed))?
+}
+
+fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = parameters.take(name)? else { return Ok(None) };
+    let read = Moment::parse_time(&text).map_err(|error| Problem::malformed("InvalidTime", error).field(name));
+    read.map(Some).map_err(|problem| problem.accepted("RFC 3339 like 2026-03-31T18:00:00Z, or a date like 2026-03-31 for its end"))
+}
+
 /// Asks where it may take some milliseconds.
-async fn ask(api: &ApiState, view: &'static ViewSpec, query: Query) -> Result<Page, Problem> {
-    let engine = Arc::clone(&api.engine);
+async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query) -> Result<Page, Problem> {
     let answered = tokio::task::spawn_blocking(move || engine.query(view.name, &query)).await;
     answered.map_err(|failed| Problem::internal(&failed))?.map_err(|error| problem(view, &error))
 }

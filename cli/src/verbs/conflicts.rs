@@ -10,7 +10,7 @@ use crate::{
     connection::{Ask, Connection, encode},
     context::Context,
     output,
-    verbs::query,
+    verbs::{moment::Times, query},
 };
 
 /// Show channel conflicts, and the decisions that made them
@@ -29,6 +29,8 @@ pub(crate) struct Conflicts {
     /// The most conflicts
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
+    #[command(flatten)]
+    times: Times,
 }
 
 impl Conflicts {
@@ -41,6 +43,9 @@ impl Conflicts {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", encode(value)));
             }
+        }
+        for parameter in self.times.parameters()? {
+            path.push_str(&format!("&{parameter}"));
         }
         let connection = Connection::to_read(context)?;
         let answer = connection.ask(Ask::get(path));

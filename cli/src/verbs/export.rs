@@ -23,6 +23,7 @@ use crate::{
     connection::{Ask, Connection, encode},
     context::{Context, Usage},
     node, output,
+    verbs::moment::Times,
 };
 
 /// Items of one page of an export.
@@ -32,7 +33,8 @@ const PAGE: usize = 10_000;
 #[derive(Args)]
 #[command(after_help = "Examples:
   pledger export deals --format csv --out deals.csv
-  pledger export ledger --format jsonl --out ledger.jsonl     every decision, chain fields included")]
+  pledger export ledger --format jsonl --out ledger.jsonl     every decision, chain fields included
+  pledger export tiers --as-of 2026-03-31 --format csv --out tiers.csv")]
 pub(crate) struct Export {
     /// A view, or `ledger`
     view: String,
@@ -42,6 +44,8 @@ pub(crate) struct Export {
     /// The file
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+    #[command(flatten)]
+    times: Times,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,6 +62,9 @@ impl Export {
         let file = File::create(&beside).with_context(|| format!("{} cannot be written", self.out.display()))?;
         let mut writer = BufWriter::new(file);
         let written = match (self.view.as_str(), self.format) {
+            ("ledger", _) if self.times.moment()?.is_past() => {
+                Err(Usage("the ledger is exported whole; a view takes --as-of and --known-at".into()).into())
+            }
             ("ledger", Format::Jsonl) => export_ledger(context, &mut writer),
             ("ledger", Format::Csv) => Err(Usage("a ledger of nested decisions has no columns: use --format jsonl".into()).into()),
             _ => self.export_view(context, &mut writer),
@@ -71,10 +78,11 @@ impl Export {
 
     fn export_view(&self, context: &Context, writer: &mut impl Write) -> Result<u64> {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}; or `ledger`")))?;
+        let view = [vec![format!("{}?limit={PAGE}", view.name)], self.times.parameters()?].concat().join("&");
         let connection = Connection::to_read(context)?;
         let outcome = match self.format {
-            Format::Csv => pages_of_csv(&connection, view.name, writer),
-            Format::Jsonl => pages_of_json(&connection, view.name, writer),
+            Format::Csv => pages_of_csv(&connection, &view, writer),
+            Format::Jsonl => pages_of_json(&connection, &view, writer),
         };
         connection.close();
         outcome
@@ -83,7 +91,7 @@ impl Export {
 
 fn path(view: &str, cursor: Option<&str>) -> String {
     let cursor = cursor.map(|cursor| format!("&cursor={}", encode(cursor))).unwrap_or_default();
-    format!("/v1/{view}?limit={PAGE}{cursor}")
+    format!("/v1/{view}{cursor}")
 }
 
 fn pages_of_json(connection: &Connection, view: &str, writer: &mut impl Write) -> Result<u64> {

@@ -8,6 +8,7 @@ mod erase;
 mod export;
 mod import;
 mod init;
+mod moment;
 mod query;
 mod replay;
 mod rules;

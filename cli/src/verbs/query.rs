@@ -11,6 +11,7 @@ use crate::{
     connection::{Ask, Connection, encode},
     context::{Context, Usage},
     output,
+    verbs::moment::Times,
 };
 
 /// Ask a read model
@@ -36,6 +37,8 @@ pub(crate) struct Query {
     /// Wait until the read models have taken in this position
     #[arg(long, value_name = "POS")]
     at_least: Option<String>,
+    #[command(flatten)]
+    times: Times,
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -51,7 +54,7 @@ pub(crate) enum Format {
 
 fn after_help() -> String {
     let mut text = String::from(
-        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n\nViews:\n",
+        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n\nViews:\n",
     );
     for view in VIEWS {
         text.push_str(&format!("  {:<12} {}\n", view.name, view.summary));
@@ -94,6 +97,7 @@ impl Query {
             parameters.push(format!("{}={}", encode(name), encode(value)));
         }
         parameters.extend(self.cursor.iter().map(|cursor| format!("cursor={}", encode(cursor))));
+        parameters.extend(self.times.parameters()?);
         parameters.extend(self.at_least.iter().map(|position| format!("at_least={}", encode(position))));
         let key = self.key.as_ref().map(|key| format!("/{}", encode(key))).unwrap_or_default();
         let separator = if parameters.is_empty() { "" } else { "?" };

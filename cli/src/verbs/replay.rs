@@ -15,11 +15,13 @@ use pledger_ledger::{
     slices::Position,
     sqlite::{Mode, SqliteLog},
 };
+use pledger_projections::engine::Moment;
 use serde_json::{Value, json};
 
 use crate::{
     context::{Context, Usage},
     node, output,
+    verbs::moment::Times,
 };
 
 /// How long to wait for new decisions before looking again whether to go on.
@@ -55,6 +57,8 @@ pub(crate) struct Replay {
     /// Go on with new decisions as they are made
     #[arg(long)]
     follow: bool,
+    #[command(flatten)]
+    times: Times,
     /// How decisions look
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -80,6 +84,7 @@ struct Selection {
     stream: Option<StreamName>,
     from: Option<Bound>,
     to: Option<Bound>,
+    moment: Moment,
 }
 
 impl Replay {
@@ -107,7 +112,7 @@ impl Replay {
             (None, None) => None,
         };
         let bound = |text: &Option<String>| text.as_deref().map(Bound::parse).transpose();
-        Ok(Selection { needle, stream, from: bound(&self.from)?, to: bound(&self.to)? })
+        Ok(Selection { needle, stream, from: bound(&self.from)?, to: bound(&self.to)?, moment: self.times.moment()? })
     }
 }
 
@@ -137,7 +142,7 @@ impl Selection {
             Bound::At(bound) => bound.slice != position.slice || position.pseq <= bound.pseq,
             Bound::Time(bound) => decision.recorded_at < bound,
         });
-        named && stream && from && to
+        named && stream && from && to && self.moment.counts(decision)
     }
 
     /// Whether the bytes may hold a selected decision at all.

@@ -118,6 +118,44 @@ async fn persons_are_named_to_those_who_may_see_them() {
 }
 
 #[tokio::test]
+async fn the_past_is_asked_for_in_two_times() {
+    let stack = Stack::ready().await;
+    stack.deal("d-1", "acme.com").await;
+    let before = now();
+    let late = json!({"touchpoint_id": "t-1", "account": "acme.com", "partner_id": "p-1", "kind": "referral", "occurred_at": "2026-01-05T00:00:00Z"});
+    assert_eq!(stack.command("RecordTouchpoint", &late, &[]).await.status, 200);
+    let won = json!({"deal_id": "d-1", "account": "acme.com", "amount": {"amount": "5.00", "currency": "USD"}});
+    let reply = stack.command("CloseWon", &won, &[]).await;
+    assert_eq!(reply.status, 409, "{}", reply.text());
+    assert_eq!(stack.command("ApproveDeal", &json!({"deal_id": "d-1", "account": "acme.com"}), &[]).await.status, 200);
+    assert_eq!(stack.command("CloseWon", &won, &[]).await.status, 200);
+
+    let status = async |time: &str| {
+        let page = stack.get(&format!("/v1/deals/d-1?{time}")).await.json();
+        page["status"].as_str().expect("a status").to_owned()
+    };
+    assert_eq!(status(&format!("as_of={before}")).await, "open");
+    assert_eq!(status(&format!("known_at={before}")).await, "open");
+    assert_eq!(status(&format!("as_of={}", now().plus_days(1))).await, "won");
+    // Asked again, the moment has the records that came since.
+    let moment = format!("as_of={}", now().plus_days(1));
+    assert_eq!(stack.get(&format!("/v1/deals?{moment}")).await.json()["items"].as_array().map(Vec::len), Some(1));
+    let second = stack.deal("d-2", "umbrella.com").await;
+    let position = second["position"].as_str().expect("a position");
+    assert_eq!(stack.get(&format!("/v1/deals?{moment}&at_least={position}")).await.json()["items"].as_array().map(Vec::len), Some(2));
+
+    for (query, status, code) in [
+        ("as_of=soon", 400, "InvalidTime"),
+        ("as_of=2026-01-01&as_of=2026-01-02", 400, "MalformedQuery"),
+        ("as_of=1999-12-31", 422, "BeforeHistory"),
+        ("known_at=2019-12-31", 422, "BeforeHistory"),
+    ] {
+        let reply = stack.get(&format!("/v1/deals?{query}")).await;
+        assert_eq!((reply.status.as_u16(), reply.json()["code"].as_str()), (status, Some(code)), "{query}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn long_streams_come_in_pages() {
     let stack = Stack::ready().await;
     let first = stack.get("/v1/streams/partner%2Fp-1?limit=2").await.json();

@@ -1,6 +1,7 @@
 //! The fold engine: one reader, a worker a shard, one writer; every record decoded once for all read models.
 
 mod decode;
+mod moment;
 mod progress;
 mod reader;
 mod reading;
@@ -29,6 +30,7 @@ use pledger_ledger::{
     slices::{Position, SliceId},
 };
 
+pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use reading::Reading;
 
@@ -40,6 +42,7 @@ use crate::{
     store::{Store, StoreError},
     table::Places,
 };
+use moment::Admission;
 use progress::Progress;
 
 /// The most workers: more gain nothing, since one reader feeds them.
@@ -47,7 +50,7 @@ const MAX_WORKERS: usize = 8;
 /// Batches that may wait for a worker.
 const INBOX_BATCHES: usize = 4;
 
-/// How an engine works. None of it changes what it makes.
+/// How an engine works. None of it changes what it makes, but for the moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Workers, and shards of every table.
@@ -60,6 +63,8 @@ pub struct Options {
     pub rebuild_flush_records: u64,
     /// How long a slice waits for a version of the rules that its decision names and the ledger's end does not have.
     pub rules_wait: Duration,
+    /// What of the ledger counts.
+    pub moment: Moment,
 }
 
 impl Default for Options {
@@ -70,6 +75,7 @@ impl Default for Options {
             flush_every: Duration::from_millis(50),
             rebuild_flush_records: 2_000_000,
             rules_wait: Duration::from_secs(5),
+            moment: Moment::default(),
         }
     }
 }
@@ -120,6 +126,7 @@ struct Shared {
     /// Whether the slice of the stream `program` is one of those that wait.
     program_waits: AtomicBool,
     void: AtomicU64,
+    admission: Admission,
     /// Whether the reader's last look found nothing new.
     at_end: AtomicBool,
     caught_up: AtomicBool,
@@ -205,6 +212,7 @@ impl Engine {
             held: AtomicU64::new(0),
             program_waits: AtomicBool::new(false),
             void: AtomicU64::new(0),
+            admission: Admission::new(options.moment),
             at_end: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -279,6 +287,12 @@ impl Engine {
             parked: shared.shards.iter().map(|shard| shard.read().parked.streams.len()).sum(),
             trouble,
         }
+    }
+
+    /// Where history begins, if that is after the moment that this engine folds.
+    #[must_use]
+    pub fn begins_later(&self) -> Option<Beginning> {
+        self.shared.admission.before()
     }
 
     /// How many records of the ledger are not taken in yet, void ones included.

@@ -8,7 +8,7 @@ use pledger_ledger::record::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Engine, Options, Stored, WaitError};
+use super::{Engine, Moment, Options, Stored, WaitError};
 use crate::{
     digest::TableDigest,
     given::{Given, Ledger, approved, deal_id, registered, time, won},
@@ -86,6 +86,18 @@ fn a_history_becomes_figures() {
     let deals = engine.query("deals", &by(&[], &[("partner", "p1")])).expect("deals");
     assert_eq!(figures(&deals, &["deal_id", "status", "decided_at"]), [[json!("d1"), json!("won"), json!("2026-01-12T00:00:00Z")]]);
     assert_eq!(figures(&engine.query("deals", &by(&[], &[("status", "lost")])).expect("deals"), &["deal_id"]), Vec::<Vec<Value>>::new());
+}
+
+#[test]
+fn a_moment_before_history_says_where_it_begins() {
+    let ledger = Ledger::with(history());
+    let begins = |moment| folded(&ledger, Options { moment, ..options(2) }).begins_later().map(|begins| begins.effective_at);
+    let [before, within] = ["2019-12-31", "2026-01-11"].map(|day| Some(time(day)));
+    assert_eq!(begins(Moment { as_of: before, known_at: None }), Some(time("2020-01-01")));
+    assert_eq!(begins(Moment { as_of: None, known_at: before }), Some(time("2020-01-01")));
+    assert_eq!(begins(Moment { as_of: within, known_at: None }), None);
+    let nothing = folded(&Ledger::with([]), Options { moment: Moment { as_of: within, known_at: None }, ..options(1) });
+    assert_eq!(nothing.begins_later(), None, "an empty ledger is not asked about its past");
 }
 
 #[test]
@@ -325,6 +337,21 @@ proptest! {
         let one = Ledger::with(decisions.into_iter().map(|(_, given)| given));
         let left = |ledger| folded(ledger, options(2)).digests(Places::Left);
         prop_assert_eq!(left(&other), left(&one));
+    }
+
+    #[test]
+    fn a_moment_is_a_fold_of_what_counts(decisions in decisions(), as_of in prop::option::of(0..400_i64), known_at in prop::option::of(0..80_i64)) {
+        let [as_of, known_at] = [as_of, known_at].map(|day| day.map(|day| time("2026-01-01").plus_days(day)));
+        // Recorded one after the other, whatever the day on which it was true.
+        let recorded: Vec<Given> = decisions
+            .into_iter()
+            .enumerate()
+            .map(|(day, (_, given))| Given { recorded_at: time("2026-01-01").plus_days(day as i64), ..given })
+            .collect();
+        let counts = |given: &&Given| as_of.is_none_or(|as_of| given.at <= as_of) && known_at.is_none_or(|known_at| given.recorded_at <= known_at);
+        let counted = folded(&Ledger::with(recorded.iter().filter(counts).cloned()), options(1));
+        let past = folded(&Ledger::with(recorded.clone()), Options { moment: Moment { as_of, known_at }, ..options(2) });
+        prop_assert_eq!(past.digests(Places::Left), counted.digests(Places::Left));
     }
 
     #[test]

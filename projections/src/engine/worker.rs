@@ -143,7 +143,9 @@ impl Worker {
                 Meaning::Nothing => {}
                 Meaning::Decision(decision, rules) => {
                     self.publish(&decision, &mut program);
-                    steps.push(Step::Fold(record.position(), decision, rules));
+                    if self.shared.admission.admits(&decision) {
+                        steps.push(Step::Fold(record.position(), decision, rules));
+                    }
                 }
                 Meaning::Ahead(stream) if self.gives_up() => {
                     let reason = "it was decided under rules that the ledger does not have".to_owned();

@@ -1,0 +1,38 @@
+//! `--as-of` and `--known-at`, of every verb that answers from history.
+
+use anyhow::Result;
+use clap::Args;
+use pledger_domain::values::Timestamp;
+use pledger_projections::engine::Moment;
+
+use crate::{connection::encode, context::Usage};
+
+/// The two times of a question.
+#[derive(Args)]
+pub(crate) struct Times {
+    /// What was true in the business by then: RFC 3339, or a date for its end
+    #[arg(long, value_name = "T")]
+    as_of: Option<String>,
+    /// What the ledger had recorded by then
+    #[arg(long, value_name = "T")]
+    known_at: Option<String>,
+}
+
+impl Times {
+    /// The moment, read here.
+    pub(crate) fn moment(&self) -> Result<Moment> {
+        Ok(Moment { as_of: read("--as-of", self.as_of.as_deref())?, known_at: read("--known-at", self.known_at.as_deref())? })
+    }
+
+    /// The moment as query parameters, checked.
+    pub(crate) fn parameters(&self) -> Result<Vec<String>> {
+        self.moment()?;
+        let given = [("as_of", &self.as_of), ("known_at", &self.known_at)];
+        Ok(given.iter().filter_map(|(name, time)| time.as_ref().map(|time| format!("{name}={}", encode(time)))).collect())
+    }
+}
+
+fn read(flag: &str, text: Option<&str>) -> Result<Option<Timestamp>> {
+    let expected = "expected a time like 2026-03-31T18:00:00Z or a date like 2026-03-31";
+    text.map(Moment::parse_time).transpose().map_err(|error| Usage(format!("{flag}: {error}; {expected}")).into())
+}

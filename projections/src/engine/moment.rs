@@ -1,0 +1,127 @@
+//! The two times of a question: what was true in the business at one, and what the ledger knew at the other.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use pledger_domain::{stream::StreamName, values::Timestamp};
+use pledger_ledger::record::Decision;
+
+/// A length of ten characters is a date: `2026-03-31`.
+const DATE_LEN: usize = 10;
+
+/// As of when, known at when. Of a stream, what is recorded by the one and true by the other is folded in the order of
+/// its versions; where neither is given, everything is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// Only what is effective by then.
+    pub as_of: Option<Timestamp>,
+    /// Only what was recorded by then.
+    pub known_at: Option<Timestamp>,
+}
+
+impl Moment {
+    /// Reads the end of a span: RFC 3339, or a date, which stands for its last instant in UTC.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse_time(text: &str) -> Result<Timestamp, String> {
+        let time = Timestamp::parse(text).map_err(|error| error.to_string())?;
+        Ok(if text.len() == DATE_LEN { time.plus_days(1).plus_micros(-1) } else { time })
+    }
+
+    /// Whether it is any other than now.
+    #[must_use]
+    pub const fn is_past(self) -> bool {
+        self.as_of.is_some() || self.known_at.is_some()
+    }
+
+    /// The instant at which standing questions are asked: windows end there, and the rules in force are those of then.
+    #[must_use]
+    pub fn asked_at(self, now: Timestamp) -> Timestamp {
+        self.as_of.or_else(|| self.known_at.map(|known_at| known_at.min(now))).unwrap_or(now)
+    }
+
+    /// Whether `decision` counts. Rules count as soon as they are known: each version says itself from when it governs.
+    #[must_use]
+    pub fn counts(self, decision: &Decision<'_>) -> bool {
+        let known = self.known_at.is_none_or(|known_at| decision.recorded_at <= known_at);
+        let is_true = self.as_of.is_none_or(|as_of| decision.effective_at <= as_of) || decision.stream == StreamName::program();
+        known && is_true
+    }
+}
+
+/// Where history begins, and whether anything of it counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// When the first decision was recorded.
+    pub recorded_at: Timestamp,
+    /// Since when the first one is true.
+    pub effective_at: Timestamp,
+}
+
+/// Counts what a moment admits.
+#[derive(Debug)]
+pub(super) struct Admission {
+    moment: Moment,
+    admitted: AtomicU64,
+    first_recorded: AtomicI64,
+    first_effective: AtomicI64,
+}
+
+impl Admission {
+    pub(super) const fn new(moment: Moment) -> Self {
+        let never = i64::MAX;
+        Self { moment, admitted: AtomicU64::new(0), first_recorded: AtomicI64::new(never), first_effective: AtomicI64::new(never) }
+    }
+
+    /// Whether the decision counts.
+    pub(super) fn admits(&self, decision: &Decision<'_>) -> bool {
+        if !self.moment.is_past() {
+            return true;
+        }
+        self.first_recorded.fetch_min(decision.recorded_at.micros(), Ordering::Relaxed);
+        self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
+        let counts = self.moment.counts(decision);
+        if counts && decision.stream != StreamName::program() {
+            self.admitted.fetch_add(1, Ordering::Relaxed);
+        }
+        counts
+    }
+
+    /// Where history begins, if that is after the moment.
+    pub(super) fn before(&self) -> Option<Beginning> {
+        let of = |first: &AtomicI64| Timestamp::from_micros(first.load(Ordering::Relaxed));
+        let (recorded, effective) = (of(&self.first_recorded), of(&self.first_effective));
+        let early = |time: Option<Timestamp>, first: Timestamp| time.is_some_and(|time| time < first);
+        let nothing = self.admitted.load(Ordering::Relaxed) == 0 && self.first_recorded.load(Ordering::Relaxed) != i64::MAX;
+        (nothing && (early(self.moment.as_of, effective) || early(self.moment.known_at, recorded)))
+            .then_some(Beginning { recorded_at: recorded, effective_at: effective })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_its_last_instant() {
+        let read = |text| Moment::parse_time(text).map(|time| time.to_string());
+        assert_eq!(read("2026-03-31").as_deref(), Ok("2026-03-31T23:59:59.999999Z"));
+        assert_eq!(read("2026-03-31T10:00:00Z").as_deref(), Ok("2026-03-31T10:00:00Z"));
+        assert!(read("yesterday").is_err());
+    }
+
+    #[test]
+    fn questions_are_asked_at_the_moment() {
+        let [day, later] = ["2026-03-01", "2026-05-01"].map(|text| Timestamp::parse(text).expect(text));
+        let moment = |as_of, known_at| Moment { as_of, known_at };
+        for (moment, expected) in [
+            (moment(None, None), later),
+            (moment(Some(day), None), day),
+            (moment(None, Some(day)), day),
+            (moment(None, Some(later.plus_days(9))), later),
+            (moment(Some(later.plus_days(9)), Some(day)), later.plus_days(9)),
+        ] {
+            assert_eq!(moment.asked_at(later), expected, "{moment:?}");
+        }
+    }
+}
