@@ -7,6 +7,7 @@ pub mod edge;
 pub mod keys;
 pub mod log;
 pub mod memory;
+pub mod outline;
 pub mod record;
 pub mod slices;
 pub mod sqlite;

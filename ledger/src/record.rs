@@ -9,7 +9,8 @@
 //! 1. `FORMAT` becomes 2, and `Stored` gets the new shape, which is what `encode` writes from then on;
 //! 2. the old shape is kept as `StoredV1` with a `From<StoredV1<'a>> for Stored<'a>` that says in one place what the old
 //!    record means now (an event that changed is upcast there too, on its JSON, before `Events::parse`);
-//! 3. `Body::decode` looks at `v` first, and reads 1 by way of `StoredV1`;
+//! 3. `Body::decode` looks at `v` first, and reads 1 by way of `StoredV1`; `Outline` gets the new shape too, and reads
+//!    older bodies through `Body::decode`;
 //! 4. `fixtures/v1` stays as it is and its test asks for equal meaning instead of equal bytes; `fixtures/v2` is blessed.
 //!
 //! A body of a format later than `FORMAT` is `BodyError::FormatAhead`, whatever else stands in it: an older pledger

@@ -5,7 +5,10 @@ use pledger_domain::{
     stream::Stream,
     values::{Label, Timestamp},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use crate::{
     row,
@@ -39,7 +42,7 @@ pub struct PublishedRules {
 
 impl PublishedRules {
     /// Takes in a decision.
-    pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+    pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
         let Outcome::Accepted(Events::Program(events)) = &decision.outcome else { return };
         for event in events.iter() {
             match event {

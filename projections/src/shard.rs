@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pledger_domain::rules::RuleSet;
 use pledger_ledger::{
     chain::ChainHead,
-    record::Decision,
+    outline::Outline,
     slices::{Position, SliceId},
 };
 
@@ -49,7 +49,7 @@ impl At<'_> {
 /// stream and no order between streams. It never fails: what was recorded is true, and what makes no sense is left out.
 pub trait Fold: Default + Send + Sync + 'static {
     /// Takes in a decision, accepted or refused. `deals` has taken it in already.
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals);
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, deals: &Deals);
     /// Its rows were loaded: what is derived from them and not stored is made again.
     fn loaded(&mut self, _deals: &Deals) {}
     /// Its tables.
@@ -76,7 +76,7 @@ macro_rules! read_models {
 
         impl Shard {
             /// Takes in a decision, unless its stream is parked.
-            pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+            pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
                 if self.parked.leaves_out(decision.stream.as_str(), at) {
                     return;
                 }

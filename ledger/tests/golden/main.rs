@@ -13,7 +13,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use pledger_ledger::record::{Body, BodyError, Decision, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Body, BodyError, Decision, Outcome},
+};
 use serde_json::{Value, json};
 
 /// File names and contents, after what was missing was written where that was asked for.
@@ -171,5 +174,17 @@ fn a_record_of_a_later_format_says_so() {
         // Even where nothing else of it is known.
         let strange = json!({"merger": {"v": 99, "of": [name]}}).to_string();
         assert!(matches!(Body::decode(strange.as_bytes()), Err(BodyError::FormatAhead(99))), "{name}");
+    }
+}
+
+#[test]
+fn an_outline_says_what_the_whole_says() {
+    for (name, bytes) in &*FIXTURES {
+        let outline = Outline::decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let whole = match read(name, bytes) {
+            Body::Decision(decision) => Some(Outline::from(*decision)),
+            Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => None,
+        };
+        assert_eq!(format!("{outline:?}"), format!("{whole:?}"), "{name}");
     }
 }

@@ -2,7 +2,10 @@
 
 use compact_str::CompactString;
 use pledger_domain::{account::AccountEvent, values::AccountDescription};
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use super::name::comparable;
 use crate::{
@@ -58,7 +61,7 @@ impl Accounts {
 }
 
 impl Fold for Accounts {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, _deals: &Deals) {
         let Outcome::Accepted(Events::Account(events)) = &decision.outcome else { return };
         for event in events.iter() {
             if let AccountEvent::DealRegistered(registered) = event

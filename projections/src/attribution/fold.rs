@@ -10,7 +10,8 @@ use pledger_domain::{
     values::DealId,
 };
 use pledger_ledger::{
-    record::{Decision, Events, Outcome},
+    outline::Outline,
+    record::{Events, Outcome},
     slices::SliceId,
 };
 
@@ -130,7 +131,7 @@ fn governing<'a>(at: &At<'a>) -> &'a AttributionRules {
 }
 
 impl Fold for Attribution {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let Outcome::Accepted(Events::Account(events)) = &decision.outcome else { return };
         for event in events.iter() {
             match event {

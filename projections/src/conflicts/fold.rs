@@ -7,7 +7,10 @@ use pledger_domain::{
     rules::ProtectionScope,
     values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 use serde::Deserialize;
 
 use super::row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey, Decided, Ruled};
@@ -38,7 +41,7 @@ struct Attempt {
 }
 
 impl Fold for Conflicts {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match &decision.outcome {
             Outcome::Accepted(Events::Account(events)) => {
                 for event in events.iter() {
@@ -60,7 +63,7 @@ impl Fold for Conflicts {
 }
 
 impl Conflicts {
-    fn event(&mut self, event: &AccountEvent, decision: &Decision<'_>, at: &At<'_>, deals: &Deals) {
+    fn event(&mut self, event: &AccountEvent, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match event {
             AccountEvent::DealRegistered(registered) if registered.overlap_count > 0 => self.overlap(registered, decision, at, deals),
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason } => {
@@ -97,7 +100,7 @@ impl Conflicts {
     }
 
     /// A registration beside other partners' open deals.
-    fn overlap(&mut self, registered: &DealRegistered, decision: &Decision<'_>, at: &At<'_>, deals: &Deals) {
+    fn overlap(&mut self, registered: &DealRegistered, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let kind = if registered.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
         let product = Symbol::of(registered.product.as_str());
         let first = registered.overlaps.first();
@@ -114,7 +117,7 @@ impl Conflicts {
     }
 
     /// Lists a registered deal among the contenders, once.
-    fn registration(&mut self, subject: &CompactString, id: &DealId, deal: &Deal, decision: &Decision<'_>, at: &At<'_>) {
+    fn registration(&mut self, subject: &CompactString, id: &DealId, deal: &Deal, decision: &Outline<'_>, at: &At<'_>) {
         let contender = Contender {
             partner: Some(deal.partner),
             seller: None,
@@ -135,9 +138,9 @@ impl Conflicts {
     }
 
     /// An attempt on a protected account.
-    fn refusal(&mut self, rejection: &Rejection, decision: &Decision<'_>, at: &At<'_>) {
+    fn refusal(&mut self, rejection: &Rejection, decision: &Outline<'_>, at: &At<'_>) {
         let Rejection::AccountProtected { holder, deal_id, product, contender, .. } = rejection else { return };
-        let kind = match &*decision.command.name {
+        let kind = match &*decision.command {
             "ClaimAccountDirect" => ConflictKind::RefusedDirectClaim,
             _ => ConflictKind::RefusedRegistration,
         };
@@ -145,7 +148,7 @@ impl Conflicts {
         let product = (!whole).then(|| Symbol::of(product));
         let subject = self.contest(kind, product, Some((holder, deal_id)), decision.effective_at, at);
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
-        let attempt: Attempt = serde_json::from_str(decision.command.payload.get()).unwrap_or_default();
+        let attempt: Attempt = serde_json::from_str(decision.payload.get()).unwrap_or_default();
         let key = ConflictKey { account: at.key, subject: subject.clone() };
         let number = self.conflicts.change(&key, at).map_or(0, |conflict| {
             conflict.refused += 1;
@@ -158,7 +161,7 @@ impl Conflicts {
             amount: attempt.amount.map(|amount| amount.minor()),
             currency: attempt.amount.map(|amount| amount.currency()),
             at: decision.effective_at,
-            command: Symbol::of(&decision.command.name),
+            command: Symbol::of(&decision.command),
             decided: Decided::Refused,
             code: Some(Symbol::of("AccountProtected")),
             rules: decision.rules,
@@ -175,7 +178,7 @@ impl Conflicts {
         deal_id: &DealId,
         contender: &PartnerId,
         reason: &Text,
-        decision: &Decision<'_>,
+        decision: &Outline<'_>,
         at: &At<'_>,
         deals: &Deals,
     ) {

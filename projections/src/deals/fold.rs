@@ -5,7 +5,10 @@ use pledger_domain::{
     account::{AccountEvent, DealRegistered, RevenueKind, Stage},
     values::{DealId, Timestamp},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use super::row::{Deal, DealKey, DealStatus, Registration};
 use crate::{
@@ -23,7 +26,7 @@ pub struct Deals {
 
 impl Deals {
     /// Takes in a decision.
-    pub fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>) {
+    pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
         if let Outcome::Accepted(Events::Account(events)) = &decision.outcome {
             for event in events.iter() {
                 self.event(event, decision.effective_at, at);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pledger_domain::{program::Program, rules::RuleSet, stream::StreamName};
-use pledger_ledger::record::{Body, Decision};
+use pledger_ledger::outline::Outline;
 use serde::Deserialize;
 
 /// A record, decoded.
@@ -11,7 +11,7 @@ pub(super) enum Meaning<'a> {
     /// Nothing that folds know of: a term was opened, commands were passed.
     Nothing,
     /// A decision, and the rules that it names; none where it names version 0.
-    Decision(Box<Decision<'a>>, Option<Arc<RuleSet>>),
+    Decision(Outline<'a>, Option<Arc<RuleSet>>),
     /// A decision under rules that were not seen yet.
     Ahead(StreamName),
     /// It cannot be read.
@@ -25,15 +25,15 @@ pub(super) enum Meaning<'a> {
 
 /// Decodes a record's body.
 pub(super) fn decode<'a>(body: &'a [u8], program: &Program) -> Meaning<'a> {
-    match Body::decode(body) {
-        Ok(Body::Decision(decision)) => match decision.rules {
+    match Outline::decode(body) {
+        Ok(Some(decision)) => match decision.rules {
             0 => Meaning::Decision(decision, None),
             version => match program.version(version) {
                 Some(rules) => Meaning::Decision(decision, Some(Arc::clone(rules))),
                 None => Meaning::Ahead(decision.stream),
             },
         },
-        Ok(Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_)) => Meaning::Nothing,
+        Ok(None) => Meaning::Nothing,
         Err(error) => Meaning::Poisoned { stream: stream_of(body), reason: error.to_string() },
     }
 }

@@ -19,7 +19,8 @@ use pledger_domain::{
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
     log::Placed,
-    record::{Decision, Events, Outcome},
+    outline::Outline,
+    record::{Events, Outcome},
     slices::{Position, SliceId},
 };
 
@@ -49,7 +50,7 @@ pub(super) struct Worker {
 
 /// What is to be done to the shard.
 enum Step<'a> {
-    Fold(Position, Box<Decision<'a>>, Option<Arc<RuleSet>>),
+    Fold(Position, Outline<'a>, Option<Arc<RuleSet>>),
     Park(Position, Option<String>, String),
 }
 
@@ -169,7 +170,7 @@ impl Worker {
     }
 
     /// Makes rules known to every worker before anything that was decided under them is folded.
-    fn publish(&self, decision: &Decision<'_>, program: &mut Arc<Program>) {
+    fn publish(&self, decision: &Outline<'_>, program: &mut Arc<Program>) {
         if let Outcome::Accepted(Events::Program(events)) = &decision.outcome {
             let mut shared = self.shared.program.write();
             for event in events.iter() {

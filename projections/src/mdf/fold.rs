@@ -5,7 +5,10 @@ use pledger_domain::{
     fund::FundEvent,
     values::{AllocationId, Amount, CampaignId, ClaimId, Currency, PartnerId, RequestId},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use super::row::{
     Budget, BudgetKey, FundAllocation, FundAllocationKey, FundClaim, FundClaimKey, FundClaimStatus, FundRequest, FundRequestKey,
@@ -149,7 +152,7 @@ fn claim_key(claim: &ClaimId, at: &At<'_>) -> FundClaimKey {
 }
 
 impl Fold for Funds {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, _deals: &Deals) {
         if let Outcome::Accepted(Events::Fund(events)) = &decision.outcome {
             events.iter().for_each(|event| self.event(event, at));
         }

@@ -6,7 +6,10 @@ use pledger_domain::{
     rejection::Rejection,
     values::{CertificationId, Label, Period, PersonId, Timestamp},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use super::row::{Certification, CertificationKey, Partner, PartnerKey};
 use crate::{
@@ -27,7 +30,7 @@ pub struct Partners {
 }
 
 impl Fold for Partners {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, _deals: &Deals) {
         match &decision.outcome {
             Outcome::Accepted(Events::Partner(events)) => events.iter().for_each(|event| self.event(event, decision, at)),
             Outcome::Accepted(Events::Program(_) | Events::Account(_) | Events::Fund(_) | Events::Cost(_)) => {}
@@ -45,7 +48,7 @@ impl Fold for Partners {
 }
 
 impl Partners {
-    fn event(&mut self, event: &PartnerEvent, decision: &Decision<'_>, at: &At<'_>) {
+    fn event(&mut self, event: &PartnerEvent, decision: &Outline<'_>, at: &At<'_>) {
         let when = decision.effective_at;
         let partner = self.partners.upsert(PartnerKey { partner: at.key }, at, || unknown(when, decision.recorded_at));
         partner.last_at = partner.last_at.max(when);

@@ -4,7 +4,10 @@ use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     values::{Amount, Currency, DealId, Money, PartnerId, Timestamp},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use super::days::{DayFigures, DayKey, Days, of_deal};
 use crate::{
@@ -100,7 +103,7 @@ fn symbol(partner: &PartnerId) -> Symbol {
 }
 
 impl Fold for Revenue {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let Outcome::Accepted(Events::Account(events)) = &decision.outcome else { return };
         for event in events.iter() {
             match event {

@@ -5,7 +5,10 @@ use pledger_domain::{
     fund::FundEvent,
     values::{Amount, Currency, Month, Period},
 };
-use pledger_ledger::record::{Decision, Events, Outcome};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+};
 
 use crate::{
     deals::Deals,
@@ -85,7 +88,7 @@ impl Costs {
 }
 
 impl Fold for Costs {
-    fn fold(&mut self, decision: &Decision<'_>, at: &At<'_>, _deals: &Deals) {
+    fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, _deals: &Deals) {
         match &decision.outcome {
             Outcome::Accepted(Events::Cost(events)) => {
                 for event in events.iter() {
