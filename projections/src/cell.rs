@@ -4,7 +4,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 use pledger_domain::values::{Currency, Month, Timestamp};
-use pledger_ledger::slices::Position;
+use pledger_ledger::slices::{Position, SliceId};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, DeserializeOwned},
@@ -32,16 +32,25 @@ pub enum Cell {
     Name(&'static str),
     /// A place in the ledger, written `"slice:pseq"`.
     Place(Position),
+    /// A slice of the ledger, a number.
+    Slice(SliceId),
     /// Any other text.
     Text(CompactString),
 }
 
 impl Cell {
+    /// Whether it says where in the ledger something stands.
+    #[must_use]
+    pub const fn is_place(&self) -> bool {
+        matches!(self, Self::Place(_) | Self::Slice(_))
+    }
+
     /// Appends the value in JSON.
     pub fn write_json(&self, json: &mut Vec<u8>) {
         match self {
             Self::Null => json.extend_from_slice(b"null"),
             Self::Integer(number) => write_value(number, json),
+            Self::Slice(slice) => write_value(slice, json),
             Self::Name(text) => write_text(text, json),
             Self::Text(text) => write_text(text, json),
             Self::Place(place) => {
@@ -119,6 +128,7 @@ impl Cell {
                 bytes.push(1);
                 bytes.extend_from_slice(&number.to_be_bytes());
             }
+            Self::Slice(slice) => Self::Integer((*slice).into()).digest_into(bytes),
             Self::Place(at) => {
                 bytes.push(3);
                 bytes.extend_from_slice(&at.slice.to_be_bytes());
@@ -150,7 +160,7 @@ macro_rules! integers {
                 match cell {
                     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::allow_attributes, trivial_numeric_casts, reason = "checked by the way back")]
                     Cell::Integer(number) => Some(number as Self).filter(|value| value.cell() == Cell::Integer(number)),
-                    Cell::Null | Cell::Name(_) | Cell::Place(_) | Cell::Text(_) => None,
+                    Cell::Null | Cell::Name(_) | Cell::Place(_) | Cell::Slice(_) | Cell::Text(_) => None,
                 }
             }
         }
@@ -198,8 +208,22 @@ impl Field for Position {
             Cell::Place(position) => Some(position),
             Cell::Name(text) => text.parse().ok(),
             Cell::Text(text) => text.parse().ok(),
-            Cell::Null | Cell::Integer(_) => None,
+            Cell::Null | Cell::Integer(_) | Cell::Slice(_) => None,
         }
+    }
+}
+
+/// The slice that a row is kept for, where it is none of a stream's: a place in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InSlice(pub SliceId);
+
+impl Field for InSlice {
+    const KIND: CellKind = CellKind::Integer;
+    fn cell(&self) -> Cell {
+        Cell::Slice(self.0)
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        SliceId::from_cell(cell).map(Self)
     }
 }
 
@@ -222,7 +246,7 @@ impl Field for Symbol {
         match cell {
             Cell::Name(text) => Some(Self::of(text)),
             Cell::Text(text) => Some(Self::of(&text)),
-            Cell::Null | Cell::Integer(_) | Cell::Place(_) => None,
+            Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) => None,
         }
     }
 }
@@ -239,7 +263,7 @@ impl Field for CompactString {
         match cell {
             Cell::Name(text) => Some(Self::const_new(text)),
             Cell::Text(text) => Some(text),
-            Cell::Null | Cell::Integer(_) | Cell::Place(_) => None,
+            Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) => None,
         }
     }
 }

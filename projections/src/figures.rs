@@ -74,7 +74,7 @@ pub fn decimal(score: f64) -> Value {
 pub fn word(value: &impl Field) -> Value {
     match value.cell() {
         Cell::Name(word) => Value::String(word.to_owned()),
-        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Text(_) => Value::Null,
+        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) | Cell::Text(_) => Value::Null,
     }
 }
 

@@ -111,16 +111,16 @@ impl Given {
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
-        let slices = Slices::new(SLICES).expect("enough slices");
-        let count = usize::from(SLICES);
+    pub(crate) fn new(slices: u16) -> Self {
+        let count = usize::from(slices);
+        let slices = Slices::new(slices).expect("enough slices");
         let state = State { commits: Vec::new(), heads: vec![ChainHead::default(); count], ends: vec![0; count] };
         Self { state: Arc::new((Mutex::new(state), Condvar::new())), slices }
     }
 
     /// A ledger with rules and these decisions.
     pub(crate) fn with(given: impl IntoIterator<Item = Given>) -> Self {
-        let ledger = Self::new();
+        let ledger = Self::new(SLICES);
         ledger.add(Given::rules(1, "2020-01-01"));
         given.into_iter().for_each(|given| {
             ledger.add(given);

@@ -241,7 +241,7 @@ impl<R: Row> AnyTable for Table<R> {
             bytes.clear();
             slot.write(&mut cells);
             if places == Places::Left {
-                cells.iter_mut().filter(|cell| matches!(cell, Cell::Place(_))).for_each(|cell| *cell = Cell::Null);
+                cells.iter_mut().filter(|cell| cell.is_place()).for_each(|cell| *cell = Cell::Null);
             }
             let (key, rest) = cells.split_at(R::KEY_COLUMNS.len());
             key.iter().for_each(|cell| cell.digest_into(&mut bytes));

@@ -22,7 +22,7 @@ use super::{
     totals::{AttributedDeal, Totals},
 };
 use crate::{
-    cell::Json,
+    cell::{InSlice, Json},
     deals::{Deal, DealKey, DealStatus, Deals},
     shard::{At, Fold},
     symbol::Symbol,
@@ -75,14 +75,14 @@ impl Attribution {
     }
 
     fn rules(&self, slice: SliceId, version: u32) -> &AttributionRules {
-        self.versions.get(&AttributionVersionKey { slice, version }).map_or(&*DEFAULTS, |version| &version.rules.0)
+        self.versions.get(&AttributionVersionKey { slice: InSlice(slice), version }).map_or(&*DEFAULTS, |version| &version.rules.0)
     }
 
     /// A deal is won: it is credited to what led to it.
     fn won(&mut self, deal_id: &DealId, at: &At<'_>, deals: &Deals) {
         let key = DealKey { account: at.key, deal: CompactString::new(deal_id.as_str()) };
         let Some(deal) = deals.deals.get(&key) else { return };
-        let version = AttributionVersionKey { slice: at.position.slice, version: deal.won_rules };
+        let version = AttributionVersionKey { slice: InSlice(at.position.slice), version: deal.won_rules };
         if self.versions.get(&version).is_none() {
             self.versions.upsert(version, at, || AttributionVersion { rules: Json(governing(at).clone()) });
         }

@@ -3,7 +3,11 @@
 use compact_str::CompactString;
 use pledger_domain::{rules::AttributionRules, values::Timestamp};
 
-use crate::{cell::Json, row, symbol::Symbol};
+use crate::{
+    cell::{InSlice, Json},
+    row,
+    symbol::Symbol,
+};
 
 row! {
     /// A touchpoint.
@@ -30,11 +34,12 @@ row! {
 }
 
 row! {
-    /// The attribution rules of a version, under which some deal of a slice was won.
+    /// The attribution rules of a version, under which some deal of a slice was won: the same in every slice, kept in
+    /// each so that they are written with the deals that they are needed for.
     AttributionVersion keyed AttributionVersionKey in "attribution_rules" {
         key {
             /// The slice.
-            slice: u16,
+            slice: InSlice,
             /// The version of the rules; 0 for the defaults, where none was in force.
             version: u32,
         }

@@ -48,7 +48,7 @@ impl DealFact<'_> {
 fn word(value: &impl Field, place: u8) -> DimValue {
     match value.cell() {
         Cell::Name(word) => DimValue::Word(place, word),
-        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Text(_) => DimValue::Null,
+        Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) | Cell::Text(_) => DimValue::Null,
     }
 }
 

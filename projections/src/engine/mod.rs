@@ -2,6 +2,8 @@
 
 mod decode;
 mod moment;
+#[cfg(test)]
+mod order;
 mod progress;
 mod reader;
 mod reading;

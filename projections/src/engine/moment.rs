@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use pledger_domain::{stream::StreamName, values::Timestamp};
-use pledger_ledger::record::Decision;
+use pledger_ledger::outline::Outline;
 
 /// A length of ten characters is a date: `2026-03-31`.
 const DATE_LEN: usize = 10;
@@ -42,7 +42,7 @@ impl Moment {
 
     /// Whether `decision` counts. Rules count as soon as they are known: each version says itself from when it governs.
     #[must_use]
-    pub fn counts(self, decision: &Decision<'_>) -> bool {
+    pub fn counts(self, decision: &Outline<'_>) -> bool {
         let known = self.known_at.is_none_or(|known_at| decision.recorded_at <= known_at);
         let is_true = self.as_of.is_none_or(|as_of| decision.effective_at <= as_of) || decision.stream == StreamName::program();
         known && is_true
@@ -74,7 +74,7 @@ impl Admission {
     }
 
     /// Whether the decision counts.
-    pub(super) fn admits(&self, decision: &Decision<'_>) -> bool {
+    pub(super) fn admits(&self, decision: &Outline<'_>) -> bool {
         if !self.moment.is_past() {
             return true;
         }

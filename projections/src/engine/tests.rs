@@ -18,11 +18,11 @@ use crate::{
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn options(workers: usize) -> Options {
+pub(super) fn options(workers: usize) -> Options {
     Options { workers, rules_wait: Duration::ZERO, ..Options::default() }
 }
 
-fn folded(ledger: &Ledger, options: Options) -> Engine {
+pub(super) fn folded(ledger: &Ledger, options: Options) -> Engine {
     let engine = Engine::in_memory(Arc::new(ledger.clone()), options).expect("it starts");
     assert!(engine.wait_until_caught_up(LONG, |_| {}));
     engine
@@ -276,7 +276,7 @@ fn read_models_of_another_ledger_are_made_again() {
 }
 
 /// Any event of a deal, whether or not the domain would have let it happen.
-fn event() -> impl Strategy<Value = AccountEvent> {
+pub(super) fn event() -> impl Strategy<Value = AccountEvent> {
     let deal = (0..4_u8).prop_map(|n| format!("d{n}"));
     (deal, 0..9_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
         let (id, at) = (deal_id(&deal), time("2026-01-01").plus_hours(i64::from(number)));
@@ -296,28 +296,12 @@ fn event() -> impl Strategy<Value = AccountEvent> {
     })
 }
 
-fn decisions() -> impl Strategy<Value = Vec<(u8, Given)>> {
+fn decisions() -> impl Strategy<Value = Vec<Given>> {
     let one = (0..6_u8, event(), 0..400_i64).prop_map(|(account, event, day)| {
         let at = time("2026-01-01").plus_days(day).to_string();
-        (account, Given::account(&format!("a{account}.com"), &at, vec![event]))
+        Given::account(&format!("a{account}.com"), &at, vec![event])
     });
     prop::collection::vec(one, 1..80)
-}
-
-/// The same decisions with the streams interleaved otherwise: each keeps its own order.
-fn interleaved(decisions: &[(u8, Given)], picks: &[u8]) -> Vec<Given> {
-    let mut streams: Vec<Vec<Given>> = vec![Vec::new(); 6];
-    for (account, given) in decisions.iter().rev() {
-        streams[usize::from(*account)].push(given.clone());
-    }
-    let mut picks = picks.iter().cycle();
-    let mut result = Vec::new();
-    while streams.iter().any(|stream| !stream.is_empty()) {
-        let first = usize::from(*picks.next().expect("picks go round"));
-        let next = (0..6).map(|n| (first + n) % 6).find(|at| !streams[*at].is_empty()).expect("one is left");
-        result.extend(streams[next].pop());
-    }
-    result
 }
 
 proptest! {
@@ -325,20 +309,13 @@ proptest! {
 
     #[test]
     fn workers_and_batches_change_nothing(decisions in decisions(), read_records in 1..50_usize) {
-        let ledger = Ledger::with(decisions.into_iter().map(|(_, given)| given));
+        let ledger = Ledger::with(decisions);
         let one = digests(&ledger, 1);
         prop_assert_eq!(&digests(&ledger, 2), &one);
         prop_assert_eq!(&folded(&ledger, Options { read_records, ..options(8) }).digests(Places::Covered), &one);
     }
 
     #[test]
-    fn streams_may_interleave_in_any_way(decisions in decisions(), picks in prop::collection::vec(0..6_u8, 1..20)) {
-        let other = Ledger::with(interleaved(&decisions, &picks));
-        let one = Ledger::with(decisions.into_iter().map(|(_, given)| given));
-        let left = |ledger| folded(ledger, options(2)).digests(Places::Left);
-        prop_assert_eq!(left(&other), left(&one));
-    }
-
     #[test]
     fn a_moment_is_a_fold_of_what_counts(decisions in decisions(), as_of in prop::option::of(0..400_i64), known_at in prop::option::of(0..80_i64)) {
         let [as_of, known_at] = [as_of, known_at].map(|day| day.map(|day| time("2026-01-01").plus_days(day)));
@@ -346,7 +323,7 @@ proptest! {
         let recorded: Vec<Given> = decisions
             .into_iter()
             .enumerate()
-            .map(|(day, (_, given))| Given { recorded_at: time("2026-01-01").plus_days(day as i64), ..given })
+            .map(|(day, given)| Given { recorded_at: time("2026-01-01").plus_days(day as i64), ..given })
             .collect();
         let counts = |given: &&Given| as_of.is_none_or(|as_of| given.at <= as_of) && known_at.is_none_or(|known_at| given.recorded_at <= known_at);
         let counted = folded(&Ledger::with(recorded.iter().filter(counts).cloned()), options(1));
@@ -358,7 +335,7 @@ proptest! {
     fn stopping_anywhere_changes_nothing(decisions in decisions(), cuts in prop::collection::vec(0..80_usize, 0..3), workers in 1..5_usize) {
         let data = tempfile::tempdir().expect("a directory");
         let ledger = Ledger::with([]);
-        for (index, (_, given)) in decisions.into_iter().enumerate() {
+        for (index, given) in decisions.into_iter().enumerate() {
             if cuts.contains(&index) {
                 // The number of workers may change between two runs.
                 let engine = Engine::open(data.path(), Arc::new(ledger.clone()), options(workers + index % 2)).expect("it starts");
@@ -374,7 +351,7 @@ proptest! {
 
     #[test]
     fn figures_are_the_sums_of_deals(decisions in decisions()) {
-        let engine = folded(&Ledger::with(decisions.into_iter().map(|(_, given)| given)), options(3));
+        let engine = folded(&Ledger::with(decisions), options(3));
         let deals = engine.query("deals", &by(&[], &[])).expect("deals");
         for dims in [&["partner"][..], &["status", "stage"], &["product", "account", "month", "quarter"], &["registered_month"]] {
             let page = engine.query("pipeline", &by(dims, &[])).expect("figures");

@@ -96,7 +96,7 @@ const fn dims<'a>() -> [Dim<Fact<'a>>; 5] {
             spec: PHASE,
             value: |fact| match fact.row.phase.cell() {
                 Cell::Name(word) => DimValue::Word(fact.row.phase as u8, word),
-                Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Text(_) => DimValue::Null,
+                Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) | Cell::Text(_) => DimValue::Null,
             },
             values: Values::Words(PHASES),
         },

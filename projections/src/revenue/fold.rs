@@ -19,11 +19,12 @@ use crate::{
 };
 
 row! {
-    /// The revenue that was recorded for a partner on a day, in the accounts of one slice.
+    /// The revenue that was recorded for a partner on a day, on one account: what an account's stream says is no other
+    /// stream's, so that no row depends on which of them came first.
     RevenueDay keyed RevenueDayKey in "revenue_days" {
         key {
-            /// The slice.
-            slice: u16,
+            /// The account's key.
+            account: Symbol,
             /// The partner.
             partner: Symbol,
             /// Days since 1970-01-01, in UTC.
@@ -43,7 +44,7 @@ row! {
 /// The revenue of a shard.
 #[derive(Debug, Default)]
 pub struct Revenue {
-    /// By slice, partner, day and currency.
+    /// By account, partner, day and currency.
     pub recorded: Table<RevenueDay>,
     /// Derived: recorded revenue and the deals that count without.
     days: Days,
@@ -79,7 +80,7 @@ impl Revenue {
         let (day, currency) = (record.at.day(), record.amount.currency());
         let figures = DayFigures::of(record.amount.minor(), record.gross_margin.map(Money::minor), sign);
         self.days.add(DayKey { partner: record.partner, day, currency }, &figures);
-        let key = RevenueDayKey { slice: at.position.slice, partner: record.partner, day, currency };
+        let key = RevenueDayKey { account: at.key, partner: record.partner, day, currency };
         let row = self.recorded.upsert(key, at, || RevenueDay { revenue: 0, gross_margin: 0, without_margin: 0 });
         row.revenue = plus(row.revenue, figures.revenue);
         row.gross_margin = plus(row.gross_margin, figures.gross_margin);

@@ -30,11 +30,11 @@ word_field!(CostKind {
 });
 
 row! {
-    /// What a partner cost in a month, by kind, in the streams of one slice.
+    /// What a partner cost in a month, by kind, as one stream says.
     CostMonth keyed CostMonthKey in "cost_months" {
         key {
-            /// The slice.
-            slice: u16,
+            /// The stream: the partner's or the program's costs, or a fund.
+            stream: Symbol,
             /// The partner; empty for the program as a whole.
             partner: Symbol,
             /// What for.
@@ -54,12 +54,13 @@ row! {
 /// The costs of a shard.
 #[derive(Debug, Default)]
 pub struct Costs {
-    /// By slice, partner, kind, month and currency.
+    /// By stream, partner, kind, month and currency.
     pub months: Table<CostMonth>,
 }
 
 /// A cost, where it is booked.
 struct Cost {
+    stream: Symbol,
     partner: Symbol,
     kind: CostKind,
     currency: Currency,
@@ -78,8 +79,8 @@ impl Costs {
     }
 
     fn book(&mut self, cost: &Cost, minor: i64, month: Month, at: &At<'_>) {
-        let Cost { partner, kind, currency, listed } = *cost;
-        let key = CostMonthKey { slice: at.position.slice, partner, kind, month, currency };
+        let Cost { stream, partner, kind, currency, listed } = *cost;
+        let key = CostMonthKey { stream, partner, kind, month, currency };
         let row = self.months.upsert(key, at, || CostMonth { amount: 0, listed: 0 });
         let sum = if listed { &mut row.listed } else { &mut row.amount };
         // 90,000 of the largest amounts fit: one partner's of one kind in one month never reach that.
@@ -91,12 +92,13 @@ impl Fold for Costs {
     fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, _deals: &Deals) {
         match &decision.outcome {
             Outcome::Accepted(Events::Cost(events)) => {
+                let stream = Symbol::of(decision.stream.as_str());
                 for event in events.iter() {
                     match event {
                         CostEvent::ProgramCostRecorded { cost_id: _, kind, amount, partner_id, period, claim_id, payout_id } => {
                             let partner = partner_id.as_ref().map_or_else(Symbol::empty, |id| Symbol::of(id.as_str()));
                             let listed = claim_id.is_some() || payout_id.is_some();
-                            let cost = Cost { partner, kind: *kind, currency: amount.currency(), listed };
+                            let cost = Cost { stream, partner, kind: *kind, currency: amount.currency(), listed };
                             self.spread(&cost, *amount, *period, at);
                         }
                     }
@@ -104,7 +106,7 @@ impl Fold for Costs {
             }
             Outcome::Accepted(Events::Fund(events)) => {
                 for event in events.iter() {
-                    if let Some((cost, amount, month)) = paid(event) {
+                    if let Some((cost, amount, month)) = paid(event, decision) {
                         self.book(&cost, amount.minor(), month, at);
                     }
                 }
@@ -123,11 +125,11 @@ impl Fold for Costs {
 }
 
 /// What an event of a fund costs: a claim, once it is paid.
-fn paid(event: &FundEvent) -> Option<(Cost, Amount, Month)> {
+fn paid(event: &FundEvent, decision: &Outline<'_>) -> Option<(Cost, Amount, Month)> {
     match event {
         FundEvent::ClaimPaid { claim_id: _, request_id: _, partner_id, campaign_id: _, amount, paid_at } => {
-            let partner = Symbol::of(partner_id.as_str());
-            let cost = Cost { partner, kind: CostKind::Mdf, currency: amount.currency(), listed: false };
+            let (stream, partner) = (Symbol::of(decision.stream.as_str()), Symbol::of(partner_id.as_str()));
+            let cost = Cost { stream, partner, kind: CostKind::Mdf, currency: amount.currency(), listed: false };
             Some((cost, *amount, paid_at.month()))
         }
         FundEvent::BudgetOpened { .. }
