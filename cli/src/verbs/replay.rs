@@ -142,7 +142,7 @@ impl Selection {
             Bound::At(bound) => bound.slice != position.slice || position.pseq <= bound.pseq,
             Bound::Time(bound) => decision.recorded_at < bound,
         });
-        named && stream && from && to && self.moment.counts(decision)
+        named && stream && from && to && self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at)
     }
 
     /// Whether the bytes may hold a selected decision at all.

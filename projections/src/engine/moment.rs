@@ -40,11 +40,12 @@ impl Moment {
         self.as_of.or_else(|| self.known_at.map(|known_at| known_at.min(now))).unwrap_or(now)
     }
 
-    /// Whether `decision` counts. Rules count as soon as they are known: each version says itself from when it governs.
+    /// Whether a decision of `stream` counts. Rules count as soon as they are known: each version says itself from when it
+    /// governs.
     #[must_use]
-    pub fn counts(self, decision: &Outline<'_>) -> bool {
-        let known = self.known_at.is_none_or(|known_at| decision.recorded_at <= known_at);
-        let is_true = self.as_of.is_none_or(|as_of| decision.effective_at <= as_of) || decision.stream == StreamName::program();
+    pub fn counts(self, stream: &StreamName, recorded_at: Timestamp, effective_at: Timestamp) -> bool {
+        let known = self.known_at.is_none_or(|known_at| recorded_at <= known_at);
+        let is_true = self.as_of.is_none_or(|as_of| effective_at <= as_of) || *stream == StreamName::program();
         known && is_true
     }
 }
@@ -80,7 +81,7 @@ impl Admission {
         }
         self.first_recorded.fetch_min(decision.recorded_at.micros(), Ordering::Relaxed);
         self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
-        let counts = self.moment.counts(decision);
+        let counts = self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at);
         if counts && decision.stream != StreamName::program() {
             self.admitted.fetch_add(1, Ordering::Relaxed);
         }
