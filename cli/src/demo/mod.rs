@@ -103,10 +103,10 @@ struct Teller {
     told: Told,
 }
 
-/// The deal, request or claim that a scene is about.
-fn subject(scene: &Scene) -> Option<String> {
-    let id = |field: &str| scene.payload[field].as_str().map(|id| format!("{field} {id}"));
-    id("claim_id").or_else(|| id("request_id")).or_else(|| id("deal_id"))
+/// The claim, request or deal that a scene is about, and then those that it builds on.
+fn subjects(scene: &Scene) -> Vec<String> {
+    let id = |field: &&str| scene.payload[*field].as_str().map(|id| format!("{field} {id}"));
+    ["claim_id", "request_id", "deal_id"].iter().filter_map(id).collect()
 }
 
 impl Teller {
@@ -124,11 +124,14 @@ impl Teller {
     }
 
     fn play(&mut self, scene: &Scene) -> Result<()> {
-        let subject = subject(scene);
-        if subject.is_some() && self.unsettled.contains(&subject) {
+        let subjects = subjects(scene);
+        let is_open = |subject: &String| self.unsettled.iter().flatten().any(|open| open == subject);
+        if subjects.iter().any(is_open) {
             self.settle()?;
         }
-        if subject.as_ref().is_some_and(|subject| self.refused.contains(subject)) {
+        if subjects.iter().any(|subject| self.refused.contains(subject)) {
+            // What was to come of it does not come either: no claim is ruled on that was never made.
+            self.refused.extend(subjects.into_iter().next());
             return Ok(());
         }
         for envelope in self.chores.due(&mut self.processor, scene.at) {
@@ -144,7 +147,7 @@ impl Teller {
             ..Incoming::new(scene.command, payload.as_bytes(), Arc::from(SENDER), channel)
         };
         let envelope = self.edge.prepare(incoming).with_context(|| format!("{} {payload}", scene.command))?;
-        self.offer(envelope, subject, scene.at)
+        self.offer(envelope, subjects.into_iter().next(), scene.at)
     }
 
     fn offer(&mut self, envelope: CommandEnvelope, subject: Option<String>, now: Timestamp) -> Result<()> {

@@ -42,6 +42,7 @@ struct Actor {
     region: &'static str,
     /// 0 to 1: how much it does.
     drive: f64,
+    registered: Timestamp,
     active_from: Timestamp,
     certified: u32,
 }
@@ -150,7 +151,7 @@ impl Story {
             self.scene(active_from, "ActivatePartner", &manager, json!({"partner_id": id}));
             let drive = self.rng.random_range(0.0..1.0_f64).powi(2);
             let certified = self.certify(n, &id, active_from, drive);
-            self.actors.push(Actor { id, region, drive, active_from, certified });
+            self.actors.push(Actor { id, region, drive, registered: joins, active_from, certified });
             self.leave(n, &manager);
         }
     }
@@ -361,15 +362,7 @@ impl Story {
         if self.rng.random_bool(0.2) {
             return; // Never claimed: the window closes and the money goes back.
         }
-        let claim = format!("{request}.c1");
-        let claimed = self.soon(decided, 20..70);
-        let proof = json!([{"kind": "invoice", "uri": format!("https://files.example/{claim}.pdf")}]);
-        self.scene(
-            claimed,
-            "ClaimMDF",
-            &format!("{id}.mkt1"),
-            with(&about, json!({"claim_id": claim, "amount": usd(wanted / 100 * 90), "proof": proof})),
-        );
+        let (claim, claimed) = self.claim(&id, &about, decided, wanted / 100 * 90);
         let ruled = self.soon(claimed, 2..10);
         let about = json!({"budget_id": budget, "claim_id": claim});
         self.scene(ruled, "ApproveClaim", "finance", about.clone());
@@ -377,7 +370,27 @@ impl Story {
         self.scene(paid, "PayClaim", "finance", about);
     }
 
-    /// What the program costs, month by month.
+    /// A claim on an approved request: most come in time and with their proof. Answers the one that finance rules on, and
+    /// when it was made.
+    fn claim(&mut self, partner: &str, about: &Value, approved: Timestamp, cents: i64) -> (String, Timestamp) {
+        let request = about["request_id"].as_str().unwrap_or_default().to_owned();
+        // Here and there somebody remembers after the window has closed, which the rules set to 90 days.
+        let days = if self.rng.random_bool(0.06) { 92..125 } else { 20..70 };
+        let mut claimed = self.soon(approved, days);
+        let mut claim = format!("{request}.c1");
+        let actor = format!("{partner}.mkt1");
+        if self.rng.random_bool(0.08) {
+            let bare = json!({"claim_id": claim, "amount": usd(cents), "proof": []});
+            self.scene(claimed, "ClaimMDF", &actor, with(about, bare));
+            claimed = self.soon(claimed, 1..6);
+            claim = format!("{request}.c2");
+        }
+        let proof = json!([{"kind": "invoice", "uri": format!("https://files.example/{claim}.pdf")}]);
+        self.scene(claimed, "ClaimMDF", &actor, with(about, json!({"claim_id": claim, "amount": usd(cents), "proof": proof})));
+        (claim, claimed)
+    }
+
+    /// What the program costs, month by month. A partner's manager costs from the month on in which the partner came.
     fn pay_for_the_program(&mut self) {
         for month in 0..self.plot.months {
             let period = pledger_domain::values::Month::from_index(self.start.month().index() + i32::try_from(month).unwrap_or(0));
@@ -387,6 +400,9 @@ impl Story {
                 self.scene(booked, "RecordProgramCost", "erp", cost);
             }
             for n in (0..self.actors.len()).filter(|n| n % 3 == (month % 3) as usize) {
+                if self.actors[n].registered >= booked {
+                    continue;
+                }
                 let id = self.actors[n].id.clone();
                 let dollars = 400 + (self.actors[n].drive * 2_600.0) as i64;
                 let cost = json!({"cost_id": format!("pam-{id}-{period}"), "kind": "partner_manager", "amount": usd(dollars * 100), "partner_id": id, "period": period.to_string()});

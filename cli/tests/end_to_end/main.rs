@@ -64,6 +64,40 @@ fn a_demo_is_the_same_every_time() {
 }
 
 #[test]
+fn a_demo_is_refused_only_what_a_channel_manager_knows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    succeed(dir.path(), &["demo", "--partners", "90", "--months", "24", "--seed", "7", "--no-serve"]);
+    let out = dir.path().join("ledger.jsonl");
+    succeed(dir.path(), &["export", "ledger", "--format", "jsonl", "--out", out.to_str().expect("UTF-8")]);
+    let mut refused: Vec<String> = std::fs::read_to_string(out)
+        .expect("written")
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["body"]["decision"].take())
+        .filter_map(|decision| Some(format!("{} {}", decision["command"]["type"].as_str()?, decision["rejected"]["code"].as_str()?)))
+        .collect();
+    refused.sort();
+    refused.dedup();
+    let known = [
+        "ApproveDeal AccountProtected",
+        "ApproveFundRequest AllocationExceeded",
+        "ClaimAccountDirect AccountProtected",
+        "ClaimMDF ClaimWindowClosed",
+        "ClaimMDF PartnerNotActive",
+        "ClaimMDF PartnerRetiring",
+        "ClaimMDF ProofMissing",
+        "RegisterDeal AccountProtected",
+        "RegisterDeal PartnerNotActive",
+        "RegisterDeal PartnerRetiring",
+        "RequestFunds PartnerNotActive",
+        "RequestFunds PartnerRetiring",
+        "AllocateFunds PartnerNotActive",
+        "AllocateFunds PartnerRetiring",
+    ];
+    assert!(refused.contains(&"RegisterDeal AccountProtected".to_owned()), "{refused:?}");
+    assert!(refused.iter().all(|refused| known.contains(&refused.as_str())), "{refused:?}");
+}
+
+#[test]
 fn the_verbs_find_the_demo_where_it_was_written() {
     let dir = tempfile::tempdir().expect("a folder");
     let bare = |arguments: &[&str]| {
