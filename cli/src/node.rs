@@ -14,16 +14,13 @@ use pledger_consumers::{
 use pledger_domain::{facts::Channel, rules::Rules};
 use pledger_ledger::{
     commands::{CommandSink, Decided},
-    edge::{Clock, ContinuingClock, Edge, Incoming, Randomness, SystemClock, SystemRandomness},
+    edge::{Clock, ContinuingClock, Edge, Incoming, Randomness, SystemClock, SystemRandomness, senders},
     keys::{KeyStore, Minting, SqliteKeyStore},
     log::{Log, LogError},
     record::{FORMAT, LedgerCreated},
     slices::Slices,
     sqlite::{Mode, SqliteLog},
 };
-
-/// The sender of what pledger itself publishes when a ledger is created.
-const INIT_SENDER: &str = "init";
 
 /// The writing half of a data directory: whoever holds it is its one writer.
 pub(crate) struct Node {
@@ -92,7 +89,7 @@ impl Node {
         let payload = serde_json::json!({"program": Rules::DEFAULT}).to_string();
         let incoming = Incoming {
             key: Some("default-rules"),
-            ..Incoming::new("PublishRules", payload.as_bytes(), Arc::from(INIT_SENDER), Channel::Api)
+            ..Incoming::new("PublishRules", payload.as_bytes(), Arc::from(senders::INIT), Channel::Api)
         };
         let envelope = self.edge.prepare(incoming)?;
         match self.submit_one(envelope)?.map(|answer| answer.outcome) {

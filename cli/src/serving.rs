@@ -140,7 +140,7 @@ impl Assembly {
         let folding = Arc::clone(&engine);
         let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
         let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)
-            .with_principals(Principals::default().with_token(&token, operator))
+            .with_principals(Principals::default().with_token(&token, operator)?)
             .with_probe(behind);
         Ok(Self { state: Arc::new(api), engine, node, token })
     }

@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::http::{HeaderMap, StatusCode, header};
 
+use pledger_ledger::edge::senders::{self, ReservedSender};
+
 use crate::problem::Problem;
 
 /// What a principal may do besides sending commands and asking questions.
@@ -45,10 +47,13 @@ impl Default for Principals {
 
 impl Principals {
     /// Lets whoever holds `token` be `principal`.
-    #[must_use]
-    pub fn with_token(mut self, token: &str, principal: Principal) -> Self {
+    ///
+    /// # Errors
+    /// Where the principal has a name that pledger itself sends as.
+    pub fn with_token(mut self, token: &str, principal: Principal) -> Result<Self, ReservedSender> {
+        senders::free(&principal.name)?;
         self.by_token.insert(token.into(), principal);
-        self
+        Ok(self)
     }
 
     /// Who sends a request with these headers.
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn a_token_names_its_principal_and_nobody_else() {
         let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
-        let principals = Principals::default().with_token("s3cret", importer.clone());
+        let principals = Principals::default().with_token("s3cret", importer.clone()).expect("a free name");
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().expect("a header"));
@@ -83,6 +88,15 @@ mod tests {
         assert_eq!(with("Bearer s3cret"), Ok(importer));
         for wrong in ["Bearer s3cre", "Basic s3cret", "s3cret", "Bearer "] {
             assert_eq!(with(wrong).expect_err(wrong).status(), StatusCode::UNAUTHORIZED);
+        }
+    }
+
+    #[test]
+    fn no_principal_goes_by_a_name_that_pledger_sends_as() {
+        for name in ["import:crm", "policy:evaluate-tiers", "deadlines", "init"] {
+            let principal = Principal { name: Arc::from(name), rights: Rights::default() };
+            let refused = Principals::default().with_token("s3cret", principal).expect_err(name).to_string();
+            assert!(refused.contains(name) && refused.contains("pledger itself sends as"), "{refused}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn problem(refused: &Refused, place: Place) -> Problem {
         Refused::InvalidKey => {
             problem.field(named("Idempotency-Key", "idempotency_key")).accepted(format!("1 to {MAX_KEY_LEN} printable characters"))
         }
-        Refused::InvalidSender => problem.field("source"),
+        Refused::InvalidSender | Refused::ReservedSender(_) => problem.field("source"),
         Refused::InvalidActor(_) => problem.field(named("Actor", "actor")).accepted("an id: 1 to 128 of A-Z a-z 0-9 . _ : -"),
         Refused::InvalidAfter(_) => {
             problem.field(named("After", "after")).accepted("positions that this ledger's answers gave for program and partners")
@@ -74,6 +74,7 @@ const fn status(refused: &Refused) -> StatusCode {
         Refused::InvalidPayload(InvalidPayload::Field { .. })
         | Refused::InvalidAccount(_)
         | Refused::SealedFromOutside { .. }
+        | Refused::ReservedSender(_)
         | Refused::InvalidAfter(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refused::PayloadTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::AmbiguousId { .. } => StatusCode::CONFLICT,

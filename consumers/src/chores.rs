@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pledger_domain::{deadline::Deadline, facts::Channel, stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     commands::{CommandEnvelope, Decided},
-    edge::{Edge, Incoming},
+    edge::{Edge, Incoming, senders},
     slices::SliceId,
 };
 
@@ -14,8 +14,6 @@ use crate::{
     processor::{DIRECTORY, Processor, SnapshotStore},
 };
 
-/// The sender of commands that fell due.
-const SENDER: &str = "deadlines";
 /// New records after which a slice is worth a new snapshot while others wait.
 const RECORDS_PER_SNAPSHOT: u64 = 20_000;
 /// New records after which the directory is.
@@ -45,7 +43,7 @@ impl EmbeddedChores {
             key: Some(&deadline.id),
             received_at: Some(now),
             effective_at: Some(deadline.due),
-            ..Incoming::new(deadline.command, payload.as_bytes(), Arc::from(SENDER), Channel::Deadline)
+            ..Incoming::new(deadline.command, payload.as_bytes(), Arc::from(senders::DEADLINES), Channel::Deadline)
         };
         self.edge
             .prepare(incoming)

@@ -11,7 +11,7 @@ use axum::{
 use pledger_domain::{facts::Channel, values::Timestamp};
 use pledger_ledger::{
     commands::{CommandEnvelope, Decided},
-    edge::Incoming,
+    edge::{Incoming, senders},
     slices::Position,
 };
 use serde::{
@@ -109,8 +109,10 @@ impl Sender {
             return Err(Problem::new(StatusCode::FORBIDDEN, "ImportNotAllowed", format!("{} may not import history", principal.name))
                 .field("Pledger-Import"));
         }
-        let mapping = mapping.to_str().unwrap_or_default();
-        Ok(Self { name: Arc::from(format!("import:{mapping}")), channel: Channel::Import, backdate: true })
+        let mapping = mapping.to_str().ok().map(str::trim).filter(|name| !name.is_empty()).ok_or_else(|| {
+            Problem::malformed("MalformedHeader", "Pledger-Import names no mapping").field("Pledger-Import").accepted("the mapping's name")
+        })?;
+        Ok(Self { name: Arc::from(format!("{}{mapping}", senders::IMPORT)), channel: Channel::Import, backdate: true })
     }
 }
 

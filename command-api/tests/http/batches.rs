@@ -138,6 +138,11 @@ async fn only_an_importer_imports_history() {
     let stranger = stack.post("/v1/commands:batch", "application/json", &[("pledger-import", "crm")], body.clone()).await;
     assert_eq!(stranger.problem(), (403, "ImportNotAllowed".into()));
     let bearer = format!("Bearer {OWNER}");
+    for name in [" ", "Süd"] {
+        let nameless = [("pledger-import", name), ("authorization", bearer.as_str())];
+        let reply = stack.post("/v1/commands:batch", "application/json", &nameless, body.clone()).await;
+        assert_eq!(reply.problem(), (400, "MalformedHeader".into()), "{name}");
+    }
     let owner = [("pledger-import", "crm"), ("authorization", bearer.as_str())];
     let reply = stack.post("/v1/commands:batch", "application/json", &owner, body).await;
     assert_eq!(statuses(&reply.json()), expected(&[(200, "accepted")]), "{}", reply.text());
@@ -172,6 +177,7 @@ async fn cloud_events_are_commands_of_their_source() {
         {"specversion": "1.0", "id": "e-6", "source": "s", "type": "pledger.ApproveDeal"},
         {"specversion": "1.0", "source": "s", "type": "pledger.ApproveDeal", "data": {}},
         {"specversion": "1.0", "id": "e-7", "source": "", "type": "pledger.ApproveDeal", "data": {"deal_id": "d-1"}},
+        {"specversion": "1.0", "id": "e-8", "source": "import:crm", "type": "pledger.ApproveDeal", "data": {"deal_id": "d-1"}},
         {"specversion": "1.0", "id": "e-8", "source": "s", "type": "pledger.RejectDeal", "data_base64": "e30="},
         {"specversion": "1.0", "id": "e-9", "source": "s", "type": "pledger.RejectDeal", "data_base64": "?"},
     ]);
@@ -186,6 +192,7 @@ async fn cloud_events_are_commands_of_their_source() {
             (422, "InvalidCloudEvent"),
             (422, "InvalidCloudEvent"),
             (400, "InvalidSender"),
+            (422, "ReservedSender"),
             (422, "InvalidPayload"),
             (422, "InvalidCloudEvent"),
         ]),

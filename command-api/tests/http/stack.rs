@@ -136,8 +136,12 @@ impl Stack {
         let metrics = Metrics::new(prometheus::Registry::new()).expect("metrics");
         let sink = sink(&processor);
         metrics.watch(&sink, &engine).expect("registered once");
-        let mut api = Api::new(edge, sink, log, engine, metrics)
-            .with_principals(Principals::default().with_token(OWNER, owner).with_token(PORTAL, portal));
+        let mut api = Api::new(edge, sink, log, engine, metrics).with_principals(
+            Principals::default()
+                .with_token(OWNER, owner)
+                .and_then(|principals| principals.with_token(PORTAL, portal))
+                .expect("free names"),
+        );
         for probe in probes {
             api = api.with_probe(probe);
         }

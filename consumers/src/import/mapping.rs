@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pledger_ledger::edge::senders;
 use serde::Deserialize;
 
 use super::template::{Form, Template};
@@ -138,7 +139,7 @@ impl Mapping {
     /// Who sends the commands.
     #[must_use]
     pub fn sender(&self) -> String {
-        format!("import:{}", self.name)
+        format!("{}{}", senders::IMPORT, self.name)
     }
 }
 

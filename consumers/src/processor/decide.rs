@@ -13,6 +13,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Undecided},
+    edge::senders,
     record::{Body, BodyError, CommandRecord, Decision, Events, Outcome},
     slices::{Position, SliceId},
 };
@@ -167,7 +168,7 @@ impl Processor {
         let pseq = record.header.pseq;
         state.last_recorded_at = ruled.recorded_at;
         if uses_key {
-            let ages = !envelope.sender.starts_with("import:");
+            let ages = !envelope.sender.starts_with(senders::IMPORT);
             state.keys.insert(key, KeyUse { pseq, input: envelope.input }, ruled.recorded_at, ages, self.limits);
         }
         let answer = Answer {

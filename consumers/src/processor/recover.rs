@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
+    edge::senders,
     log::{Log, LogError, Placed},
     record::{Body, Decision, Outcome, Record},
     slices::{Position, SliceId},
@@ -314,7 +315,7 @@ fn remember_key(state: &mut Slice, decision: &Decision<'_>, pseq: u64, limits: K
     let command = &decision.command;
     let Ok(input) = u128::from_str_radix(&command.input, 16) else { return };
     let key = ScopedKey::new(&command.sender, &decision.stream, &command.id);
-    let ages = !command.sender.starts_with("import:");
+    let ages = !command.sender.starts_with(senders::IMPORT);
     state.keys.insert(key, KeyUse { pseq, input }, decision.recorded_at, ages, limits);
 }
 

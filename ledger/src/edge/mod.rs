@@ -7,6 +7,7 @@ mod clock;
 mod incoming;
 mod refused;
 mod seal;
+pub mod senders;
 mod waves;
 
 use std::sync::Arc;
@@ -137,6 +138,9 @@ impl Edge {
         }
         if !is_printable(&incoming.sender, MAX_SENDER_LEN) {
             return Err(Refused::InvalidSender);
+        }
+        if incoming.channel == Channel::Ingest {
+            senders::free(&incoming.sender)?;
         }
         if let Some(actor) = incoming.actor {
             PersonId::parse(actor).map_err(Refused::InvalidActor)?;

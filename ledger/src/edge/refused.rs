@@ -11,7 +11,7 @@ use crate::{
     slices::Position,
 };
 
-use super::{MAX_KEY_LEN, MAX_PAYLOAD_LEN, MAX_SENDER_LEN};
+use super::{MAX_KEY_LEN, MAX_PAYLOAD_LEN, MAX_SENDER_LEN, senders::ReservedSender};
 
 /// Why the edge takes no command from what came in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,9 @@ pub enum Refused {
     /// The sender is empty, too long or not printable: a CloudEvent's source.
     #[error("a sender has 1 to {MAX_SENDER_LEN} printable characters")]
     InvalidSender,
+    /// The sender is a name that pledger itself sends as: a CloudEvent's source.
+    #[error(transparent)]
+    ReservedSender(#[from] ReservedSender),
     /// The actor is not an id.
     #[error("actor {0}")]
     InvalidActor(InvalidText),
@@ -91,6 +94,7 @@ impl Refused {
             Self::SealedFromOutside { .. } => "SealedFromOutside",
             Self::InvalidKey => "InvalidIdempotencyKey",
             Self::InvalidSender => "InvalidSender",
+            Self::ReservedSender(_) => "ReservedSender",
             Self::InvalidActor(_) => "InvalidActor",
             Self::InvalidAfter(_) => "InvalidAfter",
             Self::KeyStore(_) => "KeyStoreUnavailable",
@@ -114,6 +118,7 @@ impl Refused {
             | Self::SystemOnly { .. }
             | Self::InvalidKey
             | Self::InvalidSender
+            | Self::ReservedSender(_)
             | Self::InvalidActor(_)
             | Self::InvalidAfter(_)
             | Self::KeyStore(_) => None,
@@ -133,6 +138,7 @@ impl Refused {
             | Self::SealedFromOutside { .. }
             | Self::InvalidKey
             | Self::InvalidSender
+            | Self::ReservedSender(_)
             | Self::InvalidActor(_)
             | Self::InvalidAfter(_) => false,
         }
