@@ -1,6 +1,7 @@
-//! The workers: command processor, deadlines, imports.
+//! The workers: command processor, policies, deadlines, imports.
 
 pub mod chores;
 pub mod embedded;
 pub mod import;
+pub mod policies;
 pub mod processor;
