@@ -5,6 +5,7 @@ mod context;
 mod demo;
 mod node;
 mod output;
+mod policies;
 mod serving;
 mod verbs;
 

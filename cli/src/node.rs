@@ -35,18 +35,37 @@ impl Node {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let log = SqliteLog::open(dir, Mode::Write).map_err(|error| explain(error, dir))?;
         let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open(dir).context("the key store cannot be opened")?);
-        Self::start(dir, log, keys)
+        Self::start(dir, log, keys, present)
     }
 
     /// Creates a ledger in `dir` and publishes the default rules as its first version.
     pub(crate) fn create(dir: &Path, slices: Slices) -> Result<Self> {
-        let clock = SystemClock::new();
+        Self::create_at(dir, slices, &SystemClock::new(), present)
+    }
+
+    fn create_at(
+        dir: &Path,
+        slices: Slices,
+        clock: &dyn Clock,
+        present: impl FnOnce(&SqliteLog, &Processor) -> Arc<dyn Clock>,
+    ) -> Result<Self> {
         let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at: clock.now(), generated: None };
         let log = SqliteLog::create(dir, created).map_err(|error| explain(error, dir))?;
         let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::create(dir, Minting::Random).context("the key store cannot be created")?);
-        let node = Self::start(dir, log, keys)?;
+        let node = Self::start(dir, log, keys, present)?;
         node.publish_default_rules()?;
         Ok(node)
+    }
+
+    /// Opens the ledger in `dir`, or creates one where there is none, with a clock of a test.
+    #[cfg(test)]
+    pub(crate) fn at(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Self> {
+        let now = |_: &SqliteLog, _: &Processor| Arc::clone(clock);
+        if !has_ledger(dir) {
+            return Self::create_at(dir, Slices::new(16)?, &**clock, now);
+        }
+        let log = SqliteLog::open(dir, Mode::Write).map_err(|error| explain(error, dir))?;
+        Self::start(dir, log, Arc::new(SqliteKeyStore::open(dir)?), now)
     }
 
     /// Opens the ledger in `dir`, or creates one where there is none.
@@ -54,15 +73,16 @@ impl Node {
         if has_ledger(dir) { Self::open(dir) } else { Self::create(dir, Slices::default()) }
     }
 
-    fn start(dir: &Path, log: SqliteLog, keys: Arc<dyn KeyStore>) -> Result<Self> {
+    fn start(
+        dir: &Path,
+        log: SqliteLog,
+        keys: Arc<dyn KeyStore>,
+        clock: impl FnOnce(&SqliteLog, &Processor) -> Arc<dyn Clock>,
+    ) -> Result<Self> {
         let log = Arc::new(log);
         let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).context("the snapshots' folder cannot be made")?);
         let processor = Processor::restore(Arc::clone(&log) as Arc<dyn Log>, &*snapshots, KeyLimits::default(), random_id())?;
-        // A generated history ends at an instant of its own, and time goes on from there.
-        let clock: Arc<dyn Clock> = match &log.created().generated {
-            Some(generated) => Arc::new(ContinuingClock::new(generated.ends_at.max(processor.last_recorded_at()))),
-            None => Arc::new(SystemClock::new()),
-        };
+        let clock = clock(&log, &processor);
         let edge = Edge {
             slices: log.slices(),
             keys: Arc::clone(&keys),
@@ -102,6 +122,14 @@ impl Node {
     fn submit_one(&self, envelope: pledger_ledger::commands::CommandEnvelope) -> Result<Decided> {
         let answers = runtime()?.block_on(self.sink().submit(vec![envelope]));
         answers.into_iter().next().context("the processor gave no answer")
+    }
+}
+
+/// What time it is for a ledger. A generated history ends at an instant of its own, and time goes on from there.
+fn present(log: &SqliteLog, processor: &Processor) -> Arc<dyn Clock> {
+    match &log.created().generated {
+        Some(generated) => Arc::new(ContinuingClock::new(generated.ends_at.max(processor.last_recorded_at()))),
+        None => Arc::new(SystemClock::new()),
     }
 }
 

@@ -6,11 +6,13 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use pledger_command_api::{Api, ApiState, Metrics, Principal, Principals, Probe, Rights, router};
+use pledger_consumers::policies::{Policies, PolicyStatus};
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
     edge::{Edge, SystemClock, SystemRandomness},
@@ -22,7 +24,10 @@ use pledger_ledger::{
 use pledger_projections::engine::{Engine, Options, Stored};
 use serde::{Deserialize, Serialize};
 
-use crate::node::{Node, explain, random_id};
+use crate::{
+    node::{Node, explain, random_id},
+    policies::EngineView,
+};
 
 /// The file in the data directory that says where the server is.
 const ANNOUNCEMENT: &str = "serve.json";
@@ -75,6 +80,9 @@ pub(crate) struct Assembly {
     engine: Arc<Engine>,
     /// Absent where another process writes.
     node: Option<Node>,
+    policy_status: Arc<PolicyStatus>,
+    /// Absent until they are started.
+    policies: Option<Policies>,
     token: String,
 }
 
@@ -137,12 +145,26 @@ impl Assembly {
         let token = random_id();
         let operator =
             Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
-        let folding = Arc::clone(&engine);
+        let policy_status = Arc::new(PolicyStatus::default());
+        count_policies(&metrics, &policy_status)?;
+        let (folding, acting) = (Arc::clone(&engine), Arc::clone(&policy_status));
         let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
+        let idle = Probe::new("policies", move || acting.trouble().map_or(Ok(()), Err));
         let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)
             .with_principals(Principals::default().with_token(&token, operator)?)
-            .with_probe(behind);
-        Ok(Self { state: Arc::new(api), engine, node, token })
+            .with_probe(behind)
+            .with_probe(idle);
+        Ok(Self { state: Arc::new(api), engine, node, policy_status, policies: None, token })
+    }
+
+    /// Starts the policies, where this process writes. Only a server does: a verb that does one thing does no other.
+    pub(crate) fn start_policies(&mut self, look_every: Duration) -> Result<()> {
+        if let Some(node) = &self.node {
+            let (view, status) = (EngineView(Arc::clone(&self.engine)), Arc::clone(&self.policy_status));
+            let policies = Policies::start(view, node.edge.clone(), Arc::new(node.sink()), status, look_every);
+            self.policies = Some(policies.context("the policies cannot be started")?);
+        }
+        Ok(())
     }
 
     pub(crate) fn state(&self) -> ApiState {
@@ -161,12 +183,21 @@ impl Assembly {
         &self.engine
     }
 
+    #[cfg(test)]
+    pub(crate) fn policy_status(&self) -> &PolicyStatus {
+        &self.policy_status
+    }
+
     pub(crate) fn node(&self) -> Option<&Node> {
         self.node.as_ref()
     }
 
-    /// Closes everything in order: the read models are written, what is queued is decided, snapshots are kept.
+    /// Closes everything in order: policies send nothing more, the read models are written, what is queued is decided,
+    /// snapshots are kept.
     pub(crate) fn stop(self) {
+        if let Some(policies) = self.policies {
+            policies.stop();
+        }
         drop(self.state);
         match Arc::try_unwrap(self.engine) {
             Ok(engine) => engine.stop(),
@@ -176,6 +207,22 @@ impl Assembly {
             node.stop();
         }
     }
+}
+
+/// Shows what the policies did.
+#[expect(clippy::cast_precision_loss, reason = "a sample is a double, and counts of commands are far below 2^53")]
+fn count_policies(metrics: &Metrics, status: &Arc<PolicyStatus>) -> Result<()> {
+    let (looks, accepted, refused) = (Arc::clone(status), Arc::clone(status), Arc::clone(status));
+    metrics.sampled("pledger_policy_looks", "How often the policies looked for something to do since the start.", move || {
+        looks.looks() as f64
+    })?;
+    metrics.sampled("pledger_policy_commands_accepted", "Commands of policies that were accepted since the start.", move || {
+        accepted.accepted() as f64
+    })?;
+    metrics.sampled("pledger_policy_commands_refused", "Commands of policies that were refused since the start.", move || {
+        refused.refused() as f64
+    })?;
+    Ok(())
 }
 
 /// What opens persons for questions; no command comes through it.

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Duration}
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use pledger_consumers::policies::LOOK_EVERY;
 use pledger_ledger::{log::Log, verify};
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
   pledger serve --data-dir ./acme-program --listen 127.0.0.1:8080
 
 Creates a ledger where there is none. Other verbs find the server by its data directory.
+While it runs, policies complete retirements and evaluate tiers after each quarter; other verbs run none.
 Stops in order on Ctrl-C and SIGTERM: what was accepted is answered, then everything is closed.")]
 pub(crate) struct Serve {
     /// The address to serve on [default: 127.0.0.1:7400]
@@ -34,7 +36,7 @@ impl Serve {
 }
 
 /// Serves until a signal comes.
-pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
+pub(crate) fn serve(mut assembly: Assembly, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
@@ -48,6 +50,7 @@ pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -
             tracing::debug!(%error, "stdout is closed");
         }
         verify_behind(&assembly);
+        assembly.start_policies(LOOK_EVERY)?;
         pledger_command_api::serve(listener, assembly.state(), signalled()).await?;
         anyhow::Ok(())
     });

@@ -1,6 +1,7 @@
 //! The program as a user meets it: the built binary, real files, a real socket.
 
 mod bad_days;
+mod policies;
 mod program;
 
 use std::{

@@ -96,8 +96,8 @@ fn open_funds(rows: &Rows<'_>, now: Timestamp, note: &mut impl FnMut(Symbol, Str
     }
 }
 
-/// Whether something may still come of a request by itself. Nothing closes the window of one that was approved before the
-/// ledger, but no claim is taken after it either.
+/// Whether a request is to be settled. One that was approved holds its money until the window for claims is over; nothing
+/// closes the window of one that was approved before the ledger, but no claim is taken after it either.
 fn is_open(request: &FundRequest, now: Timestamp) -> bool {
     match request.status {
         FundRequestStatus::Draft | FundRequestStatus::InReview | FundRequestStatus::ActionRequired => true,
