@@ -4,6 +4,7 @@ pub mod chain;
 pub mod commands;
 pub mod directory;
 pub mod edge;
+pub mod evidence;
 pub mod keys;
 pub mod log;
 pub mod memory;

@@ -5,6 +5,7 @@ mod completions;
 mod conflicts;
 mod demo;
 mod erase;
+mod evidence;
 mod export;
 mod import;
 mod init;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Export(export::Export),
     Verify(verify::Verify),
     Erase(erase::Erase),
+    Evidence(evidence::Evidence),
     Completions(completions::Completions),
 }
 
@@ -56,6 +58,7 @@ impl Verb {
             Self::Export(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),
             Self::Erase(verb) => verb.run(context),
+            Self::Evidence(verb) => verb.run(context),
             Self::Completions(verb) => verb.run(context),
         }
     }

@@ -152,7 +152,7 @@ impl Selection {
 }
 
 /// Whether a value of the decision is exactly `id`, or its stream is about it.
-fn names(decision: &Decision<'_>, id: &str) -> bool {
+pub(crate) fn names(decision: &Decision<'_>, id: &str) -> bool {
     fn holds(value: &Value, id: &str) -> bool {
         match value {
             Value::String(text) => text == id,
@@ -202,7 +202,7 @@ fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
     match Body::decode(&record.body) {
         Ok(Body::Decision(decision)) if selection.admits(record.position(), &decision) => {
             if jsonl {
-                output::print(line(record)?)
+                output::print(line(record)?.to_string())
             } else {
                 output::print(words(record.position(), &decision))
             }
@@ -212,13 +212,13 @@ fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
     }
 }
 
-fn line(record: &Record) -> Result<String> {
+pub(crate) fn line(record: &Record) -> Result<Value> {
     let body: Value = serde_json::from_slice(&record.body)?;
-    Ok(json!({"position": record.position(), "hash": record.header.hash.to_string(), "decision": body["decision"]}).to_string())
+    Ok(json!({"position": record.position(), "hash": record.header.hash.to_string(), "decision": body["decision"]}))
 }
 
 /// Who asked what when, what was decided, under which rules.
-fn words(position: Position, decision: &Decision<'_>) -> String {
+pub(crate) fn words(position: Position, decision: &Decision<'_>) -> String {
     let command = &decision.command;
     let actor = command.actor.as_deref().map(|actor| format!("{actor} via ")).unwrap_or_default();
     let dated =

@@ -1,6 +1,7 @@
 //! The program as a user meets it: the built binary, real files, a real socket.
 
 mod bad_days;
+mod evidence;
 mod policies;
 mod program;
 

@@ -1,0 +1,151 @@
+//! `pledger evidence`: decisions with their proof, and the check of such a bundle, without a ledger.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use pledger_domain::{
+    stream::StreamName,
+    values::{AccountKey, DealId},
+};
+use pledger_ledger::{
+    evidence::{self, Confirmed, EvidenceError, LedgerKey, PublicKey},
+    log::Log,
+    record::{Body, Decision},
+    sqlite::{Mode, SqliteLog},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    context::{Context, Usage},
+    node, output,
+    verbs::replay,
+};
+
+/// Write decisions with the proof that they are in the ledger, or verify such a file
+#[derive(Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  pledger evidence --account acme.com --out acme.evidence
+  pledger evidence verify acme.evidence --key 5f1c...     offline: no ledger is needed
+
+The file holds every decision about the account or deal, the rules that they name, and a statement signed with the
+ledger's key. Tell others the public key on another way than the file; one changed byte and it verifies no more."
+)]
+pub(crate) struct Evidence {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Everything about this account
+    #[arg(long, value_name = "A", group = "selection")]
+    account: Option<String>,
+    /// Everything about this deal
+    #[arg(long, value_name = "D", group = "selection")]
+    deal: Option<String>,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Verify(Verify),
+}
+
+/// Verify a file of evidence, without the ledger
+#[derive(Args)]
+struct Verify {
+    /// The file
+    file: PathBuf,
+    /// The public key of the ledger that it has to be of
+    #[arg(long, value_name = "KEY")]
+    key: Option<PublicKey>,
+}
+
+impl Evidence {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        match self.verb {
+            Some(Verb::Verify(verb)) => verb.run(context),
+            None => self.write(context),
+        }
+    }
+
+    fn write(&self, context: &Context) -> Result<ExitCode> {
+        let usage = |text: String| anyhow::Error::from(Usage(text));
+        let out = self.out.as_ref().ok_or_else(|| usage("--out FILE is needed".to_owned()))?;
+        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
+        let key = LedgerKey::open_or_create(&context.data_dir)?;
+        let make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
+            evidence::make(&log, &log.created().ledger_id, about, &key, is_about, &mut |read| progress.inc(read))
+        };
+        let bundle = match (&self.account, &self.deal) {
+            (Some(account), _) => {
+                let account = AccountKey::parse(account).map_err(|error| usage(format!("--account {error}")))?;
+                let stream = StreamName::account(&account);
+                make(&stream.to_string(), &mut |decision| decision.stream == stream)
+            }
+            (None, Some(deal)) => {
+                let deal = DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?;
+                make(&format!("deal/{deal}"), &mut |decision| replay::names(decision, deal.as_str()))
+            }
+            (None, None) => return Err(usage("--account A or --deal D is needed".to_owned())),
+        };
+        progress.finish_and_clear();
+        let bundle = bundle?;
+        std::fs::write(out, &bundle).with_context(|| format!("{} cannot be written", out.display()))?;
+        let confirmed = evidence::verify(&bundle, Some(key.public()))?;
+        eprintln!("Wrote {} decisions to {}.\nThe ledger's public key:", confirmed.records.len(), out.display());
+        output::print(key.public().to_string())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Verify {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let file = std::fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
+        match evidence::verify(&file, self.key) {
+            Ok(confirmed) if context.json => output::print_json(&document(&confirmed)?)?,
+            Ok(confirmed) => tell(&confirmed, self.key.is_some())?,
+            Err(error @ (EvidenceError::Invalid(_) | EvidenceError::OtherKey { .. })) => {
+                if context.json {
+                    output::print_json(&json!({"valid": false, "problem": error.to_string()}))?;
+                }
+                eprintln!("{}: {error}", self.file.display());
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn document(confirmed: &Confirmed) -> Result<Value> {
+    let decisions: Vec<Value> = confirmed.records.iter().map(replay::line).collect::<Result<_>>()?;
+    Ok(json!({
+        "valid": true,
+        "about": confirmed.about,
+        "ledger_id": confirmed.ledger_id,
+        "until": confirmed.until,
+        "signed_by": confirmed.signed_by.to_string(),
+        "decisions": decisions,
+    }))
+}
+
+fn tell(confirmed: &Confirmed, key_was_given: bool) -> Result<()> {
+    let whose = if key_was_given { "signed by the key you named" } else { "signed by" };
+    output::print(format!(
+        "Valid: {} decisions, all that ledger {} had about {} at {}, {whose} {}.",
+        confirmed.records.len(),
+        confirmed.ledger_id,
+        confirmed.about,
+        confirmed.until,
+        confirmed.signed_by
+    ))?;
+    for record in &confirmed.records {
+        if let Body::Decision(decision) = Body::decode(&record.body)? {
+            output::print(replay::words(record.position(), &decision))?;
+        }
+    }
+    Ok(())
+}
