@@ -4,6 +4,7 @@ mod command;
 mod completions;
 mod conflicts;
 mod demo;
+mod doctor;
 mod erase;
 mod evidence;
 mod export;
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Verify(verify::Verify),
     Erase(erase::Erase),
     Evidence(evidence::Evidence),
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
 }
 
@@ -59,6 +61,7 @@ impl Verb {
             Self::Verify(verb) => verb.run(context),
             Self::Erase(verb) => verb.run(context),
             Self::Evidence(verb) => verb.run(context),
+            Self::Doctor(verb) => verb.run(context),
             Self::Completions(verb) => verb.run(context),
         }
     }

@@ -192,6 +192,13 @@ impl Show {
     }
 }
 
+/// The version in force, in words.
+pub(crate) fn in_force(context: &Context) -> Result<String> {
+    let (program, now) = read_program(context)?;
+    let version = program.in_force_at(now).context("no rules are in force; publish some with: pledger rules publish FILE")?;
+    Ok(format!("version {} of {} is in force, from {}", version.version, program.count(), version.effective_from))
+}
+
 /// The program as the ledger has it, and the ledger's present.
 fn read_program(context: &Context) -> Result<(Program, Timestamp)> {
     let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;

@@ -36,6 +36,8 @@ fn answers_and_takes_nothing(dir: &Path, what: &str) {
     assert!(fail(dir, &["command", "RegisterPartner", &partner("p-9")], 1).contains(what));
     assert!(fail(dir, &["command", "ApproveDeal", r#"{"deal_id":"d-1"}"#], 1).contains(what), "not an unknown deal");
     assert!(text(&pledger(dir, &["query", "partners"])).contains(what));
+    let told = fail(dir, &["doctor"], 1);
+    assert!(told.lines().any(|line| line.starts_with("WRONG  processor") && line.contains(what)), "{told}");
     server.stop();
 }
 
@@ -45,6 +47,7 @@ fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
     let dir = dir.path();
     succeed(dir, &["init", "--slices", "8"]);
     succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    assert!(!succeed(dir, &["doctor"]).contains("WRONG"));
     damage(dir);
     let broken = fail(dir, &["verify"], 1);
     let position = broken.split("broken at ").nth(1).and_then(|rest| rest.split(": ").next()).expect("a position").to_owned();

@@ -129,11 +129,18 @@ impl Processor {
     /// some were kept and which this ledger does not reach, although they are its own.
     pub(super) fn load_snapshots(&mut self, snapshots: &dyn SnapshotStore) -> Result<Vec<Position>, LogError> {
         let all: Vec<SliceId> = self.log.slices().all().collect();
-        let (ledger, mut beyond) = (self.ledger()?, Vec::new());
+        let (ledger, mut beyond, mut unfit) = (self.ledger()?, Vec::new(), Vec::new());
         for slice in &all {
             if let Some(bytes) = snapshots.load(*slice) {
-                beyond.extend(self.load_snapshot(*slice, ledger, &bytes)?);
+                match read(*slice, ledger, &bytes) {
+                    Ok(state) => beyond.extend(self.load_snapshot(*slice, state)),
+                    Err(error) => unfit.push(error),
+                }
             }
+        }
+        if let Some(first) = unfit.first() {
+            // An upgrade leaves all of them aside: that is one thing to tell.
+            tracing::warn!(snapshots = unfit.len(), %first, "snapshots were left aside; their slices are folded from the ledger");
         }
         let mut stands_at = vec![ChainHead::default(); all.len()];
         if let Some(bytes) = snapshots.load(DIRECTORY) {
@@ -208,21 +215,16 @@ impl Processor {
 
     /// Puts a snapshot in place of an empty slice, where it fits the ledger. Answers where it was kept, if the ledger
     /// does not reach that.
-    fn load_snapshot(&mut self, slice: SliceId, ledger: Hash, bytes: &[u8]) -> Result<Option<Position>, LogError> {
-        match read(slice, ledger, bytes) {
-            Err(error) => tracing::warn!(slice, %error, "a snapshot was left aside"),
-            Ok(state) if self.stands_on(&state) => {
-                self.refer_to(&state);
-                self.slices[usize::from(slice)] = state;
-            }
-            Ok(state) => {
-                tracing::warn!(slice, "a snapshot was left aside: the ledger has another record at its head, or none");
-                let last = state.writer.settled().next_pseq.checked_sub(1);
-                let missing = last.filter(|pseq| self.log.end(slice).is_ok_and(|end| state.places.offset(*pseq) >= end));
-                return Ok(missing.map(|pseq| Position { slice, pseq }));
-            }
+    fn load_snapshot(&mut self, slice: SliceId, state: Slice) -> Option<Position> {
+        if self.stands_on(&state) {
+            self.refer_to(&state);
+            self.slices[usize::from(slice)] = state;
+            return None;
         }
-        Ok(None)
+        tracing::warn!(slice, "a snapshot was left aside: the ledger has another record at its head, or none");
+        let last = state.writer.settled().next_pseq.checked_sub(1);
+        let missing = last.filter(|pseq| self.log.end(slice).is_ok_and(|end| state.places.offset(*pseq) >= end));
+        missing.map(|pseq| Position { slice, pseq })
     }
 
     /// Whether the ledger has the record that the state ends with.

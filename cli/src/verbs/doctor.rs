@@ -1,0 +1,159 @@
+//! `pledger doctor`: what is reachable, what is behind, what is wrong, each with what to do about it.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use pledger_ledger::{
+    keys::SqliteKeyStore,
+    log::Log,
+    sqlite::{Mode, SqliteLog},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    connection::{Ask, Connection},
+    context::Context,
+    node, output,
+    verbs::rules,
+};
+
+/// How long read models that were just opened may take to reach the ledger's end.
+const FOLDING: Duration = Duration::from_secs(10);
+
+/// Say what is reachable, what is behind and what is wrong; exit 1 where something is wrong
+#[derive(Args)]
+#[command(after_help = "Examples:\n  pledger doctor\n  pledger doctor --json\n\nEvery hash of the ledger is checked by: pledger verify")]
+pub(crate) struct Doctor {}
+
+/// What one look found.
+#[derive(Serialize)]
+struct Finding {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn look(&mut self, name: &'static str, found: Result<String>) -> bool {
+        let (ok, detail) = match found {
+            Ok(detail) => (true, detail),
+            Err(error) => (false, format!("{error:#}")),
+        };
+        self.0.push(Finding { name, ok, detail });
+        ok
+    }
+}
+
+impl Doctor {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let mut findings = Findings::default();
+        if findings.look("ledger", ledger(context)) {
+            findings.look("keys", keys(context));
+            findings.look("rules", rules::in_force(context));
+            match Connection::to_read(context) {
+                Ok(connection) => {
+                    ask(&connection, context, &mut findings);
+                    connection.close();
+                }
+                Err(error) => drop(findings.look("server", Err(error))),
+            }
+        }
+        let healthy = findings.0.iter().all(|finding| finding.ok);
+        if context.json {
+            output::print_json(&serde_json::json!({"healthy": healthy, "checks": findings.0}))?;
+        } else {
+            for Finding { name, ok, detail } in &findings.0 {
+                output::print(format!("{}  {name:<12} {detail}", if *ok { "ok   " } else { "WRONG" }))?;
+            }
+        }
+        Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn open(context: &Context) -> Result<SqliteLog> {
+    SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))
+}
+
+/// The records of every slice, void ones too.
+fn ends(log: &dyn Log) -> Result<u64> {
+    Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
+}
+
+fn ledger(context: &Context) -> Result<String> {
+    let log = open(context)?;
+    let created = log.created();
+    let generated = if created.generated.is_some() { ", a generated history" } else { "" };
+    let records = output::cell(&ends(&log)?.into());
+    Ok(format!("{records} records in {} slices, created {}{generated}, id {}", created.slices.count, created.created_at, created.ledger_id))
+}
+
+fn keys(context: &Context) -> Result<String> {
+    SqliteKeyStore::open_read_only(&context.data_dir)?;
+    Ok("the key store opens".to_owned())
+}
+
+/// What the server says of itself, or what these very parts say in this process.
+fn ask(connection: &Connection, context: &Context, findings: &mut Findings) {
+    let server = match connection {
+        Connection::Server { announcement, .. } => format!("running at {} (process {})", announcement.url, announcement.pid),
+        Connection::Here { .. } => "not running; start it with: pledger serve".to_owned(),
+    };
+    findings.look("server", Ok(server));
+    match connection.ask(Ask::get("/readyz")).and_then(|told| told.json()) {
+        Ok(document) => checks(&document, findings),
+        Err(error) => drop(findings.look("ready", Err(error))),
+    }
+    if let Some(assembly) = connection.assembly() {
+        assembly.engine().wait_until_caught_up(FOLDING, |_| {});
+    }
+    let page = connection.ask(Ask::get("/v1/deals?limit=1")).and_then(|told| told.success());
+    match page {
+        Ok(page) => {
+            findings.look("behind", open(context).and_then(|log| behind(&page, &log)));
+            findings.look("incomplete", incomplete(&page));
+        }
+        Err(error) => drop(findings.look("questions", Err(error))),
+    }
+}
+
+fn checks(document: &Value, findings: &mut Findings) {
+    for check in document["checks"].as_array().into_iter().flatten() {
+        // The names of checks are few and live as long as the program.
+        let name: &'static str = match check["name"].as_str() {
+            Some("processor") => "processor",
+            Some("projections") => "projections",
+            Some("policies") => "policies",
+            Some(_) | None => "ready",
+        };
+        let reason = check["reason"].as_str().unwrap_or("it does not work").to_owned();
+        findings.look(name, if check["ok"] == true { Ok("it works".to_owned()) } else { Err(anyhow::Error::msg(reason)) });
+    }
+}
+
+/// How far the read models are behind the ledger. That is a moment's state, not a fault.
+fn behind(page: &Value, log: &dyn Log) -> Result<String> {
+    let folded: u64 =
+        page["position"].as_object().into_iter().flat_map(|slices| slices.values()).filter_map(Value::as_u64).map(|pseq| pseq + 1).sum();
+    let behind = ends(log)?.saturating_sub(folded);
+    Ok(match behind {
+        0 => "the read models are at the ledger's end".to_owned(),
+        records => format!("the read models are {} records behind (void records count)", output::cell(&records.into())),
+    })
+}
+
+/// Streams of which a record could not be taken in.
+fn incomplete(page: &Value) -> Result<String> {
+    let Some(streams) = page["incomplete"].as_array().filter(|streams| !streams.is_empty()) else {
+        return Ok("every record was taken in".to_owned());
+    };
+    let told: Vec<String> = streams
+        .iter()
+        .map(|one| format!("{} since {}: {}", output::cell(&one["stream"]), output::cell(&one["since"]), output::cell(&one["reason"])))
+        .collect();
+    bail!("{} streams are folded no further\n      {}", told.len(), told.join("\n      "))
+}
