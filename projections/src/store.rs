@@ -28,8 +28,6 @@ use crate::{
 
 /// Chunks in one statement.
 const STATEMENT_CHUNKS: usize = 32;
-/// About what a chunk takes.
-const CHUNK_BYTES: usize = 6 * 1024;
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Kilobytes of the database's pages that are kept in memory.
@@ -187,22 +185,18 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Writes chunks of a table, each made by `write` when its turn comes: while one statement is executed, the chunks of
-    /// the next one are made.
+    /// Writes chunks of a table, made by `make` a few at a time: while one statement is executed, the chunks of the next
+    /// one are made.
     ///
     /// # Errors
     /// `StoreError`.
-    pub fn chunks(&mut self, table: &str, shard: usize, chunks: &[u32], write: impl Fn(u32, &mut Vec<u8>)) -> Result<(), StoreError> {
+    pub fn chunks(&mut self, table: &str, shard: usize, chunks: &[u32], make: impl Fn(&[u32]) -> Vec<Vec<u8>>) -> Result<(), StoreError> {
         // Statements of two sizes only, so that they are prepared once.
         let (whole, rest) = chunks.as_chunks::<STATEMENT_CHUNKS>();
         let whole = whole.iter().map(|chunks| &chunks[..]);
         let mut made = whole.chain(rest.chunks(1)).map(|chunks| {
-            let texts = chunks.iter().map(|chunk| {
-                let mut json = Vec::with_capacity(CHUNK_BYTES);
-                write(*chunk, &mut json);
-                (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"))
-            });
-            texts.collect::<Vec<_>>()
+            let text = |(chunk, json): (&u32, Vec<u8>)| (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"));
+            chunks.iter().zip(make(chunks)).map(text).collect::<Vec<_>>()
         });
         self.runtime.block_on(async {
             let mut next = made.next();

@@ -1,8 +1,8 @@
 //! Tables: the rows of one read model in one shard, which are the fold's state at the same time.
 
-use std::hash::BuildHasher;
+use std::{hash::BuildHasher, mem};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use pledger_ledger::slices::Position;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -38,15 +38,25 @@ struct Slot<R: Row> {
 /// so that fewer would save nothing, and the cost of a value handed over is shared by them.
 pub const CHUNK_ROWS: u32 = 16;
 
+/// How a chunk stands to the database.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chunk {
+    /// Whether it is among the changed ones.
+    is_changed: bool,
+    /// Whether the write that is under way will ask for it as it stood when that began.
+    is_due: bool,
+}
+
 /// Rows by their keys. Rows are added and changed, never taken away.
 #[derive(Debug)]
 pub struct Table<R: Row> {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     slots: Vec<Slot<R>>,
-    /// Whether a chunk is among the changed ones.
-    is_changed: Vec<bool>,
+    chunks: Vec<Chunk>,
     changed: Vec<u32>,
+    /// Chunks that were due when a row of theirs was changed, as they stood before.
+    kept: HashMap<u32, Vec<u8>>,
 }
 
 impl<R: Row> Default for Table<R> {
@@ -55,8 +65,9 @@ impl<R: Row> Default for Table<R> {
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             slots: Vec::new(),
-            is_changed: Vec::new(),
+            chunks: Vec::new(),
             changed: Vec::new(),
+            kept: HashMap::new(),
         }
     }
 }
@@ -113,25 +124,53 @@ impl<R: Row> Table<R> {
     fn push(&mut self, key: R::Key, row: R, stand: Stand) -> u32 {
         let place = u32::try_from(self.slots.len()).expect("a shard's table has fewer than four billion rows: they are in memory");
         let hash = self.hasher.hash_one(&key);
-        self.slots.push(Slot { key, row, stand });
         if place.is_multiple_of(CHUNK_ROWS) {
-            self.is_changed.push(false);
+            self.chunks.push(Chunk::default());
+        } else {
+            self.keep(place / CHUNK_ROWS);
         }
+        self.slots.push(Slot { key, row, stand });
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, place, |at| hasher.hash_one(&slots[*at as usize].key));
         place
     }
 
     fn touch(&mut self, place: u32, at: &At<'_>) -> &mut R {
+        self.keep(place / CHUNK_ROWS);
         self.mark(place / CHUNK_ROWS);
         let slot = &mut self.slots[place as usize];
         slot.stand = at.stand();
         &mut slot.row
     }
 
+    fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>) {
+        let first = (chunk * CHUNK_ROWS) as usize;
+        let last = (first + CHUNK_ROWS as usize).min(self.slots.len());
+        let mut before = b'[';
+        for slot in &self.slots[first..last] {
+            json.extend_from_slice(&[before, b'[']);
+            before = b',';
+            slot.row.write_json(&slot.key, json);
+            slot.stand.position.write_json(json);
+            json.push(b',');
+            slot.stand.rules.write_json(json);
+            json.push(b']');
+        }
+        json.push(b']');
+    }
+
     fn mark(&mut self, chunk: u32) {
-        if !std::mem::replace(&mut self.is_changed[chunk as usize], true) {
+        if !mem::replace(&mut self.chunks[chunk as usize].is_changed, true) {
             self.changed.push(chunk);
+        }
+    }
+
+    /// A row of the chunk is about to change: what is due is kept as it stands.
+    fn keep(&mut self, chunk: u32) {
+        if self.chunks[chunk as usize].is_due {
+            let mut json = Vec::new();
+            self.due_chunk(chunk, &mut json);
+            self.kept.insert(chunk, json);
         }
     }
 }
@@ -160,14 +199,15 @@ pub trait AnyTable: Send + Sync {
     /// # Errors
     /// `UnreadableRow`.
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow>;
-    /// The chunks with rows that changed since the last call, in order.
-    fn take_changed(&mut self) -> Vec<u32>;
-    /// These chunks could not be written: they count as changed again.
+    /// Begins a write: the chunks with rows that changed since the last one began, in order. They are due, each once.
+    fn begin_write(&mut self) -> Vec<u32>;
+    /// Appends the rows of a chunk as they stood when the write began, where it is due: a JSON array of rows, each an
+    /// array of its columns. It is due no more.
+    fn due_chunk(&mut self, chunk: u32, json: &mut Vec<u8>);
+    /// These chunks could not be written: they count as changed again, and are not due.
     fn give_back(&mut self, chunks: &[u32]);
     /// Every chunk counts as changed.
     fn change_all(&mut self);
-    /// Appends the rows of a chunk: a JSON array of rows, each an array of its columns.
-    fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>);
     /// Appends (the key's bytes, the hash of the whole row) of every row. `Places::Left` leaves places in the ledger out:
     /// what is left depends on the order inside each stream only.
     fn digest_rows(&self, places: Places, rows: &mut Vec<(Box<[u8]>, u128)>);
@@ -199,39 +239,35 @@ impl<R: Row> AnyTable for Table<R> {
         Ok(())
     }
 
-    fn take_changed(&mut self) -> Vec<u32> {
-        let mut chunks = std::mem::take(&mut self.changed);
+    fn begin_write(&mut self) -> Vec<u32> {
+        let mut chunks = mem::take(&mut self.changed);
         chunks.sort_unstable();
         for chunk in &chunks {
-            self.is_changed[*chunk as usize] = false;
+            self.chunks[*chunk as usize] = Chunk { is_changed: false, is_due: true };
         }
         chunks
     }
 
+    fn due_chunk(&mut self, chunk: u32, json: &mut Vec<u8>) {
+        if mem::take(&mut self.chunks[chunk as usize].is_due) {
+            self.write_chunk(chunk, json);
+        } else if let Some(kept) = self.kept.remove(&chunk) {
+            json.extend_from_slice(&kept);
+        }
+    }
+
     fn give_back(&mut self, chunks: &[u32]) {
-        chunks.iter().for_each(|chunk| self.mark(*chunk));
+        self.kept.clear();
+        for chunk in chunks {
+            self.chunks[*chunk as usize].is_due = false;
+            self.mark(*chunk);
+        }
     }
 
     fn change_all(&mut self) {
-        for chunk in 0..self.is_changed.len() {
+        for chunk in 0..self.chunks.len() {
             self.mark(u32::try_from(chunk).expect("there are fewer chunks than rows"));
         }
-    }
-
-    fn write_chunk(&self, chunk: u32, json: &mut Vec<u8>) {
-        let first = (chunk * CHUNK_ROWS) as usize;
-        let last = (first + CHUNK_ROWS as usize).min(self.slots.len());
-        let mut before = b'[';
-        for slot in &self.slots[first..last] {
-            json.extend_from_slice(&[before, b'[']);
-            before = b',';
-            slot.row.write_json(&slot.key, json);
-            slot.stand.position.write_json(json);
-            json.push(b',');
-            slot.stand.rules.write_json(json);
-            json.push(b']');
-        }
-        json.push(b']');
     }
 
     fn digest_rows(&self, places: Places, rows: &mut Vec<(Box<[u8]>, u128)>) {
@@ -258,5 +294,55 @@ impl<R: Row> Slot<R> {
         self.row.write(cells);
         cells.push(self.stand.position.cell());
         cells.push(self.stand.rules.cell());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        parked::{ParkedKey, ParkedStream},
+        symbol::Symbol,
+    };
+
+    fn at() -> At<'static> {
+        At { position: Position { slice: 0, pseq: 7 }, key: Symbol::empty(), rules: None }
+    }
+
+    /// Counts one more on the row called `stream`, which is made where there is none.
+    fn count(table: &mut Table<ParkedStream>, stream: &str) {
+        let make = || ParkedStream { since: at().position, reason: "x".into(), left_out: 0 };
+        table.upsert(ParkedKey { stream: stream.into() }, &at(), make).left_out += 1;
+    }
+
+    fn due(table: &mut Table<ParkedStream>, chunk: u32) -> String {
+        let mut json = Vec::new();
+        table.due_chunk(chunk, &mut json);
+        String::from_utf8(json).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn what_is_written_is_what_stood_when_the_write_began() {
+        let mut table = Table::default();
+        ["a", "b"].iter().for_each(|stream| count(&mut table, stream));
+        assert_eq!(table.begin_write(), [0]);
+        // One row is changed twice, and one is new.
+        ["a", "a", "c"].iter().for_each(|stream| count(&mut table, stream));
+        assert_eq!(due(&mut table, 0), r#"[["a","0:7","x",1,"0:7",0],["b","0:7","x",1,"0:7",0]]"#);
+        let after = r#"[["a","0:7","x",3,"0:7",0],["b","0:7","x",1,"0:7",0],["c","0:7","x",1,"0:7",0]]"#;
+        assert_eq!(table.begin_write(), [0]);
+        assert_eq!(due(&mut table, 0), after);
+        assert_eq!(table.begin_write(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_as_it_stands_later() {
+        let mut table = Table::default();
+        count(&mut table, "a");
+        let chunks = table.begin_write();
+        count(&mut table, "a");
+        table.give_back(&chunks);
+        assert_eq!(table.begin_write(), [0]);
+        assert_eq!(due(&mut table, 0), r#"[["a","0:7","x",2,"0:7",0]]"#);
     }
 }

@@ -61,7 +61,7 @@ pub struct Options {
     pub read_records: usize,
     /// How long changed rows wait to be written once the ledger's end was reached.
     pub flush_every: Duration,
-    /// Records between two writes before the ledger's end was first reached.
+    /// The most records between two writes before the ledger's end was first reached.
     pub rebuild_flush_records: u64,
     /// How long a slice waits for a version of the rules that its decision names and the ledger's end does not have.
     pub rules_wait: Duration,
@@ -75,7 +75,7 @@ impl Default for Options {
             workers: thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
             read_records: 4096,
             flush_every: Duration::from_millis(50),
-            rebuild_flush_records: 2_000_000,
+            rebuild_flush_records: 1_000_000,
             rules_wait: Duration::from_secs(5),
             moment: Moment::default(),
         }
@@ -150,9 +150,11 @@ impl Shared {
         self.at_end.load(Ordering::Acquire) && taken == self.routed.load(Ordering::Acquire)
     }
 
-    /// Whether every record that was read is taken in, and there are no more for now.
-    fn is_idle(&self) -> bool {
-        self.at_end.load(Ordering::Acquire) && self.done.load(Ordering::Acquire) == self.routed.load(Ordering::Acquire)
+    /// Says that the ledger's end was reached, where every record that was read is taken in and there are no more for now.
+    fn look_for_the_end(&self) {
+        if self.at_end.load(Ordering::Acquire) && self.done.load(Ordering::Acquire) == self.routed.load(Ordering::Acquire) {
+            self.caught_up.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use pledger_ledger::log::{LogError, Placed, Tail};
 use super::Shared;
 
 /// How long one look at the log's end waits for more.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(5);
 /// How long it waits before it tries a failed log again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -39,8 +39,11 @@ impl Reader {
 
     /// Reads until the engine stops. Workers end when their inboxes close.
     pub(super) fn run(mut self) {
+        let mut wait = Duration::ZERO;
         while !self.shared.stopping() {
-            let read = self.tail.next(self.shared.options.read_records, LOOK);
+            let read = self.tail.next(self.shared.options.read_records, wait);
+            // The end is noticed at once, and then waited at.
+            wait = if read.as_ref().is_ok_and(|records| !records.is_empty()) { Duration::ZERO } else { LOOK };
             let told = match read {
                 Ok(records) => self.route(records),
                 Err(error) => {
@@ -58,10 +61,10 @@ impl Reader {
     fn route(&mut self, records: Vec<Placed>) -> Result<(), SendError<Vec<Placed>>> {
         let shared = &self.shared;
         if records.is_empty() {
-            shared.at_end.store(true, Ordering::Release);
-            if shared.is_idle() {
-                shared.caught_up.store(true, Ordering::Release);
-            }
+            // That nothing came says little where records come over a network.
+            let is_end = shared.caught_up.load(Ordering::Acquire) || self.has_read_all();
+            shared.at_end.store(is_end, Ordering::Release);
+            shared.look_for_the_end();
             return Ok(());
         }
         shared.at_end.store(false, Ordering::Release);
@@ -81,6 +84,12 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Whether every slice was read to its end.
+    fn has_read_all(&self) -> bool {
+        let log = &self.shared.log;
+        log.slices().all().zip(&self.next).all(|(slice, next)| log.end(slice).is_ok_and(|end| *next >= end))
     }
 
     fn recover(&mut self, error: &LogError) {

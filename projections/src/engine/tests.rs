@@ -251,7 +251,28 @@ fn sql_reads_rows_by_their_columns() {
 }
 
 #[test]
-fn more_rows_than_are_copied_at_once_are_written_too() {
+fn what_is_stored_is_the_fold_up_to_its_cursors_at_any_time() {
+    let ledger = Ledger::with([]);
+    let data = tempfile::tempdir().expect("a directory");
+    let eager = Options { rebuild_flush_records: 1, flush_every: Duration::ZERO, read_records: 16, ..options(2) };
+    let engine = Engine::open(data.path(), Arc::new(ledger.clone()), eager).expect("it starts");
+    // Few rows that change again and again, and new ones beside them.
+    for n in 0..4_000 {
+        let deal = format!("d{}", n % 700);
+        let event = if n % 3 == 0 { registered(&deal, "p", "GTX", "1.00") } else { approved(&deal) };
+        ledger.add(Given::account(&format!("a{}.com", n % 7), "2026-01-01", vec![event]));
+        if n % 500 == 499 {
+            let stored = Stored::open_all(data.path()).expect("read").expect("there is one");
+            let position = stored.position();
+            assert_eq!(stored.digests(Places::Covered), digests(&ledger.cut(&position), 1), "at {position:?}");
+        }
+    }
+    engine.stop();
+    assert_eq!(Stored::open_all(data.path()).expect("read").expect("there is one").digests(Places::Covered), digests(&ledger, 1));
+}
+
+#[test]
+fn many_rows_are_written_too() {
     let deals = |from: usize| (from..from + 40).map(|n| registered(&format!("d{n:05}"), "p", "GTX", "1.00")).collect();
     let ledger = Ledger::with((0..1000).map(|n| Given::account(&format!("a{n}.com"), "2026-01-01", deals(n * 40))));
     let data = tempfile::tempdir().expect("a directory");

@@ -122,6 +122,7 @@ impl Worker {
             }
         }
         self.shared.done.fetch_add(done as u64, Ordering::AcqRel);
+        self.shared.look_for_the_end();
         done
     }
 

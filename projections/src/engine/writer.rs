@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::RwLockWriteGuard;
+use parking_lot::RwLock;
 
 use super::Shared;
 use crate::{
@@ -17,11 +17,10 @@ use crate::{
 
 /// How often it looks whether there is something to write.
 const LOOK: Duration = Duration::from_millis(5);
+/// Records before the first write of a rebuild.
+const FIRST_RECORDS: u64 = 25_000;
 /// How long it waits after a write failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Chunks that are copied so that the shard is free while they are written. More of them, which only a rebuild has, are
-/// written while the shard may be read and not changed.
-const COPIED_CHUNKS: usize = 2_000;
 /// Tries to write once the engine stops.
 const LAST_TRIES: usize = 3;
 
@@ -60,15 +59,16 @@ impl Writer {
         if self.shared.caught_up.load(Ordering::Acquire) {
             changed > 0 && self.wrote_at.elapsed() >= options.flush_every
         } else {
-            changed >= options.rebuild_flush_records
+            // Twice as many each time, up to a bound: at the ledger's end at most half of the rows are left to be written,
+            // and a row that every record changes is written a few times only.
+            changed >= self.written.max(FIRST_RECORDS).min(options.rebuild_flush_records)
         }
     }
 
     fn write_all(&mut self) {
         let done = self.shared.done.load(Ordering::Acquire);
         let shared = Arc::clone(&self.shared);
-        let written: Result<Vec<()>, _> =
-            shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard.write())).collect();
+        let written: Result<Vec<()>, _> = shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard)).collect();
         let mut trouble = self.shared.writer_trouble.lock();
         match written {
             Ok(_) => {
@@ -87,51 +87,39 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, number: usize, mut shard: RwLockWriteGuard<'_, Shard>) -> Result<(), StoreError> {
-        let cursors = shard.heads.clone();
-        let changed: Vec<Vec<u32>> = shard.tables_mut().into_iter().map(|table| table.take_changed()).collect();
-        let lock = RwLockWriteGuard::rwlock(&shard);
-        let written = if changed.iter().map(Vec::len).sum::<usize>() <= COPIED_CHUNKS {
-            let copies = copy(&shard, &changed);
-            drop(shard);
-            self.store.transact(|batch| {
-                for (table, chunks) in &copies {
-                    let text = |chunk: u32, json: &mut Vec<u8>| {
-                        let place = chunks.binary_search_by_key(&chunk, |(known, _)| *known);
-                        json.extend_from_slice(place.map_or(b"[]", |place| &chunks[place].1));
-                    };
-                    let numbers: Vec<u32> = chunks.iter().map(|(chunk, _)| *chunk).collect();
-                    batch.chunks(table, number, &numbers, text)?;
-                }
-                batch.cursors(&cursors)
-            })
-        } else {
-            let shard = RwLockWriteGuard::downgrade(shard);
-            self.store.transact(|batch| {
-                for (table, chunks) in shard.tables().into_iter().zip(&changed) {
-                    batch.chunks(table.name(), number, chunks, |chunk, json| table.write_chunk(chunk, json))?;
-                }
-                batch.cursors(&cursors)
-            })
+    /// Writes a shard as it stands now. It may be read and changed meanwhile: the shard is held only while a few chunks
+    /// are made.
+    fn write(&mut self, number: usize, shard: &RwLock<Shard>) -> Result<(), StoreError> {
+        let (cursors, changed) = {
+            let mut shard = shard.write();
+            let begin = |table: &mut dyn AnyTable| (table.name(), table.begin_write());
+            (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>())
         };
+        let written = self.store.transact(|batch| {
+            for (at, (table, chunks)) in changed.iter().enumerate() {
+                batch.chunks(table, number, chunks, |chunks| {
+                    let mut shard = shard.write();
+                    let mut tables = shard.tables_mut();
+                    chunks.iter().map(|chunk| due(tables[at], *chunk)).collect()
+                })?;
+            }
+            batch.cursors(&cursors)
+        });
         if written.is_err() {
-            let mut shard = lock.write();
-            shard.tables_mut().into_iter().zip(&changed).for_each(|(table, chunks)| table.give_back(chunks));
+            let mut shard = shard.write();
+            shard.tables_mut().into_iter().zip(&changed).for_each(|(table, (_, chunks))| table.give_back(chunks));
         }
         written
     }
 }
 
-type Copies = Vec<(&'static str, Vec<(u32, Vec<u8>)>)>;
+/// About what a chunk takes, in bytes.
+const CHUNK_BYTES: usize = 6 * 1024;
 
-fn copy(shard: &Shard, changed: &[Vec<u32>]) -> Copies {
-    let chunk = |table: &dyn AnyTable, chunk: u32| {
-        let mut json = Vec::new();
-        table.write_chunk(chunk, &mut json);
-        (chunk, json)
-    };
-    let tables = shard.tables().into_iter().zip(changed);
-    tables.map(|(table, chunks)| (table.name(), chunks.iter().map(|number| chunk(table, *number)).collect())).collect()
+fn due(table: &mut dyn AnyTable, chunk: u32) -> Vec<u8> {
+    let mut json = Vec::with_capacity(CHUNK_BYTES);
+    table.due_chunk(chunk, &mut json);
+    json
 }
 
 /// An error with its causes.
