@@ -3,6 +3,7 @@
 //! An item is one of three: the contest for a product on an account (registrations beside each other, refused
 //! registrations, refused claims of the direct sellers), a dispute over a deal, or a pair of accounts that may be one.
 
+mod around;
 mod fold;
 mod open;
 mod row;

@@ -15,9 +15,9 @@ pub(super) struct OpenContests {
 }
 
 impl OpenContests {
-    pub(super) fn of(rows: &Rows<'_>) -> Self {
-        let contested = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter()).map(|(key, ..)| (key.account, Vec::new()));
-        let mut partners: HashMap<Symbol, Vec<(String, Symbol)>> = contested.collect();
+    /// Those on these accounts.
+    pub(super) fn of(rows: &Rows<'_>, contested: impl Iterator<Item = Symbol>) -> Self {
+        let mut partners: HashMap<Symbol, Vec<(String, Symbol)>> = contested.map(|account| (account, Vec::new())).collect();
         if partners.is_empty() {
             return Self { partners };
         }

@@ -1,12 +1,13 @@
 //! The view `conflicts`.
 
-use hashbrown::HashMap;
+use std::borrow::Cow;
+
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 
 use super::{
-    open::OpenContests,
-    row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
+    around::{Around, contests},
+    row::{Conflict, ConflictKey, ConflictKind, Contender},
 };
 use crate::{
     accounts::{Duplicate, duplicates},
@@ -85,11 +86,11 @@ const FIELDS: &[FieldSpec] = &[
 
 /// One conflict as a question sees it.
 enum Fact<'a> {
-    Contest(&'a ConflictKey, &'a Conflict, Stand, bool),
+    Contest(&'a ConflictKey, &'a Conflict, Stand),
     Duplicate(Duplicate),
 }
 
-impl Fact<'_> {
+impl<'a> Fact<'a> {
     fn account(&self) -> Symbol {
         match self {
             Self::Contest(key, ..) => key.account,
@@ -97,10 +98,17 @@ impl Fact<'_> {
         }
     }
 
-    fn subject(&self) -> String {
+    fn contest(&self) -> Option<&'a ConflictKey> {
         match self {
-            Self::Contest(key, ..) => key.subject.to_string(),
-            Self::Duplicate(pair) => format!("duplicate:{}", pair.other),
+            Self::Contest(key, ..) => Some(key),
+            Self::Duplicate(_) => None,
+        }
+    }
+
+    fn key(&self) -> Key<'_> {
+        match self {
+            Self::Contest(key, ..) => (key.account.name(), Cow::Borrowed(&key.subject)),
+            Self::Duplicate(pair) => (pair.account.name(), Cow::Owned(format!("duplicate:{}", pair.other))),
         }
     }
 
@@ -110,48 +118,58 @@ impl Fact<'_> {
             Self::Duplicate(_) => DUPLICATE,
         }
     }
-
-    fn is_open(&self) -> bool {
-        match self {
-            Self::Contest(.., open) => *open,
-            Self::Duplicate(_) => true,
-        }
-    }
 }
+
+/// Account and subject: what conflicts are ordered by.
+type Key<'a> = (&'a str, Cow<'a, str>);
 
 const fn kind_word(kind: ConflictKind) -> &'static str {
     KINDS[kind as usize]
 }
 
-type Contenders<'a> = HashMap<(Symbol, &'a str), Vec<(&'a ContenderKey, &'a Contender)>>;
+/// Whether it is open, in a word.
+fn status<'a>(fact: &Fact<'a>, around: &Around<'a>) -> &'static str {
+    let open = match fact {
+        Fact::Contest(key, conflict, _) => around.is_open(key, conflict),
+        Fact::Duplicate(_) => true,
+    };
+    if open { "open" } else { "ruled" }
+}
 
 fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     if let Some(dimension) = query.by.first() {
         return Err(QueryError::UnknownDimension { view: NAME, dimension: dimension.clone(), accepted: Vec::new() });
     }
     let filters = read_filters(query)?;
-    let after = read_cursor(NAME, query, 2)?.map(|parts| (parts[0].clone(), parts[1].clone()));
-    let contenders = contenders(rows);
+    let after = read_cursor(NAME, query, 2)?;
+    let after = after.as_ref().map(|parts| (parts[0].as_str(), Cow::Borrowed(parts[1].as_str())));
+    // Other rows are looked at for the whole ledger only where that says which conflicts are meant.
+    let around_all = filters.iter().any(|(name, _)| ["status", "partner"].contains(name)).then(|| Around::of_all(rows));
+    let facts = facts(rows, &filters);
     let mut selection = Selection::new(after, query.limit);
-    for fact in facts(rows, &filters) {
-        let key = (fact.account().name().to_owned(), fact.subject());
-        let asked = query.key.as_ref().is_none_or(|id| *id == conflict_id(&key));
-        if asked && admits(&filters, &fact, &contenders) {
+    for fact in &facts {
+        let key = fact.key();
+        if query.key.as_ref().is_none_or(|id| is_id(id, &key)) && admits(&filters, fact, around_all.as_ref()) {
             selection.push(key, fact);
         }
     }
-    let (facts, more) = selection.finish();
+    let (page, more) = selection.finish();
+    let around = around_all.unwrap_or_else(|| Around::of(rows, page.iter().filter_map(|(_, fact)| fact.contest())));
     let shown = if query.key.is_some() { usize::MAX } else { SHOWN };
-    let items: Vec<_> = facts.iter().map(|(key, fact)| item(rows, key, fact, &contenders, shown)).collect();
+    let items: Vec<_> = page.iter().map(|(key, fact)| item(rows, key, fact, &around, shown)).collect();
     match &query.key {
         Some(key) if items.is_empty() => Err(QueryError::NotFound { view: NAME, key: key.clone() }),
-        _ => Ok(Answer { next: facts.last().filter(|_| more).map(|((account, subject), _)| cursor(&[account, subject])), items }),
+        _ => Ok(Answer { next: page.last().filter(|_| more).map(|((account, subject), _)| cursor(&[account, &**subject])), items }),
     }
 }
 
 /// The parts are apart by a comma, which no account key holds.
-fn conflict_id((account, subject): &(String, String)) -> String {
+fn conflict_id((account, subject): &Key<'_>) -> String {
     format!("{account},{subject}")
+}
+
+fn is_id(id: &str, (account, subject): &Key<'_>) -> bool {
+    id.split_once(',').is_some_and(|(known, rest)| known == *account && rest == subject)
 }
 
 type Filters = Vec<(&'static str, Vec<DimValue>)>;
@@ -179,43 +197,26 @@ fn read_filters(query: &Query) -> Result<Filters, QueryError> {
     Ok(filters)
 }
 
-fn admits(filters: &Filters, fact: &Fact<'_>, contenders: &Contenders<'_>) -> bool {
+fn admits<'a>(filters: &Filters, fact: &Fact<'a>, around: Option<&Around<'a>>) -> bool {
     filters.iter().all(|(name, values)| {
         let is = |text: Option<&str>| values.iter().any(|value| value.text() == text.unwrap_or_default());
         match (*name, fact) {
             ("account", Fact::Duplicate(pair)) => is(Some(pair.account.name())) || is(Some(pair.other.name())),
             ("account", Fact::Contest(key, ..)) => is(Some(key.account.name())),
             ("kind", _) => is(Some(fact.kind())),
-            ("status", _) => is(Some(status(fact))),
+            ("status", _) => around.is_some_and(|around| is(Some(status(fact, around)))),
             ("product", Fact::Contest(_, conflict, ..)) => is(conflict.product.map(Symbol::name)),
             ("partner", Fact::Contest(key, conflict, ..)) => {
-                let listed = contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten();
-                is(conflict.holder.map(Symbol::name)) || listed.into_iter().any(|(_, row)| is(row.partner.map(Symbol::name)))
+                let mut listed = around.into_iter().flat_map(|around| around.listed(key));
+                is(conflict.holder.map(Symbol::name)) || listed.any(|(_, row)| is(row.partner.map(Symbol::name)))
             }
             _ => false,
         }
     })
 }
 
-fn status(fact: &Fact<'_>) -> &'static str {
-    if fact.is_open() { "open" } else { "ruled" }
-}
-
 fn facts<'a>(rows: &'a Rows<'_>, filters: &Filters) -> Vec<Fact<'a>> {
-    let open = OpenContests::of(rows);
-    let contests = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter());
-    let mut facts: Vec<_> = contests
-        .map(|(key, conflict, stand)| {
-            let open = match conflict.kind {
-                ConflictKind::Dispute => conflict.ruled_at.is_none(),
-                ConflictKind::HistoricalOverlap
-                | ConflictKind::Overlap
-                | ConflictKind::RefusedDirectClaim
-                | ConflictKind::RefusedRegistration => open.is_open(key),
-            };
-            Fact::Contest(key, conflict, stand, open)
-        })
-        .collect();
+    let mut facts: Vec<_> = contests(rows).map(|(key, conflict, stand)| Fact::Contest(key, conflict, stand)).collect();
     if wants_duplicates(filters) {
         let program = rows.program();
         let similarity = program.version(program.count()).and_then(|set| set.rules.deal_registration.duplicate_similarity.to_f64());
@@ -234,23 +235,15 @@ fn wants_duplicates(filters: &Filters) -> bool {
     })
 }
 
-fn contenders<'a>(rows: &'a Rows<'_>) -> Contenders<'a> {
-    let mut contenders = Contenders::new();
-    for (key, row, _) in rows.shards().flat_map(|shard| shard.conflicts.contenders.iter()) {
-        contenders.entry((key.account, key.subject.as_str())).or_default().push((key, row));
-    }
-    contenders
-}
-
-fn item(rows: &Rows<'_>, key: &(String, String), fact: &Fact<'_>, contenders: &Contenders<'_>, shown: usize) -> Item {
+fn item<'a>(rows: &Rows<'_>, key: &Key<'_>, fact: &Fact<'a>, around: &Around<'a>, shown: usize) -> Item {
     let mut fields = vec![
         ("conflict_id", conflict_id(key).into()),
         ("account", fact.account().name().into()),
         ("kind", fact.kind().into()),
-        ("status", status(fact).into()),
+        ("status", status(fact, around).into()),
     ];
     match fact {
-        Fact::Contest(key, conflict, stand, _) => contest(&mut fields, key, conflict, *stand, contenders, shown),
+        Fact::Contest(key, conflict, stand) => contest(&mut fields, key, conflict, *stand, around, shown),
         Fact::Duplicate(pair) => duplicate(&mut fields, pair),
     }
     let incomplete = rows.incomplete_since("account", fact.account());
@@ -258,15 +251,15 @@ fn item(rows: &Rows<'_>, key: &(String, String), fact: &Fact<'_>, contenders: &C
     Item(fields)
 }
 
-fn contest(
+fn contest<'a>(
     fields: &mut Vec<(&'static str, Value)>,
-    key: &ConflictKey,
+    key: &'a ConflictKey,
     conflict: &Conflict,
     stand: Stand,
-    contenders: &Contenders<'_>,
+    around: &Around<'a>,
     shown: usize,
 ) {
-    let mut listed: Vec<_> = contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten().copied().collect();
+    let mut listed: Vec<_> = around.listed(key).copied().collect();
     // The last ones first; at one moment in the order of their entries.
     listed.sort_unstable_by(|a, b| (b.1.at, &a.0.entry).cmp(&(a.1.at, &b.0.entry)));
     let listed: Vec<Value> = listed.iter().take(shown).map(|(_, row)| contender(row)).collect();

@@ -1,0 +1,55 @@
+//! What other rows say of conflicts: who contends, and whether they are still open.
+
+use hashbrown::HashMap;
+
+use super::{
+    open::OpenContests,
+    row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
+};
+use crate::{query::Rows, symbol::Symbol, table::Stand};
+
+/// Every contest and dispute.
+pub(super) fn contests<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = (&'a ConflictKey, &'a Conflict, Stand)> {
+    rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter())
+}
+
+type Contenders<'a> = HashMap<(Symbol, &'a str), Vec<(&'a ContenderKey, &'a Contender)>>;
+
+/// What other rows say of some conflicts.
+pub(super) struct Around<'a> {
+    open: OpenContests,
+    contenders: Contenders<'a>,
+}
+
+impl<'a> Around<'a> {
+    pub(super) fn of(rows: &'a Rows<'_>, keys: impl Iterator<Item = &'a ConflictKey> + Clone) -> Self {
+        let open = OpenContests::of(rows, keys.clone().map(|key| key.account));
+        let mut contenders: Contenders<'a> = keys.map(|key| ((key.account, key.subject.as_str()), Vec::new())).collect();
+        for (key, row, _) in rows.shards().flat_map(|shard| shard.conflicts.contenders.iter()) {
+            if let Some(listed) = contenders.get_mut(&(key.account, key.subject.as_str())) {
+                listed.push((key, row));
+            }
+        }
+        Self { open, contenders }
+    }
+
+    pub(super) fn of_all(rows: &'a Rows<'_>) -> Self {
+        let keys: Vec<_> = contests(rows).map(|(key, ..)| key).collect();
+        Self::of(rows, keys.iter().copied())
+    }
+
+    pub(super) fn listed(&self, key: &'a ConflictKey) -> impl Iterator<Item = &(&'a ContenderKey, &'a Contender)> {
+        self.contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten()
+    }
+
+    /// Whether a dispute has no ruling, or several partners still have open deals for what is contended.
+    pub(super) fn is_open(&self, key: &ConflictKey, conflict: &Conflict) -> bool {
+        match conflict.kind {
+            ConflictKind::Dispute => conflict.ruled_at.is_none(),
+            ConflictKind::HistoricalOverlap
+            | ConflictKind::Overlap
+            | ConflictKind::RefusedDirectClaim
+            | ConflictKind::RefusedRegistration => self.open.is_open(key),
+        }
+    }
+}
