@@ -2,6 +2,9 @@
 
 use std::fs;
 
+/// The unit of `/proc/self/stat`, the same on every Linux that matters here.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// The seconds that the threads whose name begins with `name` have been on a core. Linux only; 0 elsewhere.
 pub(crate) fn cpu_seconds(name: &str) -> f64 {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return 0.0 };
@@ -12,4 +15,13 @@ pub(crate) fn cpu_seconds(name: &str) -> f64 {
         is_named.then_some(on_core)
     });
     nanos.sum::<f64>() / 1e9
+}
+
+/// The seconds that this process and its threads, ended ones too, have been on a core. Linux only; 0 elsewhere.
+pub(crate) fn process_cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field after it.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_SECOND
 }

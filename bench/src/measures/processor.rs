@@ -18,6 +18,8 @@ const CHUNK: usize = 100_000;
 const LANES: u64 = 256;
 /// Submissions under way.
 const UNDER_WAY: usize = 24;
+/// How the names of the threads begin that decide, that commit, and that SQLite itself runs on.
+const THREADS: [&str; 3] = ["processor", "ledger-commit", "sqlx-sqlite"];
 /// What a decision may cost the thread that decides, in microseconds.
 const DECIDE_US: f64 = 8.0;
 
@@ -26,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let running = Running::create(&bench.folder("processor"))?;
     let mut lanes = Lane::all(LANES, 0, running.today);
     let (mut spent, mut prepared_in, mut decided) = (Duration::ZERO, Duration::ZERO, 0);
-    let (mut decide_cpu, mut commit_cpu) = (0.0, 0.0);
+    let mut on_core = [0.0; THREADS.len()];
     while decided < total {
         let sent: Vec<Sent> = in_turn(&mut lanes, CHUNK.min(total - decided));
         let start = Instant::now();
@@ -38,15 +40,16 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             batches.push(envelopes.by_ref().take(LANES as usize).collect());
         }
         let mut pipe = Pipe::new(running.sink(), UNDER_WAY)?;
-        let cpu = (cpu_seconds("processor"), cpu_seconds("ledger-commit"));
+        let before = THREADS.map(cpu_seconds);
         let start = Instant::now();
         for batch in batches {
             pipe.send(batch)?;
         }
         let answers = pipe.finish()?;
         spent += start.elapsed();
-        decide_cpu += cpu_seconds("processor") - cpu.0;
-        commit_cpu += cpu_seconds("ledger-commit") - cpu.1;
+        for ((sum, name), before) in on_core.iter_mut().zip(THREADS).zip(before) {
+            *sum += cpu_seconds(name) - before;
+        }
         check(&sent, &answers)?;
         decided += sent.len();
         progress(&format!("processor: {decided} decisions, {:.0}/s", decided as f64 / spent.as_secs_f64()));
@@ -54,11 +57,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     running.stop();
     let rate = decided as f64 / spent.as_secs_f64();
     let alternatives = vec![(20.0, bench.sample()?.single_row()?), (0.5, bench.sample()?.packed()?)];
+    let [decide, commit, sqlite] = on_core;
     let us = |seconds: f64| seconds * 1e6 / decided as f64;
     bench.rows.extend([
         Row::at_least("processor without HTTP, batches of 256", rate, "decisions/s", alternatives),
-        Row::below("  the deciding thread, on its core", us(decide_cpu), "us a decision", DECIDE_US),
-        Row::told("  the committing thread, on its core", us(commit_cpu), "us a decision"),
+        Row::below("  the deciding thread, on its core", us(decide), "us a decision", DECIDE_US),
+        Row::told("  the committing thread, on its core", us(commit), "us a decision"),
+        Row::told("  the threads that SQLite runs on", us(sqlite), "us a decision"),
         Row::told("  the edge, before it", us(prepared_in.as_secs_f64()), "us a command"),
     ]);
     Ok(())

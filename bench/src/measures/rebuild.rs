@@ -21,6 +21,7 @@ use crate::{
     machine::memory_mib,
     progress,
     report::{Limit, Row, number},
+    threads::process_cpu_seconds,
 };
 
 /// Records that parsing is measured with.
@@ -37,9 +38,13 @@ const FLAT: f64 = 1.25;
 pub(crate) struct Rebuilt {
     decisions: u64,
     seconds: f64,
+    /// What all cores together spent.
+    cpu_seconds: f64,
     peak_mib: f64,
     after_mib: f64,
     parsed_per_second: f64,
+    /// The processor time of one record that is only parsed, in microseconds.
+    parse_cpu_us: f64,
 }
 
 /// Answers the cost of a decision, in microseconds.
@@ -53,6 +58,8 @@ pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<f64> {
     bench.rows.extend([
         Row::at_least(name, rate, "decisions/s", vec![(0.5, parsing)]),
         Row::told("  cost", 1e6 / rate, "us a decision"),
+        Row::told("  processor time", rebuilt.cpu_seconds * 1e6 / rebuilt.decisions as f64, "us a decision"),
+        Row::told("  of parsing alone", rebuilt.parse_cpu_us, "us a record"),
         Row::told("  memory at its peak", rebuilt.peak_mib, "MiB"),
         Row::told("  memory afterwards", rebuilt.after_mib, "MiB"),
     ]);
@@ -69,7 +76,7 @@ pub(crate) fn flatness(costs: &[f64]) -> Option<Row> {
 pub(crate) fn child(folder: &Path) -> Result<Rebuilt> {
     let log: Arc<dyn Log> = Arc::new(SqliteLog::open(folder, Mode::Read)?);
     let models = tempfile::tempdir_in(folder)?;
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), process_cpu_seconds());
     let engine = Engine::open(models.path(), Arc::clone(&log), Options::default())?;
     if !engine.wait_until_caught_up(TIMEOUT, |_| {}) {
         bail!("the read models were not rebuilt in {} s", TIMEOUT.as_secs());
@@ -77,11 +84,14 @@ pub(crate) fn child(folder: &Path) -> Result<Rebuilt> {
     let (_, after_mib) = memory_mib();
     let status = engine.status();
     engine.stop();
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, cpu_seconds) = (start.elapsed().as_secs_f64(), process_cpu_seconds() - cpu);
     let (peak_mib, _) = memory_mib();
     if status.parked > 0 || status.trouble.is_some() {
         bail!("the read models were not rebuilt whole: {status:?}");
     }
-    let parsed_per_second = parse_rate(&records(&*log, PARSED)?, PARSE_TIME);
-    Ok(Rebuilt { decisions: status.taken_in, seconds, peak_mib, after_mib, parsed_per_second })
+    let records = records(&*log, PARSED)?;
+    let cpu = process_cpu_seconds();
+    let parsed_per_second = parse_rate(&records, PARSE_TIME);
+    let parse_cpu_us = (process_cpu_seconds() - cpu) * 1e6 / (parsed_per_second * PARSE_TIME.as_secs_f64());
+    Ok(Rebuilt { decisions: status.taken_in, seconds, cpu_seconds, peak_mib, after_mib, parsed_per_second, parse_cpu_us })
 }
