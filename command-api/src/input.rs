@@ -54,6 +54,29 @@ impl<'a> CommandHeaders<'a> {
     }
 }
 
+impl CommandHeaders<'_> {
+    /// Refuses what speaks of one command, where there are many: ignored, it would promise what nobody keeps.
+    ///
+    /// # Errors
+    /// 400, naming the header and the member that says it for an item.
+    pub(crate) fn none_of_one_command(&self) -> Result<(), Problem> {
+        let given = [
+            (self.key.is_some(), "Idempotency-Key", "idempotency_key"),
+            (self.if_match.is_some(), "If-Match", "if_match"),
+            (self.effective_at.is_some(), "Effective-At", "effective_at"),
+            (self.actor.is_some(), "Actor", "actor"),
+        ];
+        match given.into_iter().find(|(given, _, _)| *given) {
+            Some((_, header, member)) => {
+                Err(Problem::malformed("HeaderForOneCommand", format!("{header} speaks of one command, not of a batch"))
+                    .field(header)
+                    .accepted(format!("{member} in each item")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 fn malformed_header(name: &'static str, given: &str, accepted: &'static str) -> Problem {
     let given: String = given.chars().take(80).collect();
     Problem::malformed("MalformedHeader", format!("{name}: {given:?} cannot be read; expected {accepted}")).field(name).accepted(accepted)
@@ -74,7 +97,8 @@ fn if_match(given: &str) -> Result<u64, Problem> {
 }
 
 fn effective_at(given: &str) -> Result<Timestamp, Problem> {
-    Timestamp::parse(given).map_err(|_| malformed_header("Effective-At", given, "an RFC 3339 time like 2026-11-05T14:30:00Z"))
+    let accepted = "an RFC 3339 time like 2026-11-05T14:30:00Z, or a date, between 1900 and 9000";
+    Timestamp::parse(given).map_err(|_| malformed_header("Effective-At", given, accepted))
 }
 
 /// One or several positions, separated by commas; `name` is the header or parameter that they came in.

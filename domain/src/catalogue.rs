@@ -11,6 +11,7 @@ use crate::{
     fund::Fund,
     partner::Partner,
     program::Program,
+    reading::{self, Unreadable},
     rejection::Rejection,
     stream::{Stream, StreamKind},
     values::{InvalidAccount, PartnerId, PersonalVisitor, Timestamp},
@@ -72,7 +73,7 @@ pub enum InvalidPayload {
     #[error("the payload is not JSON: {0}")]
     Malformed(String),
     /// A field is missing, unknown or wrong.
-    #[error("{}{reason}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
+    #[error("{}", reading::sentence(field, reason))]
     Field {
         /// The path of the field, such as `account.domain`; empty for the payload itself.
         field: String,
@@ -82,20 +83,9 @@ pub enum InvalidPayload {
 }
 
 fn parse<C: CommandPayload>(json: &[u8]) -> Result<C, InvalidPayload> {
-    serde_json::from_slice(json).map_err(|error| {
-        if error.is_data() {
-            let mut reader = serde_json::Deserializer::from_slice(json);
-            match serde_path_to_error::deserialize::<_, C>(&mut reader) {
-                Err(located) => {
-                    let path = located.path().to_string();
-                    let field = if path == "." { String::new() } else { path };
-                    InvalidPayload::Field { field, reason: located.into_inner().to_string() }
-                }
-                Ok(_) => InvalidPayload::Malformed(error.to_string()),
-            }
-        } else {
-            InvalidPayload::Malformed(error.to_string())
-        }
+    reading::object(json).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed(reason) => InvalidPayload::Malformed(reason),
+        Unreadable::Field { field, reason } => InvalidPayload::Field { field, reason },
     })
 }
 

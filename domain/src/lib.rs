@@ -12,6 +12,7 @@ pub mod facts;
 pub mod fund;
 pub mod partner;
 pub mod program;
+pub mod reading;
 pub mod rejection;
 pub mod rules;
 pub mod stream;

@@ -8,7 +8,11 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use pledger_domain::{facts::Channel, values::Timestamp};
+use pledger_domain::{
+    facts::Channel,
+    reading::{self, Unreadable},
+    values::Timestamp,
+};
 use pledger_ledger::{
     commands::{CommandEnvelope, Decided},
     edge::{Incoming, senders},
@@ -66,29 +70,25 @@ struct Item<'a> {
 }
 
 /// `"0:3,1:4"`, or a list of positions.
-#[derive(Deserialize)]
-#[serde(from = "GivenAfter")]
-struct After(Result<Vec<Position>, String>);
+#[derive(Default)]
+struct After(Vec<Position>);
 
-impl Default for After {
-    fn default() -> Self {
-        Self(Ok(Vec::new()))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum GivenAfter {
-    Text(String),
-    List(Vec<Position>),
-}
-
-impl From<GivenAfter> for After {
-    fn from(given: GivenAfter) -> Self {
-        Self(match given {
-            GivenAfter::Text(text) => input::positions(&text, "after").map_err(|_| text),
-            GivenAfter::List(positions) => Ok(positions),
-        })
+impl<'de> Deserialize<'de> for After {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = After;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("positions like \"12:4711\", separated by commas or in an array")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<After, E> {
+                input::positions(text, "after").map(After).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<After, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(After)
+            }
+        }
+        d.deserialize_any(Visitor)
     }
 }
 
@@ -144,6 +144,7 @@ async fn prepare(api: &ApiState, request: Request) -> Result<Prepared, Problem> 
     let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Lines])?;
     input::declared_length(&parts.headers)?;
     let headers = CommandHeaders::read(&parts.headers)?;
+    headers.none_of_one_command()?;
     let seen = submit::seen(api, headers.after)?;
     let body = input::body(body).await?;
     let api = api.clone();
@@ -154,7 +155,7 @@ async fn prepare(api: &ApiState, request: Request) -> Result<Prepared, Problem> 
 
 fn read(api: &ApiState, sender: &Sender, seen: &[Position], media: MediaType, body: &Bytes) -> Result<Prepared, Problem> {
     let items: Vec<Result<Item<'_>, Problem>> = match media {
-        MediaType::Lines => lines(body)?.into_iter().map(item).collect(),
+        MediaType::Lines => lines(body)?.into_iter().map(item_of_line).collect(),
         MediaType::Json | MediaType::CloudEvent | MediaType::CloudEvents => {
             array(body)?.into_iter().map(|raw| item(raw.get().as_bytes())).collect()
         }
@@ -182,9 +183,7 @@ pub(crate) fn stage(api: &ApiState, incoming: Vec<Incoming<'_>>, mut problems: V
 }
 
 fn incoming_of<'a>(api: &ApiState, item: &'a Item<'_>, sender: &Sender, seen: &[Position]) -> Result<Incoming<'a>, Problem> {
-    let after = item.after.0.as_ref().map_err(|given| {
-        Problem::malformed("MalformedItem", format!("after: {given:?} cannot be read")).field("after").accepted("positions like 12:4711")
-    })?;
+    let after = &item.after.0;
     let after = if after.is_empty() { seen.to_vec() } else { [submit::seen(api, after.clone())?.as_slice(), seen].concat() };
     Ok(Incoming {
         key: item.idempotency_key.as_deref(),
@@ -201,25 +200,25 @@ fn incoming_of<'a>(api: &ApiState, item: &'a Item<'_>, sender: &Sender, seen: &[
 
 /// One item, or what is wrong with it.
 fn item(json: &[u8]) -> Result<Item<'_>, Problem> {
-    serde_json::from_slice(json).map_err(|error| {
-        if !error.is_data() {
-            return Problem::malformed("MalformedJson", format!("the item is not JSON: {error}"));
-        }
-        let located = serde_path_to_error::deserialize::<_, Item<'_>>(&mut serde_json::Deserializer::from_slice(json)).err();
-        let field = located.map(|located| located.path().to_string()).filter(|path| path != ".");
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidItem", error.to_string())
-            .accepted("{type, payload, idempotency_key?, actor?, effective_at?, if_match?, after?}");
-        match field {
-            Some(field) => problem.field(field),
-            None => problem,
+    reading::object(json).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed(reason) => Problem::malformed("MalformedJson", format!("the item is not JSON: {reason}")),
+        Unreadable::Field { field, reason } => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidItem", reading::sentence(&field, &reason))
+                .accepted("{type, payload, idempotency_key?, actor?, effective_at?, if_match?, after?}");
+            if field.is_empty() { problem } else { problem.field(field) }
         }
     })
 }
 
-/// The lines that are not blank.
-fn lines(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
-    let lines: Vec<&[u8]> =
-        body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).take(MAX_BATCH + 1).collect();
+/// The item of a line, or what is wrong with it, and in which line of the body.
+fn item_of_line((number, line): (usize, &[u8])) -> Result<Item<'_>, Problem> {
+    item(line).map_err(|problem| problem.with("line", number))
+}
+
+/// The lines that are not blank, with their numbers from 1 on.
+fn lines(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
+    let numbered = (1..).zip(body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii));
+    let lines: Vec<(usize, &[u8])> = numbered.filter(|(_, line)| !line.is_empty()).take(MAX_BATCH + 1).collect();
     if lines.len() > MAX_BATCH { Err(too_many()) } else { Ok(lines) }
 }
 

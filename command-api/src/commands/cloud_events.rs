@@ -9,7 +9,11 @@ use axum::{
     response::IntoResponse,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pledger_domain::{facts::Channel, values::Timestamp};
+use pledger_domain::{
+    facts::Channel,
+    reading::{self, Unreadable},
+    values::Timestamp,
+};
 use pledger_ledger::{edge::Incoming, slices::Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -54,7 +58,7 @@ struct Event<'a> {
 
 impl<'a> Event<'a> {
     fn read(json: &'a [u8]) -> Result<Self, Problem> {
-        let event: CloudEvent<'a> = serde_json::from_slice(json).map_err(|error| unreadable(json, &error))?;
+        let event: CloudEvent<'a> = reading::object(json).map_err(unreadable)?;
         if event.specversion != SPEC_VERSION {
             return Err(invalid("specversion", format!("{:?} is not known", event.specversion)).accepted(SPEC_VERSION));
         }
@@ -91,17 +95,14 @@ fn invalid(attribute: &'static str, detail: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidCloudEvent", format!("{attribute}: {detail}")).field(attribute)
 }
 
-fn unreadable(json: &[u8], error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
-        return Problem::malformed("MalformedJson", format!("the event is not JSON: {error}"));
-    }
-    let located = serde_path_to_error::deserialize::<_, CloudEvent<'_>>(&mut serde_json::Deserializer::from_slice(json)).err();
-    let field = located.map(|located| located.path().to_string()).filter(|path| path != ".");
-    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidCloudEvent", error.to_string())
-        .accepted("a CloudEvent 1.0 with specversion, id, source, type, time? and data");
-    match field {
-        Some(field) => problem.field(field),
-        None => problem,
+fn unreadable(unreadable: Unreadable) -> Problem {
+    match unreadable {
+        Unreadable::Malformed(reason) => Problem::malformed("MalformedJson", format!("the event is not JSON: {reason}")),
+        Unreadable::Field { field, reason } => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidCloudEvent", reading::sentence(&field, &reason))
+                .accepted("a CloudEvent 1.0 with specversion, id, source, type, time? and data");
+            if field.is_empty() { problem } else { problem.field(field) }
+        }
     }
 }
 
@@ -140,6 +141,11 @@ async fn one(api: &ApiState, mut prepared: Prepared) -> Response<Body> {
 async fn prepare(api: &ApiState, request: Request) -> Result<(Form, Prepared), Problem> {
     let (parts, body) = request.into_parts();
     let principal = api.principals.principal(&parts.headers)?;
+    if parts.headers.contains_key("ce-specversion") {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "events in binary mode are not read here")
+            .field("ce-specversion")
+            .accepted("structured mode: the whole event in the body, as application/cloudevents+json"));
+    }
     let media = MediaType::of(&parts.headers, &[MediaType::CloudEvent, MediaType::CloudEvents, MediaType::Json])?;
     input::declared_length(&parts.headers)?;
     let seen = submit::seen(api, Vec::new())?;

@@ -77,7 +77,7 @@ async fn good_and_bad_items_are_answered_each_on_its_own() {
             (422, "InvalidItem"),
             (422, "InvalidItem"),
             (404, "UnknownId"),
-            (400, "MalformedItem"),
+            (422, "InvalidItem"),
             (422, "InvalidItem"),
             (409, "VersionConflict"),
             (409, "DealExists"),
@@ -151,6 +151,36 @@ async fn only_an_importer_imports_history() {
     assert_eq!(decision["command"]["channel"], "import");
     assert_eq!(decision["historical"], true);
     assert_eq!(decision["effective_at"], "2021-03-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn what_speaks_of_one_command_is_not_taken_for_a_batch() {
+    let stack = Stack::ready().await;
+    let body = json!([item("RegisterDeal", deal_payload("d-1", "acme.com"), "1")]).to_string();
+    for (header, value, member) in [
+        ("Idempotency-Key", "k", "idempotency_key in each item"),
+        ("If-Match", "1", "if_match in each item"),
+        ("Effective-At", "2026-01-01", "effective_at in each item"),
+        ("Actor", "jo", "actor in each item"),
+    ] {
+        let reply = stack.post("/v1/commands:batch", "application/json", &[(header, value)], body.clone()).await;
+        assert_eq!(reply.problem(), (400, "HeaderForOneCommand".into()), "{header}");
+        assert_eq!((&reply.json()["field"], &reply.json()["accepted"]), (&json!(header), &json!(member)));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_line_is_named_by_its_number() {
+    let stack = Stack::ready().await;
+    let good = |n: u32| item("RegisterDeal", deal_payload(&format!("d-{n}"), "acme.com"), &n.to_string()).to_string();
+    let body = format!("{}\n\n{{bad\n[7]\n{}\r\n", good(1), good(2));
+    let reply = stack.post("/v1/commands:batch", "application/x-ndjson", &[], body).await.json();
+    assert_eq!(
+        statuses(&reply),
+        expected(&[(200, "accepted"), (400, "MalformedJson"), (422, "InvalidItem"), (200, "accepted")]),
+        "{reply}"
+    );
+    assert_eq!((&reply["items"][1]["line"], &reply["items"][2]["line"]), (&json!(3), &json!(4)));
 }
 
 fn event(kind: &str, id: &str, data: &Value) -> Value {

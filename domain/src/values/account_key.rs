@@ -4,7 +4,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use unicode_normalization::UnicodeNormalization;
 
 use super::ids::{DealId, Label, PartnerId};
@@ -69,7 +69,7 @@ pub struct AccountDescription {
 }
 
 /// An account in a payload: its description, or the key that RegisterDeal answered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum AccountRef {
     /// The key.
@@ -77,6 +77,26 @@ pub enum AccountRef {
     Key(AccountKey),
     /// The description.
     Description(AccountDescription),
+}
+
+impl<'de> Deserialize<'de> for AccountRef {
+    /// Not derived, so that what is wrong inside a description is named.
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = AccountRef;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an account key like \"acme.com\", or an object with name, domain?, duns?, country?")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AccountRef, E> {
+                AccountKey::parse(text).map(AccountRef::Key).map_err(E::custom)
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<AccountRef, A::Error> {
+                AccountDescription::deserialize(de::value::MapAccessDeserializer::new(map)).map(AccountRef::Description)
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
 }
 
 impl AccountKey {

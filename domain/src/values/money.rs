@@ -239,7 +239,18 @@ impl<'de> Deserialize<'de> for Money {
             amount: DecimalStr<'a>,
             currency: Currency,
         }
-        let form = Form::deserialize(d)?;
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Form<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"an object like {"amount":"1200.50","currency":"USD"}"#)
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Form<'de>, A::Error> {
+                Form::deserialize(de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        // Snapshots, which no human reads, hold the members without their names.
+        let form = if d.is_human_readable() { d.deserialize_map(Visitor) } else { Form::deserialize(d) }?;
         Self::parse(&form.amount.0, form.currency).map_err(de::Error::custom)
     }
 }
