@@ -1,6 +1,7 @@
 //! Query parameters.
 
 use axum::{extract::Query, http::Uri};
+use percent_encoding::percent_decode_str;
 
 use crate::problem::Problem;
 
@@ -17,6 +18,9 @@ impl Parameters {
     /// # Errors
     /// 400 where they cannot be read or are too many.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
+        if percent_decode_str(uri.query().unwrap_or_default()).decode_utf8().is_err() {
+            return Err(Problem::malformed("MalformedQuery", "the query is not percent-encoded UTF-8"));
+        }
         match Query::<Vec<(String, String)>>::try_from_uri(uri) {
             Ok(Query(pairs)) if pairs.len() <= MAX_PARAMETERS => Ok(Self(pairs)),
             Ok(_) => Err(Problem::malformed("MalformedQuery", format!("there are more than {MAX_PARAMETERS} query parameters"))),

@@ -5,14 +5,14 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
     routing::{MethodRouter, get, post},
 };
 use pledger_domain::catalogue::CommandSpec;
 use pledger_projections::query::VIEWS;
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
@@ -22,7 +22,9 @@ use tracing::Level;
 use crate::{
     ApiState, changes,
     commands::{batch, catalogue, cloud_events, single},
-    health, landing, openapi, persons,
+    health, landing, linger, openapi,
+    path::Segments,
+    persons,
     problem::Problem,
     streams, views,
 };
@@ -39,10 +41,11 @@ pub fn router(state: ApiState) -> Router {
     routes.operations();
     let Routes { router, state } = routes;
     let router = router
-        .fallback(|uri: Uri| async move { Problem::not_found(format!("there is nothing at {}", uri.path())).accepted("see /") })
+        .fallback(|uri: Uri| async move { nothing_at(uri.path()) })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(warning_layer(&state))
+        .layer(MapRequestLayer::new(linger::to_the_end))
         .with_state(state);
     // Tracing costs each request a span; so it is there only where somebody reads it.
     if tracing::enabled!(Level::DEBUG) { router.layer(trace_layer()) } else { router }
@@ -101,7 +104,7 @@ impl Routes {
             let handler = move |State(api): State<ApiState>, request: Request| route.post(api, request);
             self.add(&path, post(handler).get(move || async move { fixed(JSON, entry) }));
         }
-        let unknown = |Path(name): Path<String>| async move { single::unknown(&name) };
+        let unknown = |Segments(name): Segments<String>| async move { single::unknown(&name) };
         self.add("/v1/commands/{name}", post(unknown).get(unknown));
         let all = catalogue::all();
         self.add("/v1/commands", get(move || async move { fixed(JSON, all) }));
@@ -110,9 +113,10 @@ impl Routes {
     }
 
     fn questions(&mut self) {
-        let list =
-            |State(api): State<ApiState>, Path(view): Path<String>, headers: HeaderMap, uri: Uri| views::get(api, view, None, headers, uri);
-        let one = |State(api): State<ApiState>, Path((view, key)): Path<(String, String)>, headers: HeaderMap, uri: Uri| {
+        let list = |State(api): State<ApiState>, Segments(view): Segments<String>, headers: HeaderMap, uri: Uri| {
+            views::get(api, view, None, headers, uri)
+        };
+        let one = |State(api): State<ApiState>, Segments((view, key)): Segments<(String, String)>, headers: HeaderMap, uri: Uri| {
             views::get(api, view, Some(key), headers, uri)
         };
         self.add("/v1/{view}", get(list));
@@ -122,7 +126,7 @@ impl Routes {
                 move |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| views::get(api, view.name.to_owned(), None, headers, uri);
             self.add(&format!("/v1/{}", view.name), get(list));
             if view.key.is_some() {
-                let one = move |State(api): State<ApiState>, Path(key): Path<String>, headers: HeaderMap, uri: Uri| {
+                let one = move |State(api): State<ApiState>, Segments(key): Segments<String>, headers: HeaderMap, uri: Uri| {
                     views::get(api, view.name.to_owned(), Some(key), headers, uri)
                 };
                 self.add(&format!("/v1/{}/{{key}}", view.name), get(one));
@@ -130,7 +134,7 @@ impl Routes {
         }
         self.add(
             "/v1/streams/{stream}",
-            get(|State(api): State<ApiState>, Path(stream): Path<String>, headers: HeaderMap, uri: Uri| {
+            get(|State(api): State<ApiState>, Segments(stream): Segments<String>, headers: HeaderMap, uri: Uri| {
                 streams::get(api, stream, headers, uri)
             }),
         );
@@ -138,7 +142,8 @@ impl Routes {
     }
 
     fn operations(&mut self) {
-        let erase = |State(api): State<ApiState>, Path(person): Path<String>, request: Request| persons::erase(api, person, request);
+        let erase =
+            |State(api): State<ApiState>, Segments(person): Segments<String>, request: Request| persons::erase(api, person, request);
         self.add("/v1/persons/{id}/erase", post(erase));
         let page = landing::page();
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
@@ -155,6 +160,17 @@ fn fixed(content_type: HeaderValue, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// Nothing is here; what was meant, where that can be guessed.
+fn nothing_at(path: &str) -> Problem {
+    let shown: String = path.chars().take(200).collect();
+    let problem = Problem::not_found(format!("there is nothing at {shown}"));
+    match (path.strip_prefix("/v1/streams/"), path.strip_suffix('/')) {
+        (Some(stream), _) => problem.accepted(format!("a stream is one segment: /v1/streams/{}", stream.replace('/', "%2F"))),
+        (None, Some(without)) => problem.accepted(without),
+        (None, None) => problem.accepted("see /"),
+    }
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

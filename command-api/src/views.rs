@@ -48,6 +48,10 @@ pub(crate) async fn get(api: ApiState, view: String, key: Option<String>, header
 async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &HeaderMap, uri: &Uri) -> Result<Response<Body>, Problem> {
     let rights = api.principals.principal(headers)?.rights;
     let view = find(view)?;
+    if let (Some(key), None) = (&key, view.key) {
+        let detail = format!("{} has figures by dimension, and no {:?}", view.name, shortened(key));
+        return Err(Problem::not_found(detail).accepted(format!("/v1/{}?by=DIMENSION", view.name)));
+    }
     let form = form(headers)?;
     let mut parameters = Parameters::of(uri)?;
     let at_least = at_least(parameters.take_all("at_least"))?;
@@ -56,7 +60,9 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let query = Query { at: Some(moment.asked_at(api.edge.clock.now())), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
     let engine = engine(api, moment).await?;
-    engine.reached(&at_least, AT_LEAST_TIMEOUT).await.map_err(|error| behind(&error))?;
+    if let Err(error) = engine.reached(&at_least, AT_LEAST_TIMEOUT).await {
+        return Err(behind(api, &error).await);
+    }
     let mut page = ask(engine, view, query).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     match (form, page.items.as_slice()) {
@@ -98,9 +104,17 @@ async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query) -> Resu
 }
 
 /// The problem of a position that the read models do not stand at.
-fn behind(error: &WaitError) -> Problem {
+async fn behind(api: &ApiState, error: &WaitError) -> Problem {
     match error {
-        WaitError::Behind(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsBehind", error.to_string()).retry_after(RETRY_S),
+        WaitError::Behind(position) => {
+            let (log, slice, pseq) = (Arc::clone(&api.log), position.slice, position.pseq);
+            let end = tokio::task::spawn_blocking(move || log.end(slice)).await;
+            let detail = match end {
+                Ok(Ok(end)) if pseq >= end => format!("the ledger has no {position}: its slice {slice} holds {end} records so far"),
+                _ => error.to_string(),
+            };
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsBehind", detail).retry_after(RETRY_S)
+        }
         WaitError::NoSuchSlice(_) => {
             Problem::malformed("InvalidPosition", error.to_string()).accepted("positions that this ledger's answers gave")
         }
@@ -144,8 +158,14 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
 }
 
 fn at_least(given: Vec<String>) -> Result<Vec<Position>, Problem> {
-    let read: Vec<Vec<Position>> = given.iter().map(|text| input::positions(text, "at_least")).collect::<Result<_, _>>()?;
-    Ok(read.concat())
+    let read = |text: &String| {
+        input::positions(text, "at_least").map_err(|_| {
+            Problem::malformed("InvalidPosition", format!("{:?} is no position", shortened(text)))
+                .field("at_least")
+                .accepted("positions like 12:4711, separated by commas")
+        })
+    };
+    Ok(given.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<Query, Problem> {
@@ -171,8 +191,9 @@ fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {
     match error {
         QueryError::UnknownView { .. } => Problem::new(StatusCode::NOT_FOUND, "UnknownView", detail),
         QueryError::UnknownDimension { dimension, accepted, .. } => {
-            let accepted = if accepted.is_empty() { dimensions(view) } else { accepted.clone() };
-            let near = nearest(dimension, &accepted).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let grouped = !accepted.is_empty();
+            let accepted = if grouped { accepted.clone() } else { dimensions(view) };
+            let near = nearest(dimension, &accepted).filter(|_| grouped).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             Problem::malformed("UnknownDimension", format!("{detail}{near}")).field(dimension.as_str()).accepted(accepted)
         }
         QueryError::InvalidValue { dimension, expected, .. } => {

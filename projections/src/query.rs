@@ -76,7 +76,7 @@ pub enum QueryError {
         nearest: Option<&'static str>,
     },
     /// The view has no such dimension.
-    #[error("{view} has no dimension {dimension:?} here; it has {}", .accepted.join(", "))]
+    #[error("{view} has no dimension {dimension:?} here; {}", has(.accepted))]
     UnknownDimension {
         /// The view.
         view: &'static str,
@@ -119,6 +119,10 @@ pub enum QueryError {
         /// What would be unambiguous.
         candidates: Vec<String>,
     },
+}
+
+fn has(accepted: &[&str]) -> String {
+    if accepted.is_empty() { "it is not grouped, but may be filtered".to_owned() } else { format!("it has {}", accepted.join(", ")) }
 }
 
 /// A dimension or a figure of a view.

@@ -27,9 +27,18 @@ async fn payloads() {
         ("empty", String::new(), 400, "MalformedPayload", None),
         ("two values", format!("{} {{}}", deal_payload("d-1", "acme.com")), 400, "MalformedPayload", None),
         ("a list", "[]".to_owned(), 422, "InvalidPayload", None),
-        ("a field missing", "{\"deal_id\":\"d-1\"}".to_owned(), 422, "InvalidPayload", None),
+        (
+            "the members as a list",
+            r#"["d-1","p-1","acme.com","GTX",{"amount":"1.00","currency":"USD"}]"#.to_owned(),
+            422,
+            "InvalidPayload",
+            None,
+        ),
+        ("a field missing", "{\"deal_id\":\"d-1\"}".to_owned(), 422, "InvalidPayload", Some("partner_id")),
+        ("a field twice", "{\"deal_id\":\"d-1\",\"deal_id\":\"d-2\"}".to_owned(), 422, "InvalidPayload", Some("deal_id")),
+        ("nested without end", "[".repeat(200_000), 400, "MalformedPayload", None),
         ("an unknown field", deal_with("colour", json!("red")), 422, "InvalidPayload", Some("colour")),
-        ("an unknown field inside", deal_with("account", json!({"name": "A", "dom": "a.com"})), 422, "InvalidPayload", Some("account")),
+        ("an unknown field inside", deal_with("account", json!({"name": "A", "dom": "a.com"})), 422, "InvalidPayload", Some("account.dom")),
         ("a number for an id", deal_with("deal_id", json!(7)), 422, "InvalidPayload", Some("deal_id")),
         ("an id of other letters", deal_with("deal_id", json!("d 1")), 422, "InvalidPayload", Some("deal_id")),
         ("an id too long", deal_with("deal_id", json!("d".repeat(129))), 422, "InvalidPayload", Some("deal_id")),
@@ -133,7 +142,13 @@ async fn questions() {
         ("/v1/deals?limit=0", 400, "InvalidLimit", Some("limit")),
         ("/v1/deals?limit=many", 400, "InvalidLimit", Some("limit")),
         ("/v1/deals?limit=1&limit=2", 400, "MalformedQuery", Some("limit")),
-        ("/v1/deals?at_least=now", 400, "MalformedHeader", Some("at_least")),
+        ("/v1/deals?at_least=now", 400, "InvalidPosition", Some("at_least")),
+        ("/v1/deals?partner=%FF", 400, "MalformedQuery", None),
+        ("/v1/deals?by=stage", 400, "UnknownDimension", Some("stage")),
+        ("/v1/deals/%FF", 400, "MalformedPath", None),
+        ("/v1/pipeline/x", 404, "NotFound", None),
+        ("/v1/streams/account%2F%FF", 400, "MalformedPath", None),
+        ("/v1/streams/account/acme.com", 404, "NotFound", None),
         ("/v1/deals?at_least=4000:1", 400, "InvalidPosition", Some("at_least")),
         ("/v1/deals/d-404", 404, "NotFound", None),
         ("/v1/streams/colour%2Fred", 404, "UnknownStream", None),
@@ -145,6 +160,10 @@ async fn questions() {
         let reply = stack.get(path).await;
         assert_eq!(reply.problem(), (status, code.to_owned()), "{path}: {}", reply.text());
         assert_eq!(reply.json()["field"].as_str(), field, "{path}");
+    }
+    let hints = [("/v1/streams/account/acme.com", "a stream is one segment: /v1/streams/account%2Facme.com"), ("/v1/deals/", "/v1/deals")];
+    for (path, hint) in hints {
+        assert_eq!(stack.get(path).await.json()["accepted"], hint, "{path}");
     }
     assert!(stack.get("/v1/pipelin").await.json()["detail"].as_str().expect("text").contains("did you mean pipeline?"));
     assert_eq!(stack.get_as("/v1/deals", "image/png").await.problem(), (406, "NotAcceptable".into()));

@@ -72,3 +72,26 @@ async fn a_body_that_is_declared_too_long_is_refused_unread() {
     stop.send(()).expect("it runs");
     tokio::time::timeout(WAIT, served).await.expect("it stops in time").expect("no panic").expect("no error");
 }
+
+#[tokio::test]
+async fn whoever_sends_a_long_body_is_told_what_is_wrong() {
+    let stack = Stack::bare();
+    let (address, stop, served) = listen(&stack).await;
+    let chunk = vec![b'x'; 1 << 20];
+    for (media, length, answered) in
+        [("application/json", "content-length: 12582912", "413"), ("text/plain", "content-length: 12582912", "415")]
+    {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let head = format!("POST /v1/commands/RegisterDeal HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\n{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        for n in 0..12 {
+            // A client that does not look at the answer before it has sent everything.
+            stream.write_all(&chunk).await.unwrap_or_else(|error| panic!("cut off after {n} MB: {error}"));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answer = read_until(&mut stream, "accepted").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {answered}")), "{answer}");
+    }
+    stop.send(()).expect("it runs");
+    tokio::time::timeout(WAIT, served).await.expect("it stops in time").expect("no panic").expect("no error");
+}
