@@ -50,6 +50,12 @@ impl At<'_> {
 pub trait Fold: Default + Send + Sync + 'static {
     /// Takes in a decision, accepted or refused. `deals` has taken it in already.
     fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>, deals: &Deals);
+    /// How much of what is derived from its rows is put off: it has to be settled before a question is answered.
+    fn unsettled(&self) -> usize {
+        0
+    }
+    /// Settles at most so much of it.
+    fn settle(&mut self, _deals: &Deals, _at_most: usize) {}
     /// Its rows were loaded: what is derived from them and not stored is made again.
     fn loaded(&mut self, _deals: &Deals) {}
     /// Its tables.
@@ -83,6 +89,17 @@ macro_rules! read_models {
                 self.rules.fold(decision, at);
                 self.deals.fold(decision, at);
                 $(self.$name.fold(decision, at, &self.deals);)*
+            }
+
+            /// Whether nothing that is derived from rows is put off.
+            #[must_use]
+            pub fn is_settled(&self) -> bool {
+                true $(&& self.$name.unsettled() == 0)*
+            }
+
+            /// Settles what is put off, of each fold at most so much.
+            pub fn settle(&mut self, at_most: usize) {
+                $(self.$name.settle(&self.deals, at_most);)*
             }
 
             /// The rows were loaded: what is derived from them and not stored is made again.

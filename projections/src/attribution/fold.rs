@@ -42,8 +42,11 @@ pub struct Attribution {
     pub versions: Table<AttributionVersion>,
     /// Derived: the same touchpoints, and the wins, in the order of their times.
     accounts: HashMap<Symbol, History>,
-    /// Derived: sums over the won deals.
+    /// Derived: sums over the won deals, without those that are unsettled.
     totals: Totals,
+    /// Won deals that a touchpoint came too late for, with the slice of their account: they are credited again once for
+    /// all the touchpoints that came together.
+    unsettled: HashMap<DealKey, SliceId>,
 }
 
 impl Attribution {
@@ -89,17 +92,20 @@ impl Attribution {
         if let Some(closed_at) = deal.closed_at {
             self.accounts.entry(at.key).or_default().won(closed_at, key.deal.clone());
         }
-        self.add(&key, deal, at, 1);
+        self.add(&key, deal, at.position.slice, 1);
     }
 
-    /// A touchpoint is recorded: won deals that it comes too late for are credited again.
+    /// A touchpoint is recorded: won deals that it comes too late for are to be credited again.
     fn touched(&mut self, key: TouchpointKey, row: Touchpoint, at: &At<'_>, deals: &Deals) {
-        let act = Act::of(&key, &row);
-        let late = self.too_late_for(&act, at, deals);
-        late.iter().for_each(|(key, deal)| self.add(key, deal, at, -1));
+        let (act, slice) = (Act::of(&key, &row), at.position.slice);
+        for (key, deal) in self.too_late_for(&act, at, deals) {
+            if !self.unsettled.contains_key(&key) {
+                self.add(&key, deal, slice, -1);
+                self.unsettled.insert(key, slice);
+            }
+        }
         self.touchpoints.upsert(key, at, || row);
         self.accounts.entry(at.key).or_default().touched(act);
-        late.iter().for_each(|(key, deal)| self.add(key, deal, at, 1));
     }
 
     /// The won deals of the account that a touchpoint counts for.
@@ -118,8 +124,8 @@ impl Attribution {
     }
 
     /// Adds a deal's credits to the sums, or with -1 takes them away again.
-    fn add(&mut self, key: &DealKey, deal: &Deal, at: &At<'_>, sign: i8) {
-        if let Some(attributed) = self.attributed(at.position.slice, key, deal) {
+    fn add(&mut self, key: &DealKey, deal: &Deal, slice: SliceId, sign: i8) {
+        if let Some(attributed) = self.attributed(slice, key, deal) {
             self.totals.add(&attributed, sign);
         }
     }
@@ -174,8 +180,22 @@ impl Fold for Attribution {
         }
     }
 
+    fn unsettled(&self) -> usize {
+        self.unsettled.len()
+    }
+
+    fn settle(&mut self, deals: &Deals, at_most: usize) {
+        let some: Vec<_> = self.unsettled.keys().take(at_most).cloned().collect();
+        for key in some {
+            if let Some((slice, deal)) = self.unsettled.remove(&key).zip(deals.deals.get(&key)) {
+                self.add(&key, deal, slice, 1);
+            }
+        }
+    }
+
     fn loaded(&mut self, deals: &Deals) {
         self.accounts.clear();
+        self.unsettled.clear();
         self.totals = Totals::default();
         for (key, row, _) in self.touchpoints.iter() {
             self.accounts.entry(key.account).or_default().load_act(Act::of(key, row));

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pledger_domain::program::Program;
 use pledger_ledger::{
     chain::ChainHead,
@@ -140,6 +140,12 @@ struct Shared {
 }
 
 impl Shared {
+    /// All rows, held still.
+    fn rows(&self) -> Rows<'_> {
+        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
+        Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect())
+    }
+
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -252,9 +258,7 @@ impl Engine {
     /// # Errors
     /// `QueryError`.
     pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
-        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
-        let guards = self.shared.shards.iter().map(|shard| Box::new(shard.read()) as Box<_>).collect();
-        answer(&Rows::new(guards), view, query)
+        answer(&self.shared.rows(), view, query)
     }
 
     /// What the read models stand on: the last record of every slice that has one.
@@ -459,6 +463,18 @@ fn stands_in(log: &dyn Log, slice: SliceId, head: &ChainHead) -> Result<bool, Lo
     }
     let last = log.read(slice, head.next_offset - 1, 1)?;
     Ok(last.first().is_some_and(|last| last.record.header.hash == head.hash && last.record.header.pseq + 1 == head.next_pseq))
+}
+
+/// A shard to read, with nothing put off.
+fn settled(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    let read = shard.read();
+    if read.is_settled() {
+        return read;
+    }
+    drop(read);
+    let mut shard = shard.write();
+    shard.settle(usize::MAX);
+    RwLockWriteGuard::downgrade(shard)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

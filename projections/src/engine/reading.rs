@@ -39,7 +39,7 @@ impl Engine {
             }
             thread::sleep(LOOK_EVERY);
         }
-        let rows = Rows::new(self.shared.shards.iter().map(|shard| Box::new(shard.read()) as Box<_>).collect());
+        let rows = self.shared.rows();
         Ok(Some(Reading { found: read(&rows), position: positions(rows.shards()) }))
     }
 }

@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(2);
 /// that taking the shard's lock costs nothing.
 const PART: usize = 64;
 
+/// What is settled at once, with the shard held.
+const SETTLED: usize = 64;
+
 pub(super) struct Worker {
     number: usize,
     shared: Arc<Shared>,
@@ -114,6 +117,7 @@ impl Worker {
             let (steps, touched) = self.steps(number * PART, part, &mut put_off);
             self.fold(steps, &touched);
         }
+        self.settle();
         let done = kept.len() - put_off.records.len();
         let mut put_off = put_off.records.into_iter().peekable();
         for (index, placed) in kept.into_iter().enumerate() {
@@ -124,6 +128,14 @@ impl Worker {
         self.shared.done.fetch_add(done as u64, Ordering::AcqRel);
         self.shared.look_for_the_end();
         done
+    }
+
+    /// Settles what the batch put off, so that no question has to.
+    fn settle(&self) {
+        let shard = &self.shared.shards[self.number];
+        while !shard.read().is_settled() {
+            shard.write().settle(SETTLED);
+        }
     }
 
     /// What the records ask for, and the slices they move. `first` is the index of the first one in its batch.
