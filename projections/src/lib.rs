@@ -31,5 +31,6 @@ pub mod pipeline;
 pub mod revenue;
 pub mod ropi;
 pub mod tiers;
+pub mod what_if;
 
 pub use row::{ColumnSpec, Row, UnreadableRow};

@@ -1,8 +1,8 @@
 //! Questions to the read models, and their answers.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
-use pledger_domain::{program::Program, values::Timestamp};
+use pledger_domain::{program::Program, rules::RuleSet, values::Timestamp};
 use pledger_ledger::{
     chain::ChainHead,
     slices::{Position, SliceId},
@@ -10,7 +10,7 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{attribution, conflicts, deals, mdf, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
+use crate::{attribution, conflicts, deals, engine::Supposed, mdf, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,13 +195,25 @@ pub struct Answer {
 /// The rows of all shards, held still while a question is answered.
 pub struct Rows<'a> {
     shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>,
+    supposed: Option<&'a Supposed>,
 }
 
 impl<'a> Rows<'a> {
     /// The rows of these shards.
     #[must_use]
     pub fn new(shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>) -> Self {
-        Self { shards }
+        Self { shards, supposed: None }
+    }
+
+    /// The same, answered under a draft of the rules.
+    #[must_use]
+    pub(crate) fn supposing(self, supposed: Option<&'a Supposed>) -> Self {
+        Self { supposed, ..self }
+    }
+
+    /// The draft that governs at `at` in place of what was published.
+    pub(crate) fn supposed_at(&self, at: Timestamp) -> Option<&Arc<RuleSet>> {
+        self.supposed?.governing(at)
     }
 
     /// The first record of a stream that could not be taken in, so that its rows are incomplete.

@@ -7,6 +7,7 @@ mod order;
 mod progress;
 mod reader;
 mod reading;
+mod supposed;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -35,6 +36,7 @@ use pledger_ledger::{
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use reading::Reading;
+pub use supposed::Supposed;
 
 use crate::{
     digest::{TableDigest, digests},
@@ -129,6 +131,8 @@ struct Shared {
     program_waits: AtomicBool,
     void: AtomicU64,
     admission: Admission,
+    /// What is folded and answered under in place of the rules as published.
+    supposed: Option<Supposed>,
     /// Whether the reader's last look found nothing new.
     at_end: AtomicBool,
     caught_up: AtomicBool,
@@ -148,6 +152,13 @@ impl Shared {
 
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// The rows as they stand, held still.
+    fn rows(&self) -> Rows<'_> {
+        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
+        let guards = self.shards.iter().map(|shard| Box::new(shard.read()) as Box<_>).collect();
+        Rows::new(guards).supposing(self.supposed.as_ref())
     }
 
     /// Whether every record that was read is taken in or held back, and there are no more for now.
@@ -190,7 +201,7 @@ impl Engine {
             }
         };
         store.take_over(&mut shards)?;
-        Self::start(log, options, shards, Some(store))
+        Self::start(log, options, shards, Some(store), None)
     }
 
     /// The same without a database: the read models live as long as the engine.
@@ -198,10 +209,25 @@ impl Engine {
     /// # Errors
     /// `EngineError`.
     pub fn in_memory(log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
-        Self::start(log, options, empty_shards(&options), None)
+        Self::start(log, options, empty_shards(&options), None, None)
     }
 
-    fn start(log: Arc<dyn Log>, options: Options, shards: Vec<Shard>, store: Option<Store>) -> Result<Self, EngineError> {
+    /// The same, as if these rules had been in force: what is folded under rules is folded under them, and tiers and returns
+    /// are asked under them. What was decided stays as it was recorded.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn supposing(log: Arc<dyn Log>, options: Options, supposed: Supposed) -> Result<Self, EngineError> {
+        Self::start(log, options, empty_shards(&options), None, Some(supposed))
+    }
+
+    fn start(
+        log: Arc<dyn Log>,
+        options: Options,
+        shards: Vec<Shard>,
+        store: Option<Store>,
+        supposed: Option<Supposed>,
+    ) -> Result<Self, EngineError> {
         let slices = log.slices();
         let mut heads = vec![ChainHead::default(); usize::from(slices.count)];
         for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {
@@ -223,6 +249,7 @@ impl Engine {
             program_waits: AtomicBool::new(false),
             void: AtomicU64::new(0),
             admission: Admission::new(options.moment),
+            supposed,
             at_end: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

@@ -23,6 +23,11 @@ pub struct Reading<T> {
 }
 
 impl Engine {
+    /// Reads rows as they stand now.
+    pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> T) -> T {
+        read(&self.shared.rows())
+    }
+
     /// Reads rows once they hold every record that was in the ledger when this was called, all of them at one vector of
     /// positions; none where they did not get that far within `timeout`. Void records at the end of a slice count as
     /// missing until a valid one follows them. It blocks.

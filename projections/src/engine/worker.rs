@@ -158,6 +158,8 @@ impl Worker {
                 Meaning::Decision(decision, rules) => {
                     self.publish(&decision, &mut program);
                     if self.shared.admission.admits(&decision) {
+                        let supposed = self.shared.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
+                        let rules = supposed.map(Arc::clone).or(rules);
                         steps.push(Step::Fold(record.position(), decision, rules));
                     }
                 }

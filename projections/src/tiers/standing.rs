@@ -50,6 +50,9 @@ pub fn active_certifications(rows: &Rows<'_>, at: Timestamp) -> HashMap<Symbol, 
 /// The rules in force at `at`; the defaults as version 0 where none are, as the processor decides.
 #[must_use]
 pub fn in_force_at(rows: &Rows<'_>, at: Timestamp) -> Arc<RuleSet> {
+    if let Some(supposed) = rows.supposed_at(at) {
+        return Arc::clone(supposed);
+    }
     rows.program().in_force_at(at).cloned().unwrap_or_else(|| {
         let rules = Rules::parse(Rules::DEFAULT).expect("the embedded default is tested to parse");
         Arc::new(RuleSet { version: 0, effective_from: at, rules })

@@ -65,12 +65,12 @@ const FIELDS: &[FieldSpec] = &[
 ];
 
 /// A partner, held against the tiers.
-struct Fact<'a> {
-    partner: Symbol,
-    row: &'a Partner,
+pub(super) struct Fact<'a> {
+    pub(super) partner: Symbol,
+    pub(super) row: &'a Partner,
     figures: Figures,
-    inputs: TierInputs,
-    earned: Option<&'a TierRule>,
+    pub(super) inputs: TierInputs,
+    pub(super) earned: Option<&'a TierRule>,
 }
 
 const fn dims<'a>() -> [Dim<Fact<'a>>; FILTERS.len()] {
@@ -108,7 +108,7 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
 }
 
 /// Every partner that was nominated or registered.
-fn facts<'a>(rows: &'a Rows<'_>, at: Timestamp, set: &'a RuleSet) -> Vec<Fact<'a>> {
+pub(super) fn facts<'a>(rows: &'a Rows<'_>, at: Timestamp, set: &'a RuleSet) -> Vec<Fact<'a>> {
     let mut figures = figures(rows, at, set.rules.tier_policy.window_days);
     let certified = active_certifications(rows, at);
     let partners = rows.shards().flat_map(|shard| shard.partners.partners.iter());

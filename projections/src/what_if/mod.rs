@@ -1,0 +1,62 @@
+//! What other rules would make of the same history: read models under the rules in force and under a draft, compared.
+//!
+//! Each side is read from an engine of its own, the draft's from `Engine::supposing`. One may be dropped before the other
+//! is folded: what is compared is small.
+
+mod attribution;
+mod ropi;
+#[cfg(test)]
+mod tests;
+mod tiers;
+
+use pledger_domain::values::Timestamp;
+use serde::Serialize;
+
+pub use attribution::CreditShift;
+pub use ropi::{ReturnChange, ReturnFigure};
+pub use tiers::{Crossing, TierChange};
+
+use crate::{
+    engine::Engine,
+    query::{Item, QueryError},
+    tiers::Held,
+};
+
+/// What is compared, as one set of rules makes it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    tiers: Held,
+    credits: attribution::Credits,
+    returns: Vec<Item>,
+}
+
+/// What differs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Difference {
+    /// Partners whose figures earn another tier.
+    pub tiers: Vec<TierChange>,
+    /// Credit of won deals that goes to another party.
+    pub attribution: Vec<CreditShift>,
+    /// Returns on partner investment.
+    pub ropi: Vec<ReturnChange>,
+}
+
+impl Standing {
+    /// What the rows of `engine` say at `at`, once they hold what they are to hold.
+    ///
+    /// # Errors
+    /// `QueryError`.
+    pub fn read(engine: &Engine, at: Timestamp) -> Result<Self, QueryError> {
+        engine.read(|rows| Ok(Self { tiers: Held::read(rows, at), credits: attribution::credits(rows), returns: ropi::returns(rows, at)? }))
+    }
+
+    /// What changes from here to `after`; empty where nothing does.
+    #[must_use]
+    pub fn changes_to(&self, after: &Self) -> Difference {
+        Difference {
+            tiers: tiers::changes(&self.tiers, &after.tiers),
+            attribution: attribution::shifts(&self.credits, &after.credits),
+            ropi: ropi::changes(&self.returns, &after.returns),
+        }
+    }
+}
