@@ -15,6 +15,7 @@ mod query;
 mod replay;
 mod rules;
 mod serve;
+mod simulate;
 mod verify;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ pub(crate) enum Verb {
     Import(import::Import),
     #[command(subcommand)]
     Rules(rules::Rules),
+    Simulate(simulate::Simulate),
     Query(query::Query),
     Conflicts(conflicts::Conflicts),
     Replay(replay::Replay),
@@ -54,6 +56,7 @@ impl Verb {
             Self::Command(verb) => verb.run(context),
             Self::Import(verb) => verb.run(context),
             Self::Rules(verb) => verb.run(context),
+            Self::Simulate(verb) => verb.run(context),
             Self::Query(verb) => verb.run(context),
             Self::Conflicts(verb) => verb.run(context),
             Self::Replay(verb) => verb.run(context),

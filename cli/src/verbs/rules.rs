@@ -201,7 +201,11 @@ pub(crate) fn in_force(context: &Context) -> Result<String> {
 
 /// The program as the ledger has it, and the ledger's present.
 fn read_program(context: &Context) -> Result<(Program, Timestamp)> {
-    let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+    program_of(&SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?)
+}
+
+/// The program as this ledger has it, and the ledger's present.
+pub(crate) fn program_of(log: &SqliteLog) -> Result<(Program, Timestamp)> {
     let slice = log.slices().of(&StreamName::program());
     let mut program = Program::default();
     let mut head = ChainHead::default();

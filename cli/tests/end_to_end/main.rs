@@ -4,6 +4,7 @@ mod bad_days;
 mod evidence;
 mod policies;
 mod program;
+mod simulate;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,0 +1,193 @@
+//! The answer: a summary first, drafts side by side, then the rows behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use pledger_domain::{
+    rules::RuleChange,
+    values::{Currency, Timestamp},
+};
+use pledger_projections::{figures::money, what_if::Difference};
+use serde_json::{Value, json};
+
+use super::row::{COLUMNS, Row, returns};
+use crate::output;
+
+/// What the drafts would change.
+pub(super) struct Report {
+    pub(super) from: Option<Timestamp>,
+    pub(super) to: Timestamp,
+    /// The version of the rules in force at the end of the span.
+    pub(super) in_force: u32,
+    pub(super) drafts: Vec<Outcome>,
+}
+
+/// What one draft would change.
+pub(super) struct Outcome {
+    /// Its file.
+    pub(super) name: String,
+    /// Against the rules in force.
+    pub(super) changes: Vec<RuleChange>,
+    pub(super) figures: Difference,
+}
+
+/// The differences of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sum {
+    count: usize,
+    /// In minor units, by currency: what is gained of moved credit, else all of it.
+    money: BTreeMap<Currency, i128>,
+}
+
+impl Outcome {
+    /// Every difference, kind by kind.
+    fn rows(&self) -> Vec<Row> {
+        let Difference { tiers, attribution, ropi } = &self.figures;
+        tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns)).collect()
+    }
+
+    fn sums(&self) -> Vec<(String, Sum)> {
+        let mut sums: Vec<(String, Sum)> = Vec::new();
+        for row in self.rows() {
+            let place = sums.iter().position(|(kind, _)| *kind == row.kind).unwrap_or(sums.len());
+            if place == sums.len() {
+                sums.push((row.kind.clone(), Sum::default()));
+            }
+            sums[place].1.add(&row);
+        }
+        sums
+    }
+}
+
+impl Sum {
+    fn add(&mut self, row: &Row) {
+        self.count += 1;
+        let text = |name: &str| row.money.as_ref().and_then(|money| money[name].as_str());
+        let Some((currency, amount)) = text("currency").and_then(|code| Currency::parse(code).ok()).zip(text("amount")) else { return };
+        // Credit only moves: what one loses, another gains, and the sum of both would always be nothing.
+        if !(row.kind.starts_with("credit") && amount.starts_with('-')) {
+            *self.money.entry(currency).or_default() += minor(amount, currency);
+        }
+    }
+
+    fn money(&self) -> Vec<Value> {
+        self.money.iter().map(|(currency, sum)| money(*sum, *currency)).collect()
+    }
+
+    fn cell(&self) -> String {
+        let money: Vec<String> = self.money().iter().map(output::cell).collect();
+        if money.is_empty() { self.count.to_string() } else { format!("{} ({})", self.count, money.join(", ")) }
+    }
+}
+
+/// Minor units of an amount as `figures::money` writes it: all of its digits.
+fn minor(amount: &str, currency: Currency) -> i128 {
+    let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
+    let digits = currency.digits() as usize;
+    format!("{whole}{part:0<digits$}").parse().unwrap_or(0)
+}
+
+impl Report {
+    pub(super) fn json(&self) -> Value {
+        let drafts: Vec<Value> = self.drafts.iter().map(Outcome::json).collect();
+        json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts})
+    }
+
+    pub(super) fn csv(&self) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS)?;
+        for draft in &self.drafts {
+            for row in draft.rows() {
+                writer.write_record(std::iter::once(draft.name.clone()).chain(row.cells()))?;
+            }
+        }
+        Ok(writer.into_inner()?)
+    }
+
+    pub(super) fn table(&self, limit: usize) -> String {
+        let mut text = self.drafts.iter().map(|draft| draft.in_words(self.in_force)).collect::<String>();
+        let from = self.from.map(|from| format!(" from {from}")).unwrap_or_default();
+        text.push_str(&format!("\nHistory{from} up to {}, as recorded and as it would have been:\n", self.to));
+        text.push_str(&self.summary());
+        for draft in &self.drafts {
+            draft.tables(limit, self.drafts.len() > 1, &mut text);
+        }
+        text
+    }
+
+    /// A line a kind of difference, a column a draft.
+    fn summary(&self) -> String {
+        let sums: Vec<_> = self.drafts.iter().map(Outcome::sums).collect();
+        let mut seen = BTreeSet::new();
+        let kinds: Vec<&String> = sums.iter().flatten().map(|(kind, _)| kind).filter(|kind| seen.insert(*kind)).collect();
+        if kinds.is_empty() {
+            return "Nothing would differ.\n".to_owned();
+        }
+        let cell = |sums: &[(String, Sum)], kind: &String| {
+            Value::from(sums.iter().find(|(known, _)| known == kind).map_or_else(|| "0".to_owned(), |(_, sum)| sum.cell()))
+        };
+        let rows: Vec<Vec<Value>> = kinds
+            .iter()
+            .map(|kind| std::iter::once(Value::from(kind.as_str())).chain(sums.iter().map(|sums| cell(sums, kind))).collect())
+            .collect();
+        let columns: Vec<String> =
+            std::iter::once("difference".to_owned()).chain(self.drafts.iter().map(|draft| draft.name.clone())).collect();
+        format!("{}\n", output::table(&columns, &rows))
+    }
+}
+
+impl Outcome {
+    fn in_words(&self, in_force: u32) -> String {
+        let mut text = format!("{} against version {in_force}:\n", self.name);
+        if self.changes.is_empty() {
+            text.push_str("  Nothing changes.\n");
+        }
+        text.extend(self.changes.iter().map(|change| format!("  {}\n", change.in_words)));
+        text
+    }
+
+    fn json(&self) -> Value {
+        let summary: Vec<Value> =
+            self.sums().iter().map(|(kind, sum)| json!({"kind": kind, "count": sum.count, "money": sum.money()})).collect();
+        let Difference { tiers, attribution, ropi } = &self.figures;
+        json!({"draft": self.name, "changes": self.changes, "summary": summary, "tiers": tiers, "attribution": attribution, "ropi": ropi})
+    }
+
+    /// The rows behind the summary, at most `limit` of a kind.
+    fn tables(&self, limit: usize, named: bool, text: &mut String) {
+        let rows = self.rows();
+        for (kind, sum) in self.sums() {
+            let title = if named { format!("\n{}: {kind}\n", self.name) } else { format!("\n{kind}\n") };
+            text.push_str(&title);
+            let shown: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).take(limit).collect();
+            text.push_str(&columns(&shown));
+            if sum.count > shown.len() {
+                text.push_str(&format!("{} of {} shown; all with --limit {} or --format csv\n", shown.len(), sum.count, sum.count));
+            }
+        }
+    }
+}
+
+/// The columns that any of the rows fills; money in one.
+fn columns(rows: &[&Row]) -> String {
+    type Column = (&'static str, fn(&Row) -> Value);
+    let all: [Column; 9] = [
+        ("partner", |row| text(row.partner.as_deref())),
+        ("subject", |row| text(Some(&row.subject))),
+        ("decision", |row| text(row.position.as_deref())),
+        ("at", |row| text(row.at.as_deref())),
+        ("as recorded", |row| text(Some(&row.before))),
+        ("under the draft", |row| text(Some(&row.after))),
+        ("money", |row| row.money.clone().unwrap_or_default()),
+        ("follows", |row| text(row.follows.as_deref())),
+        ("why", |row| text(Some(&row.why))),
+    ];
+    let filled: Vec<Column> = all.into_iter().filter(|(_, cell)| rows.iter().any(|row| !cell(row).is_null())).collect();
+    let names: Vec<String> = filled.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let cells: Vec<Vec<Value>> = rows.iter().map(|row| filled.iter().map(|(_, cell)| cell(row)).collect()).collect();
+    format!("{}\n", output::table(&names, &cells))
+}
+
+fn text(text: Option<&str>) -> Value {
+    text.filter(|text| !text.is_empty()).map_or(Value::Null, Value::from)
+}

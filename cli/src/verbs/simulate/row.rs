@@ -1,0 +1,111 @@
+//! A difference as one row, whatever it is about: what tables and CSV are made of.
+
+use pledger_projections::what_if::{CreditShift, Crossing, ReturnChange, TierChange};
+use serde_json::Value;
+
+use crate::output;
+
+/// The columns of CSV; the first is the draft.
+pub(super) const COLUMNS: [&str; 12] =
+    ["draft", "kind", "partner", "subject", "position", "at", "before", "after", "amount", "currency", "follows", "why"];
+
+/// One difference.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Row {
+    /// What it counts under in the summary.
+    pub(super) kind: String,
+    /// The partner that it concerns.
+    pub(super) partner: Option<String>,
+    /// What it is about: a model, a figure, a deal, a claim.
+    pub(super) subject: String,
+    /// The recorded decision.
+    pub(super) position: Option<String>,
+    /// When that is true in the business.
+    pub(super) at: Option<String>,
+    /// As it is.
+    pub(super) before: String,
+    /// As it would be.
+    pub(super) after: String,
+    /// The money concerned: `{amount, currency}`.
+    pub(super) money: Option<Value>,
+    /// The decision that this follows from.
+    pub(super) follows: Option<String>,
+    /// Why, in words.
+    pub(super) why: String,
+}
+
+impl Row {
+    /// The fields in the order of `COLUMNS`, the draft left out.
+    pub(super) fn cells(&self) -> [String; COLUMNS.len() - 1] {
+        let own = |text: &Option<String>| text.clone().unwrap_or_default();
+        let part = |name: &str| self.money.as_ref().and_then(|money| money[name].as_str()).unwrap_or_default().to_owned();
+        [
+            self.kind.clone(),
+            own(&self.partner),
+            self.subject.clone(),
+            own(&self.position),
+            own(&self.at),
+            self.before.clone(),
+            self.after.clone(),
+            part("amount"),
+            part("currency"),
+            own(&self.follows),
+            self.why.clone(),
+        ]
+    }
+}
+
+impl From<&TierChange> for Row {
+    fn from(change: &TierChange) -> Self {
+        let tier = |tier: &Option<_>| tier.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        Self {
+            kind: "tier earned".to_owned(),
+            partner: Some(change.partner.clone()),
+            subject: change.name.clone(),
+            before: tier(&change.before),
+            after: tier(&change.after),
+            why: change.why.iter().map(in_words).collect::<Vec<_>>().join("; "),
+            ..Self::default()
+        }
+    }
+}
+
+/// `gold takes 6 active certifications instead of 4: 5`.
+fn in_words(crossing: &Crossing) -> String {
+    let Crossing { tier, input, had, took, has, takes } = crossing;
+    if *input == "tier" {
+        return if takes == &Value::Bool(true) { format!("{tier} is new") } else { format!("there is no {tier} any more") };
+    }
+    let [had, took, has, takes] = [had, took, has, takes].map(output::cell);
+    let input = input.replace('_', " ");
+    let threshold = if took == takes { takes } else { format!("{takes} instead of {took}") };
+    let figure = if had == has { format!("it has {has}") } else { format!("it has {has} in the draft's window instead of {had}") };
+    format!("{tier} takes {input} {threshold}, {figure}")
+}
+
+impl From<&CreditShift> for Row {
+    fn from(shift: &CreditShift) -> Self {
+        let deals = |deals: i64, credited: &Value| format!("{} of {deals} deals", output::cell(credited));
+        Self {
+            kind: format!("credit, {}", shift.model),
+            partner: shift.partner.map(str::to_owned),
+            subject: shift.channel.map(|channel| format!("channel {channel}")).unwrap_or_default(),
+            before: deals(shift.deals_before, &shift.before),
+            after: deals(shift.deals_after, &shift.after),
+            money: Some(shift.gains.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+/// A row a figure.
+pub(super) fn returns(change: &ReturnChange) -> impl Iterator<Item = Row> {
+    change.figures.iter().map(|figure| Row {
+        kind: "return on investment".to_owned(),
+        partner: change.partner.clone(),
+        subject: figure.figure.to_owned(),
+        before: output::cell(&figure.before),
+        after: output::cell(&figure.after),
+        ..Row::default()
+    })
+}

@@ -1,0 +1,112 @@
+//! What-if: a draft of the rules over the history that there is.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::program::{fail, json, succeed};
+
+/// A demo, its rules beside it as `base.toml`.
+fn demo() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    succeed(dir.path(), &["demo", "--partners", "40", "--months", "18", "--no-serve"]);
+    let rules = succeed(dir.path(), &["rules", "show"]);
+    std::fs::write(dir.path().join("base.toml"), rules).expect("written");
+    dir
+}
+
+/// Writes a draft: the rules in force with these changes.
+fn draft(dir: &Path, name: &str, changes: &[(&str, &str)]) {
+    let base = std::fs::read_to_string(dir.join("base.toml")).expect("the rules in force");
+    let text = changes.iter().fold(base, |text, (was, is)| {
+        assert!(text.contains(was), "{was}");
+        text.replacen(was, is, 1)
+    });
+    std::fs::write(dir.join(name), text).expect("written");
+}
+
+/// Every file of the data directory that holds something.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![dir.join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.to_string_lossy().ends_with("-shm") {
+                // The index of a write-ahead log in shared memory: it holds the marks of readers, and no data.
+                files.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
+            }
+        }
+    }
+    files.retain(|(_, bytes)| !bytes.is_empty());
+    files.sort();
+    files
+}
+
+fn rows<'v>(report: &'v Value, what: &str) -> &'v Vec<Value> {
+    report["drafts"][0][what].as_array().expect(what)
+}
+
+#[test]
+fn a_draft_is_held_against_history_and_nothing_is_written() {
+    let dir = demo();
+    let dir = dir.path();
+    let before = files(dir);
+    let same = json(dir, &["simulate", "--rules", "base.toml"]);
+    for what in ["changes", "summary", "tiers", "attribution", "ropi"] {
+        assert_eq!(rows(&same, what).len(), 0, "{what}: {same}");
+    }
+    assert!(succeed(dir, &["simulate", "--rules", "base.toml"]).contains("Nothing would differ."));
+
+    draft(dir, "draft.toml", &[("certifications = 4", "certifications = 6"), ("window_days = 180", "window_days = 30")]);
+    let report = json(dir, &["simulate", "--rules", "draft.toml"]);
+    assert_eq!(report["drafts"][0]["changes"][0]["in_words"], "Gold needs 6 certifications instead of 4.");
+    let tiers = rows(&report, "tiers");
+    assert!(!tiers.is_empty(), "{report}");
+    for change in tiers {
+        let why = &change["why"][0];
+        assert_eq!((&change["before"], &why["input"], &why["takes"]), (&"gold".into(), &"active_certifications".into(), &6.into()));
+    }
+    let gains: i128 = rows(&report, "attribution").iter().map(|shift| cents(&shift["gains"])).sum();
+    assert_eq!((rows(&report, "attribution").is_empty(), gains), (false, 0), "credit moves, and none is lost");
+
+    let csv = succeed(dir, &["simulate", "--rules", "draft.toml", "--format", "csv"]);
+    assert!(csv.starts_with("draft,kind,partner,"), "{csv}");
+    assert_eq!(csv.lines().count() - 1, counted(&report));
+    let both = succeed(dir, &["simulate", "--rules", "draft.toml", "--rules", "base.toml"]);
+    assert!(both.contains("tier earned") && both.contains("base.toml against version 1:\n  Nothing changes."), "{both}");
+    assert!(files(dir) == before, "a simulation wrote something");
+    // The tiers as they are agree with the view.
+    for change in tiers.iter().take(2) {
+        let seen = json(dir, &["query", "tiers", change["partner"].as_str().expect("a partner")]);
+        assert_eq!((&seen["tier_earned"], &seen["active_certifications"]), (&change["before"], &change["why"][0]["had"]));
+    }
+}
+
+/// What the summary of the first draft adds up to.
+fn counted(report: &Value) -> usize {
+    let counts = rows(report, "summary").iter().map(|sum| sum["count"].as_u64().expect("a count"));
+    usize::try_from(counts.sum::<u64>()).expect("few")
+}
+
+fn cents(money: &Value) -> i128 {
+    money["amount"].as_str().expect("an amount").replace('.', "").parse().expect("a number")
+}
+
+#[test]
+fn what_cannot_be_simulated_says_why() {
+    let dir = demo();
+    let dir = dir.path();
+    draft(dir, "bad.toml", &[("revenue = \"500000\"", "revenue = \"1\""), ("half_life_days = 7", "half_life_days = 0")]);
+    let said = fail(dir, &["simulate", "--rules", "bad.toml"], 1);
+    assert_eq!(said.matches("column").count(), 2, "{said}");
+    let said = fail(dir, &["simulate", "--rules", "base.toml", "--to", "2001-01-01"], 1);
+    assert!(said.contains("history, which begins at 20"), "{said}");
+    for span in [["--from", "2026-05-01", "--to", "2026-04-30"], ["--from", "2999-01-01", "--limit", "1"], ["--to", "soon", "--limit", "1"]]
+    {
+        fail(dir, &[&["simulate", "--rules", "base.toml"][..], &span].concat(), 2);
+    }
+    fail(dir, &["simulate"], 2);
+}
