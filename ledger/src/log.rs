@@ -110,3 +110,58 @@ pub trait Producer: Send {
     /// was reported within `wait`.
     fn reports(&mut self, wait: Duration) -> Vec<Report>;
 }
+
+/// Reads to the ends that the slices had when it began, and no further.
+///
+/// A tail that answers nothing says only that nothing came within the wait: over a network that is not yet the end.
+pub struct UpTo {
+    tail: Box<dyn Tail>,
+    ends: Vec<u64>,
+    /// How many records are still to come.
+    left: u64,
+}
+
+/// How long a record that is there may take to come.
+const TO_COME: Duration = Duration::from_secs(30);
+
+impl UpTo {
+    /// Begins at the offset given for each slice.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn the_end(log: &dyn Log, from: &[u64]) -> Result<Self, LogError> {
+        let ends = log.slices().all().map(|slice| log.end(slice)).collect::<Result<Vec<_>, _>>()?;
+        Self::ends(log, from, ends)
+    }
+
+    /// The same with ends that were asked for before.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn ends(log: &dyn Log, from: &[u64], ends: Vec<u64>) -> Result<Self, LogError> {
+        let from = from.iter().copied().chain(std::iter::repeat(0));
+        let left = ends.iter().zip(from.clone()).map(|(end, from)| end.saturating_sub(from)).sum();
+        let from: Vec<u64> = from.take(ends.len()).collect();
+        Ok(Self { tail: log.tail(&from)?, ends, left })
+    }
+
+    /// The next records, about `max` of them; empty at the ends.
+    ///
+    /// # Errors
+    /// `LogError`; `LogError::Store` where a slice ends earlier than the log said.
+    pub fn next(&mut self, max: usize) -> Result<Vec<Placed>, LogError> {
+        while self.left > 0 {
+            let mut placed = self.tail.next(max, TO_COME)?;
+            if placed.is_empty() {
+                return Err(LogError::Store(format!("the log's slices end {} records earlier than it says", self.left)));
+            }
+            // What was appended since the start is not part of it.
+            placed.retain(|placed| placed.offset < self.ends[usize::from(placed.record.header.slice)]);
+            self.left = self.left.saturating_sub(placed.len() as u64);
+            if !placed.is_empty() {
+                return Ok(placed);
+            }
+        }
+        Ok(Vec::new())
+    }
+}

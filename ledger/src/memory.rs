@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use pledger_domain::stream::StreamName;
 
 use crate::{
+    body_stream::is_of,
     log::{Log, LogError, Placed, Producer, Report, Tail},
     record::{Body, Hash, LedgerCreated, Record},
     slices::{SliceId, Slices},
@@ -272,11 +273,7 @@ impl Log for MemoryLog {
     }
 
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        let of_stream = |record: &Record| match Body::decode(&record.body) {
-            Ok(Body::Decision(decision)) => decision.stream == *stream,
-            Ok(Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_)) | Err(_) => false,
-        };
-        Ok(self.slice(self.slices.of(stream), offset, max, of_stream))
+        Ok(self.slice(self.slices.of(stream), offset, max, |record| is_of(&record.body, stream)))
     }
 
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {

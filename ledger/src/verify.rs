@@ -12,7 +12,6 @@
 use std::{
     collections::HashMap,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
-    time::Duration,
 };
 
 use compact_str::CompactString;
@@ -20,7 +19,7 @@ use pledger_domain::values::Timestamp;
 
 use crate::{
     chain::{ChainHead, Verdict},
-    log::{Log, LogError, Placed},
+    log::{Log, LogError, Placed, UpTo},
     record::{Body, Decision, Record},
     slices::{Position, SliceId, Slices},
 };
@@ -165,23 +164,16 @@ fn read_runs(
     queues: &[SyncSender<Run>],
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), VerifyError> {
-    let total: u64 = ends.iter().zip(from).map(|(end, from)| end - from).sum();
-    let (mut tail, mut read) = (log.tail(from)?, 0);
-    while read < total {
-        let placed = tail.next(READ, Duration::ZERO)?;
-        let mut runs: Vec<Run> = vec![Vec::new(); queues.len()];
-        let before = read;
-        for placed in placed {
-            let slice = usize::from(placed.record.header.slice);
-            // What was appended since the start is not part of it.
-            if placed.offset < ends[slice] {
-                runs[slice % queues.len()].push((read, placed));
-                read += 1;
-            }
+    let (mut up_to, mut read) = (UpTo::ends(log, from, ends.to_vec())?, 0);
+    loop {
+        let placed = up_to.next(READ)?;
+        if placed.is_empty() {
+            return Ok(());
         }
-        if read == before {
-            let reason = "the log's slices end earlier than it says".to_owned();
-            return Err(VerifyError::Unreadable(LogError::Store(reason)));
+        let mut runs: Vec<Run> = vec![Vec::new(); queues.len()];
+        for placed in placed {
+            runs[usize::from(placed.record.header.slice) % queues.len()].push((read, placed));
+            read += 1;
         }
         progress(read);
         let ended = runs.into_iter().zip(queues).any(|(run, queue)| queue.send(run).is_err());
@@ -190,7 +182,6 @@ fn read_runs(
             return Ok(());
         }
     }
-    Ok(())
 }
 
 fn check_runs(mut share: Vec<SliceCheck>, threads: usize, queue: &Receiver<Run>) -> Vec<SliceCheck> {

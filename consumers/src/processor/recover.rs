@@ -1,6 +1,6 @@
 //! Coming back: from the ledger at a start, and from the ledger again after a failed append.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::BytesMut;
 use parking_lot::RwLock;
@@ -8,7 +8,7 @@ use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
     edge::senders,
-    log::{Log, LogError, Placed},
+    log::{Log, LogError, Placed, UpTo},
     record::{Body, Decision, Outcome, Record},
     slices::{Position, SliceId},
 };
@@ -55,9 +55,9 @@ impl Processor {
         };
         let beyond = processor.load_snapshots(snapshots)?;
         let offsets: Vec<u64> = processor.slices.iter().map(|slice| slice.writer.settled().next_offset).collect();
-        let mut tail = processor.log.tail(&offsets)?;
+        let mut up_to = UpTo::the_end(&*processor.log, &offsets)?;
         loop {
-            let placed = tail.next(READ_RECORDS, Duration::ZERO)?;
+            let placed = up_to.next(READ_RECORDS)?;
             if placed.is_empty() {
                 break;
             }

@@ -9,8 +9,6 @@ mod bundle;
 mod signing;
 mod statement;
 
-use std::time::Duration;
-
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use pledger_domain::{program::ProgramEvent, values::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,7 +20,7 @@ pub use signing::{KEY_FILE, LedgerKey, PublicKey};
 
 use crate::{
     chain::{ChainHead, Verdict},
-    log::{Log, LogError},
+    log::{Log, LogError, UpTo},
     record::{Body, Decision, Events, Outcome, Record},
     slices::Position,
 };
@@ -134,9 +132,9 @@ fn read(log: &dyn Log, is_about: &mut dyn FnMut(&Decision<'_>) -> bool, progress
     let mut heads = vec![ChainHead::default(); slices];
     let trees = (0..slices).map(|_| MemoryBackedTree::new()).collect();
     let mut read = Read { trees, picked: Vec::new(), named: Vec::new(), rules: Vec::new(), until: Timestamp::from_micros(0) };
-    let mut tail = log.tail(&vec![0; slices])?;
+    let mut up_to = UpTo::the_end(log, &[])?;
     loop {
-        let placed = tail.next(READ, Duration::ZERO)?;
+        let placed = up_to.next(READ)?;
         if placed.is_empty() {
             return Ok(read);
         }

@@ -24,11 +24,12 @@ use self::{
     commit::{Commits, SqliteProducer},
     connection::{Access, Link, Readers, aside},
     index::Entry,
-    segment::{Segment, is_of, name_hash},
+    segment::{Segment, name_hash},
     state::State,
     tail::SqliteTail,
 };
 use crate::{
+    body_stream::is_of,
     log::{Log, LogError, Placed, Producer, Tail},
     record::{Body, Hash, LedgerCreated, Record},
     slices::{MAX_SLICES, Position, SliceId, Slices},

@@ -3,11 +3,10 @@
 //! A frame is `slice u16, pseq u64, term u64, prev 32, hash 32, length u32`, little-endian, and then the body.
 
 use bytes::Bytes;
-use pledger_domain::stream::StreamName;
-use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
+    body_stream::stream_of,
     log::LogError,
     record::{Hash, Header, Record},
     slices::{Position, SliceId},
@@ -133,42 +132,7 @@ pub(super) fn name_hash(stream: &str) -> u32 {
 
 /// The name hash of the stream that a body belongs to; 0 for a record without a stream.
 pub(super) fn stream_hash(body: &[u8]) -> u32 {
-    plain_stream(body).map_or_else(|| parsed_stream(body).map_or(0, |name| name_hash(&name)), name_hash)
-}
-
-/// Whether a body belongs to `stream`.
-pub(super) fn is_of(body: &[u8], stream: &StreamName) -> bool {
-    match plain_stream(body) {
-        Some(name) => name == stream.as_str(),
-        None => parsed_stream(body).is_some_and(|name| name == stream.as_str()),
-    }
-}
-
-/// The stream's name where the body begins as all of ours do: `{"decision":{"v":1,"stream":"account/acme.com",`.
-fn plain_stream(body: &[u8]) -> Option<&str> {
-    let rest = body.strip_prefix(b"{\"decision\":{\"v\":")?;
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = rest[digits..].strip_prefix(b",\"stream\":\"")?;
-    let end = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\')?;
-    // An escape in the name: somebody has to read it properly.
-    if rest[end] == b'\\' { None } else { std::str::from_utf8(&rest[..end]).ok() }
-}
-
-/// The same by a full parse: a name with escapes, or fields in another order.
-fn parsed_stream(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Outer {
-        decision: Named,
-    }
-    #[derive(Deserialize)]
-    struct Named {
-        stream: String,
-    }
-    // `TermOpened` and the like have no stream; do not parse them to find out.
-    if !body.starts_with(b"{\"decision\"") {
-        return None;
-    }
-    serde_json::from_slice::<Outer>(body).ok().map(|outer| outer.decision.stream)
+    stream_of(body).map_or(0, |name| name_hash(&name))
 }
 
 #[cfg(test)]
@@ -218,23 +182,5 @@ mod tests {
             let error = Segment::parse(5, bytes.into(), 3).expect_err("damaged");
             assert!(matches!(error, LogError::Damaged { position, .. } if position.pseq == pseq), "byte {at}: {error}");
         }
-    }
-
-    #[test]
-    fn names_with_escapes_hash_like_plain_ones() {
-        let plain = br#"{"decision":{"v":1,"stream":"account/a/b","x":1}}"#;
-        let escaped = br#"{"decision":{"v":1,"stream":"account\/a/b","x":1}}"#;
-        let reordered = br#"{"decision":{"x":1,"v":12,"stream":"account/a/b"}}"#;
-        for body in [plain.as_slice(), escaped, reordered] {
-            assert_eq!(stream_hash(body), name_hash("account/a/b"));
-            assert!(is_of(body, &stream("account/a/b")));
-            assert!(!is_of(body, &stream("account/a")));
-        }
-        assert_eq!(stream_hash(b"{\"decision\":{\"v\":1,\"stream\":\"account"), 0);
-        assert_eq!(stream_hash(b"{\"progress\":{}}"), 0);
-    }
-
-    fn stream(name: &str) -> StreamName {
-        serde_json::from_value(serde_json::json!(name)).expect("a stream")
     }
 }
