@@ -6,6 +6,8 @@ pub mod commands;
 pub mod directory;
 pub mod edge;
 pub mod evidence;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod keys;
 pub mod log;
 pub mod memory;

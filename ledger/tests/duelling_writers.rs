@@ -9,14 +9,46 @@
 
 mod duel;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use duel::{Rules, duel};
+use duel::{Arena, Rules, fight};
+use pledger_ledger::{
+    memory::{Faults, MemoryLog},
+    slices::Slices,
+};
+use rand::Rng;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 const SCHEDULES: u64 = 10_000;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// Runs one schedule on a network of its own.
+fn duel(rules: Rules, seed: u64) -> Result<(), String> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let log = MemoryLog::hostile(Slices::new(2).expect("two slices"), faults(&mut random), seed);
+    let arena = Arena { log: &log, step: &|| log.step(), calm: &|| log.calm(), listens: Duration::ZERO };
+    fight(rules, &arena, &mut random)
+}
+
+/// Networks differ: most are harsh in few ways, so that rare things meet.
+fn faults(random: &mut ChaCha8Rng) -> Faults {
+    let mut chance = |most: u16| if random.random_bool(0.5) { random.random_range(0..=most) } else { 0 };
+    Faults {
+        fail: chance(150),
+        unsure: chance(150),
+        duplicate: chance(300),
+        overtake: chance(200),
+        split: chance(500),
+        mute: chance(80),
+        tear: chance(50),
+        lose: chance(1000),
+    }
 }
 
 /// Runs schedules on all cores until one breaks a promise; answers the lowest seed that was found to, and how.

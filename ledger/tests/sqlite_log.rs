@@ -1,14 +1,14 @@
-//! The SQLite engine with real files: one writer, readers beside it, reopening, full disks and damaged files.
+//! The SQLite engine with real files: one writer, readers beside it, a lost index, full disks and damaged files. What every
+//! engine promises is in `log_contract.rs`.
+
+mod chains;
 
 use std::{path::Path, time::Duration};
 
-use bytes::Bytes;
-use pledger_domain::stream::StreamName;
+use chains::{Chains, append, head, read_all, reports};
 use pledger_ledger::{
-    chain::{ChainHead, Verdict},
-    log::{Log, LogError, Placed, Producer, Report},
+    log::{Log, LogError},
     record::{LedgerCreated, Record},
-    slices::{SliceId, Slices},
     sqlite::{LEDGER_FILE, Mode, SqliteLog},
 };
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -22,66 +22,6 @@ fn created() -> LedgerCreated {
 
 fn create(dir: &Path) -> SqliteLog {
     SqliteLog::create(dir, created()).expect("a new ledger")
-}
-
-/// Chains records of streams by slice.
-struct Chains {
-    slices: Slices,
-    heads: Vec<ChainHead>,
-    made: usize,
-}
-
-impl Chains {
-    fn of(log: &dyn Log) -> Self {
-        let slices = log.slices();
-        let heads = slices.all().map(|slice| head(log, slice)).collect();
-        Self { slices, heads, made: 0 }
-    }
-
-    fn batch(&mut self, count: usize) -> Vec<Record> {
-        (0..count).map(|_| self.next(&format!("account/a{}.com", self.made % 10))).collect()
-    }
-
-    fn next(&mut self, stream: &str) -> Record {
-        self.made += 1;
-        let body =
-            format!(r#"{{"decision":{{"v":1,"stream":"{stream}","n":{},"pad":"{}"}}}}"#, self.made, "x".repeat(self.made * 37 % 3000));
-        let slice = self.slices.of(&StreamName::parse(stream).expect("a stream"));
-        let head = &mut self.heads[usize::from(slice)];
-        let record = Record::chain(slice, head.next_pseq, head.term.max(1), head.hash, Bytes::from(body));
-        assert_eq!(head.accept(head.next_offset, &record), Verdict::Valid);
-        record
-    }
-}
-
-/// Reads a slice to its end by the chain rule.
-fn head(log: &dyn Log, slice: SliceId) -> ChainHead {
-    let mut head = ChainHead::default();
-    for placed in read_all(log, slice) {
-        assert_eq!(head.accept(placed.offset, &placed.record), Verdict::Valid);
-    }
-    head
-}
-
-fn read_all(log: &dyn Log, slice: SliceId) -> Vec<Placed> {
-    log.read(slice, 0, usize::MAX).expect("readable")
-}
-
-fn reports(producer: &mut dyn Producer, count: usize) -> Vec<Report> {
-    let mut reports = Vec::new();
-    while reports.len() < count {
-        let more = producer.reports(10 * SECOND);
-        assert!(!more.is_empty(), "{} of {count} reports came", reports.len());
-        reports.extend(more);
-    }
-    reports
-}
-
-fn append(log: &dyn Log, batches: Vec<Vec<Record>>) -> Vec<Report> {
-    let mut producer = log.producer().expect("a producer");
-    let count = batches.iter().map(Vec::len).sum();
-    batches.into_iter().for_each(|batch| producer.send(batch).expect("taken"));
-    reports(&mut *producer, count)
 }
 
 /// Runs statements on the file behind the engine's back.
@@ -98,22 +38,13 @@ fn tamper(dir: &Path, statements: &[&'static str]) {
 }
 
 #[test]
-fn what_is_sent_reads_back_at_the_reported_offset() {
+fn a_tail_sees_the_order_of_the_commits() {
     let dir = tempfile::tempdir().expect("a directory");
     let log = create(dir.path());
     let mut chains = Chains::of(&log);
     let batches: Vec<_> = [1, 64, 7, 256, 3].map(|count| chains.batch(count)).to_vec();
     let sent: Vec<Record> = batches.concat();
-    let reports = append(&log, batches);
-    for (record, report) in sent.iter().zip(&reports) {
-        let offset = report.outcome.clone().expect("delivered");
-        assert_eq!((report.slice, report.pseq, report.term), (record.header.slice, record.header.pseq, record.header.term));
-        assert_eq!(log.read(report.slice, offset, 1).expect("readable"), [Placed { offset, record: record.clone() }]);
-    }
-    for slice in log.slices().all() {
-        assert_eq!(log.end(slice).expect("an end"), chains.heads[usize::from(slice)].next_offset);
-    }
-    // A tail sees the same in the order of the commits, the first record of all before them.
+    append(&log, batches);
     let mut tail = log.tail(&[]).expect("a tail");
     let mut seen = Vec::new();
     while seen.len() <= sent.len() {
@@ -121,46 +52,9 @@ fn what_is_sent_reads_back_at_the_reported_offset() {
         assert!(!placed.is_empty());
         seen.extend(placed);
     }
+    // The first record of all comes before them.
     assert_eq!(seen.iter().skip(1).map(|placed| &placed.record).collect::<Vec<_>>(), sent.iter().collect::<Vec<_>>());
     assert!(tail.next(100, Duration::ZERO).expect("readable").is_empty());
-}
-
-#[test]
-fn a_tail_begins_where_it_is_told() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let log = create(dir.path());
-    let mut chains = Chains::of(&log);
-    append(&log, (0..20).map(|_| chains.batch(10)).collect());
-    let from: Vec<u64> = log.slices().all().map(|slice| log.end(slice).expect("an end") / 2).collect();
-    let mut tail = log.tail(&from).expect("a tail");
-    let mut next = from.clone();
-    loop {
-        let placed = tail.next(7, Duration::ZERO).expect("readable");
-        if placed.is_empty() {
-            break;
-        }
-        for placed in placed {
-            let slice = placed.record.header.slice;
-            assert_eq!(placed.offset, next[usize::from(slice)]);
-            assert_eq!(log.read(slice, placed.offset, 1).expect("readable"), [placed]);
-            next[usize::from(slice)] += 1;
-        }
-    }
-    assert_eq!(next, log.slices().all().map(|slice| log.end(slice).expect("an end")).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_stream_is_read_without_its_neighbours() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let log = create(dir.path());
-    let mut chains = Chains::of(&log);
-    append(&log, (0..30).map(|_| chains.batch(10)).collect());
-    let stream = StreamName::parse("account/a3.com").expect("a stream");
-    let all = log.read_stream(&stream, 0, usize::MAX).expect("readable");
-    assert_eq!(all.len(), 30);
-    assert!(all.is_sorted_by_key(|placed| placed.offset));
-    assert!(all.iter().all(|placed| placed.record.body.starts_with(br#"{"decision":{"v":1,"stream":"account/a3.com","#)));
-    assert_eq!(log.read_stream(&stream, all[10].offset, 5).expect("readable"), all[10..15]);
 }
 
 #[test]
@@ -311,21 +205,6 @@ fn a_file_cut_short_is_an_error_wherever_it_is_cut() {
         assert!(read.as_ref().map_or(true, |read| *read < count), "cut at {cut}: {read:?}");
         assert!(read.is_err(), "cut at {cut}: {read:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn workers_of_an_async_runtime_may_use_it() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().to_owned();
-    let worker = tokio::spawn(async move {
-        drop(create(&path));
-        let log = SqliteLog::open(&path, Mode::Write).expect("opened");
-        let mut chains = Chains::of(&log);
-        let reports = append(&log, vec![chains.batch(3)]);
-        let read = log.tail(&[]).expect("a tail").next(10, SECOND).expect("readable");
-        (reports.len(), read.len())
-    });
-    assert_eq!(worker.await.expect("no panic"), (3, 4));
 }
 
 #[test]

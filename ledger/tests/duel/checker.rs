@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
     log::Log,
-    memory::MemoryLog,
     record::Hash,
 };
 
@@ -13,7 +12,7 @@ use super::{Ack, Key, SLICE, Topic, contender::Entry};
 
 /// # Errors
 /// The promise that was broken.
-pub(super) fn check(log: &MemoryLog, topic: &Topic, acks: &[Ack]) -> Result<(), String> {
+pub(super) fn check(log: &dyn Log, topic: &Topic, acks: &[Ack]) -> Result<(), String> {
     let (mut head, mut hashes, mut next_command) = (ChainHead::default(), Vec::<Hash>::new(), 0);
     let mut decided: BTreeMap<Key, (u64, usize)> = BTreeMap::new();
     let mut last_command = None;

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use pledger_ledger::{
     chain::Verdict,
     log::{Log, Producer},
-    memory::MemoryLog,
     record::{Hash, Record},
 };
 use rand::Rng;
@@ -57,6 +56,8 @@ impl Entry {
 /// One of the writers.
 pub(super) struct Contender {
     rules: Rules,
+    /// How long it listens for reports at a time: not at all where nothing happens but by steps.
+    listens: Duration,
     mind: Option<Mind>,
 }
 
@@ -78,12 +79,12 @@ struct Mind {
 }
 
 impl Contender {
-    pub(super) fn new(rules: Rules) -> Self {
-        Self { rules, mind: None }
+    pub(super) fn new(rules: Rules, listens: Duration) -> Self {
+        Self { rules, listens, mind: None }
     }
 
     /// One move of a schedule.
-    pub(super) fn act(&mut self, log: &MemoryLog, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
+    pub(super) fn act(&mut self, log: &dyn Log, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
         if random.random_ratio(1, 40) {
             self.mind = None;
             return;
@@ -92,12 +93,12 @@ impl Contender {
     }
 
     /// One move without a crash.
-    pub(super) fn work_on(&mut self, log: &MemoryLog, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
-        let rules = self.rules;
+    pub(super) fn work_on(&mut self, log: &dyn Log, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
+        let (rules, listens) = (self.rules, self.listens);
         let mind = self.mind.get_or_insert_with(|| Mind::new(rules, log));
         match mind.end {
             None => mind.read(log, acks),
-            Some(_) if random.random_bool(0.5) => mind.hear(log, acks),
+            Some(_) if random.random_bool(0.5) => mind.hear(log, listens, acks),
             Some(end) => {
                 for _ in 0..random.random_range(1..=2) {
                     if mind.end.is_some() {
@@ -117,7 +118,7 @@ impl Contender {
 }
 
 impl Mind {
-    fn new(rules: Rules, log: &MemoryLog) -> Self {
+    fn new(rules: Rules, log: &dyn Log) -> Self {
         Self {
             writer: chaining(rules),
             producer: log.producer().expect("a producer"),
@@ -132,7 +133,7 @@ impl Mind {
     }
 
     /// Reads the slice to its end, by the chain rule, from the last settled record on.
-    fn read(&mut self, log: &MemoryLog, acks: &mut Vec<Ack>) {
+    fn read(&mut self, log: &dyn Log, acks: &mut Vec<Ack>) {
         let mut head = self.writer.settled();
         let placed = log.read(SLICE, head.next_offset, usize::MAX).expect("readable");
         self.end = Some(head.next_offset + placed.len() as u64);
@@ -163,7 +164,7 @@ impl Mind {
     }
 
     /// Decides up to three commands and sends what they leave.
-    fn decide(&mut self, rules: Rules, end: u64, log: &MemoryLog, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
+    fn decide(&mut self, rules: Rules, end: u64, log: &dyn Log, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) {
         let mut batch = Vec::new();
         for _ in 0..random.random_range(1..=3) {
             let Some(key) = topic.0.get(self.next_command).copied() else { break };
@@ -210,8 +211,8 @@ impl Mind {
     }
 
     /// Takes in reports; without any for too long, what is in flight counts as lost.
-    fn hear(&mut self, log: &MemoryLog, acks: &mut Vec<Ack>) {
-        let reports = self.producer.reports(Duration::ZERO);
+    fn hear(&mut self, log: &dyn Log, listens: Duration, acks: &mut Vec<Ack>) {
+        let reports = self.producer.reports(listens);
         self.unanswered_polls = if reports.is_empty() && !self.flying.is_empty() { self.unanswered_polls + 1 } else { 0 };
         if self.unanswered_polls > PATIENCE {
             return self.lose(log);
@@ -246,7 +247,7 @@ impl Mind {
     }
 
     /// The term is over: purge and drop the producer, and read again.
-    fn lose(&mut self, log: &MemoryLog) {
+    fn lose(&mut self, log: &dyn Log) {
         self.producer = log.producer().expect("a producer");
         self.flying.clear();
         self.unanswered_polls = 0;

@@ -1,16 +1,14 @@
-//! One schedule: commands, contenders, a network, and the checker that reads the log afterwards.
+//! One schedule: commands, contenders on any log, and the checker that reads the log afterwards.
 
 mod chaining;
 mod checker;
 mod contender;
 
-use pledger_ledger::{
-    log::Log,
-    memory::{Faults, MemoryLog},
-    slices::Slices,
-};
+use std::time::Duration;
+
+use pledger_ledger::log::Log;
 use rand::Rng;
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use contender::Contender;
 
@@ -55,59 +53,53 @@ struct Ack {
     hash: pledger_ledger::record::Hash,
 }
 
+/// What is fought over, and how it moves.
+pub(crate) struct Arena<'a> {
+    pub(crate) log: &'a dyn Log,
+    /// Lets one thing happen; answers whether anything is left on its way. A real network moves by itself.
+    pub(crate) step: &'a dyn Fn() -> bool,
+    /// From now on nothing goes wrong.
+    pub(crate) calm: &'a dyn Fn(),
+    /// How long a writer listens for reports at a time.
+    pub(crate) listens: Duration,
+}
+
 /// Runs one schedule.
 ///
 /// # Errors
 /// The promise that was broken.
-pub(crate) fn duel(rules: Rules, seed: u64) -> Result<(), String> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let log = MemoryLog::hostile(Slices::new(2).expect("two slices"), faults(&mut random), seed);
-    let mut contenders: Vec<Contender> = (0..random.random_range(2..=3)).map(|_| Contender::new(rules)).collect();
+pub(crate) fn fight(rules: Rules, arena: &Arena<'_>, random: &mut ChaCha8Rng) -> Result<(), String> {
+    let mut contenders: Vec<Contender> = (0..random.random_range(2..=3)).map(|_| Contender::new(rules, arena.listens)).collect();
     let (mut topic, mut acks) = (Topic::default(), Vec::new());
     let keys = random.random_range(4..=40);
     for _ in 0..MOVES {
         match random.random_range(0..10) {
             0 => topic.0.push(random.random_range(0..keys)),
             1..=4 => {
-                log.step();
+                (arena.step)();
             }
             _ => {
                 let contender = random.random_range(0..contenders.len());
-                contenders[contender].act(&log, &topic, &mut acks, &mut random);
+                contenders[contender].act(arena.log, &topic, &mut acks, random);
             }
         }
     }
     // What the others sent may still arrive while one healthy writer finishes, and every client asks once more.
     drop(contenders);
-    log.calm();
+    (arena.calm)();
     topic.0.extend(0..keys);
-    finish(rules, &log, &topic, &mut acks, &mut random)?;
-    checker::check(&log, &topic, &acks)
+    finish(rules, arena, &topic, &mut acks, random)?;
+    checker::check(arena.log, &topic, &acks)
 }
 
-/// Networks differ: most are harsh in few ways, so that rare things meet.
-fn faults(random: &mut ChaCha8Rng) -> Faults {
-    let mut chance = |most: u16| if random.random_bool(0.5) { random.random_range(0..=most) } else { 0 };
-    Faults {
-        fail: chance(150),
-        unsure: chance(150),
-        duplicate: chance(300),
-        overtake: chance(200),
-        split: chance(500),
-        mute: chance(80),
-        tear: chance(50),
-        lose: chance(1000),
-    }
-}
-
-fn finish(rules: Rules, log: &MemoryLog, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) -> Result<(), String> {
-    let mut last = Contender::new(rules);
+fn finish(rules: Rules, arena: &Arena<'_>, topic: &Topic, acks: &mut Vec<Ack>, random: &mut ChaCha8Rng) -> Result<(), String> {
+    let mut last = Contender::new(rules, arena.listens);
     for _ in 0..MOVES_TO_FINISH {
-        let moved = log.step();
-        last.work_on(log, topic, acks, random);
+        let moved = (arena.step)();
+        last.work_on(arena.log, topic, acks, random);
         if !moved && last.is_done(topic) {
             return Ok(());
         }
     }
-    Err(format!("a healthy writer did not finish; the log has {} records", log.end(SLICE).map_err(|error| error.to_string())?))
+    Err(format!("a healthy writer did not finish; the log has {} records", arena.log.end(SLICE).map_err(|error| error.to_string())?))
 }

@@ -1,0 +1,179 @@
+//! Consumers that read where they are told: no group, no commits.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::Consumer as _,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Message},
+};
+
+use super::{
+    client::{Consumer, Quiet, insist, passes_by_itself},
+    message,
+    options::{KafkaOptions, TO_ANSWER},
+};
+use crate::{
+    log::{LogError, Placed},
+    slices::SliceId,
+};
+
+/// How long a record that is there may take to come.
+const TO_COME: Duration = Duration::from_secs(30);
+/// How long one poll waits.
+const POLL: Duration = Duration::from_millis(100);
+/// How many consumers are kept for the next reads.
+const KEPT: usize = 4;
+
+/// A consumer of the ledger's topic.
+pub(super) struct Reader {
+    consumer: Consumer,
+    options: Arc<KafkaOptions>,
+    topic: Arc<str>,
+    /// Where reading began.
+    from: Vec<(SliceId, u64)>,
+    /// What a read of one slice would get next.
+    at: Option<(SliceId, u64)>,
+}
+
+impl Reader {
+    pub(super) fn new(options: &Arc<KafkaOptions>, topic: &Arc<str>) -> Result<Self, LogError> {
+        let consumer = options.consumer().create_with_context(Quiet).map_err(|error| options.store("creating a consumer", &error))?;
+        Ok(Self { consumer, options: Arc::clone(options), topic: Arc::clone(topic), from: Vec::new(), at: None })
+    }
+
+    /// Reads these slices from these offsets on, from now on.
+    pub(super) fn assign(&mut self, places: impl Iterator<Item = (SliceId, u64)>) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        self.from = places.collect();
+        for (slice, offset) in self.from.iter().copied() {
+            let offset = i64::try_from(offset).map_err(|_| LogError::Store(format!("no log reaches offset {offset}")))?;
+            let added = list.add_partition_offset(&self.topic, i32::from(slice), Offset::Offset(offset));
+            added.map_err(|error| self.options.store("assigning a slice", &error))?;
+        }
+        self.at = None;
+        self.consumer.assign(&list).map_err(|error| self.options.store("assigning slices", &error))
+    }
+
+    /// The next message of any assigned slice; none within `wait`.
+    pub(super) fn poll(&self, wait: Duration) -> Result<Option<(SliceId, BorrowedMessage<'_>)>, LogError> {
+        match self.consumer.poll(wait) {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                let slice = SliceId::try_from(message.partition()).map_err(|_| LogError::Store("a message of no partition".into()))?;
+                Ok(Some((slice, message)))
+            }
+            Some(Err(KafkaError::MessageConsumption(code))) if passes_by_itself(code) => Ok(None),
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => Err(self.not_there()),
+            Some(Err(error)) => Err(self.options.store("reading", &error)),
+        }
+    }
+
+    /// Which place it is that the log does not have: retention or a deletion took it, or it is another log.
+    fn not_there(&self) -> LogError {
+        for (slice, asked) in &self.from {
+            let Ok((low, high)) = self.ends(*slice) else { continue };
+            if !(low..=high).contains(asked) {
+                return LogError::Store(format!(
+                    "{}: slice {slice} has the offsets {low} to {high}; what was asked for at {asked} is gone or was never there",
+                    self.topic
+                ));
+            }
+        }
+        LogError::Store(format!("{}: a slice does not have the offset that was asked for", self.topic))
+    }
+
+    /// The first offset of a slice, and the one after its last.
+    pub(super) fn ends(&self, slice: SliceId) -> Result<(u64, u64), LogError> {
+        let ask = || self.consumer.fetch_watermarks(&self.topic, i32::from(slice), TO_ANSWER);
+        let (low, high) = insist(ask).map_err(|error| self.options.store("asking for the end of a slice", &error))?;
+        Ok((low.unsigned_abs(), high.unsigned_abs()))
+    }
+
+    /// Hands `take` the messages of one slice in `offset..end`, until it answers that it has enough.
+    pub(super) fn each(
+        &mut self,
+        slice: SliceId,
+        offset: u64,
+        end: u64,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> bool,
+    ) -> Result<(), LogError> {
+        if self.at != Some((slice, offset)) {
+            self.assign(std::iter::once((slice, offset)))?;
+        }
+        let (mut next, mut until) = (offset, Instant::now() + TO_COME);
+        let mut enough = false;
+        // Whatever ends this early leaves a place that nobody goes on from.
+        self.at = None;
+        while next < end && !enough {
+            match self.poll(POLL)? {
+                Some((of, message)) if of == slice && message.offset().unsigned_abs() >= next => {
+                    next = message.offset().unsigned_abs() + 1;
+                    // Past the end where the messages before it are no longer there.
+                    enough = next > end || take(&message);
+                    until = Instant::now() + TO_COME;
+                }
+                Some(_) => {}
+                None if Instant::now() < until => {}
+                None => {
+                    let waited = TO_COME.as_secs();
+                    return Err(LogError::Store(format!(
+                        "Kafka at {}: offset {next} of slice {slice} did not come within {waited} s",
+                        self.options.brokers
+                    )));
+                }
+            }
+        }
+        self.at = Some((slice, next));
+        Ok(())
+    }
+
+    /// Records of one slice in `offset..end`, at most `max`.
+    pub(super) fn records(&mut self, slice: SliceId, offset: u64, end: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        let mut placed = Vec::new();
+        self.each(slice, offset, end, |message| {
+            placed.push(message::placed(slice, message));
+            placed.len() >= max
+        })?;
+        Ok(placed)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Closing waits for what is assigned to be given back.
+        drop(self.consumer.unassign());
+    }
+}
+
+/// Readers that are not reading.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<Vec<Reader>>);
+
+impl Idle {
+    /// Works with a reader, one that would go on at `at` if there is one.
+    pub(super) fn with<T>(
+        &self,
+        at: Option<(SliceId, u64)>,
+        new: impl FnOnce() -> Result<Reader, LogError>,
+        work: impl FnOnce(&mut Reader) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let mut readers = self.0.lock();
+        let found = readers.iter().position(|reader| at.is_some() && reader.at == at).or_else(|| readers.len().checked_sub(1));
+        let found = found.map(|found| readers.remove(found));
+        drop(readers);
+        let mut reader = found.map_or_else(new, Ok)?;
+        // One that failed is not kept: nobody knows what it would read next.
+        let answer = work(&mut reader)?;
+        let mut readers = self.0.lock();
+        if readers.len() < KEPT {
+            readers.push(reader);
+        }
+        Ok(answer)
+    }
+}

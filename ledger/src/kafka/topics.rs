@@ -1,0 +1,179 @@
+//! The topics of a ledger: what they are created with, and what is asked of them at every open.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake},
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    error::RDKafkaErrorCode,
+};
+
+use super::{
+    client::{Quiet, insist},
+    options::{KafkaOptions, TO_ANSWER},
+};
+use crate::{log::LogError, slices::Slices};
+
+/// The topic of decisions.
+pub(super) const LEDGER: &str = "ledger";
+/// The topic of commands, partitioned as the ledger is.
+const COMMANDS: &str = "commands";
+
+/// How long brokers may take to make topics and choose leaders.
+const TO_APPEAR: Duration = Duration::from_secs(60);
+/// How often they are asked meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+const FOR_EVER: &str = "-1";
+const DAYS_30: &str = "2592000000";
+const DAYS_90: &str = "7776000000";
+
+/// A topic, and what it is created with beside replicas.
+struct Topic {
+    name: &'static str,
+    config: &'static [(&'static str, &'static str)],
+}
+
+/// All of them have the ledger's number of partitions.
+const TOPICS: [Topic; 5] = [
+    Topic {
+        name: LEDGER,
+        config: &[("retention.ms", FOR_EVER), ("retention.bytes", FOR_EVER), ("max.message.bytes", super::MAX_RECORD_BYTES_TEXT)],
+    },
+    // A foreign clock must not expire what was just written.
+    Topic { name: COMMANDS, config: &[("retention.ms", DAYS_90), ("message.timestamp.type", "LogAppendTime")] },
+    Topic { name: "inbox", config: &[("retention.ms", DAYS_30), ("message.timestamp.type", "LogAppendTime")] },
+    Topic { name: "events", config: &[] },
+    Topic { name: "dead-letters", config: &[("retention.ms", DAYS_90)] },
+];
+
+/// What every topic is created with.
+const COMMON: [(&str, &str); 3] =
+    [("cleanup.policy", "delete"), ("compression.type", "producer"), ("unclean.leader.election.enable", "false")];
+
+/// What the ledger's topic has to be at every open, or records would vanish.
+const HELD: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", FOR_EVER), ("retention.bytes", FOR_EVER)];
+
+/// Asks brokers about topics.
+pub(super) struct Topics<'a> {
+    options: &'a KafkaOptions,
+    client: AdminClient<Quiet>,
+}
+
+impl<'a> Topics<'a> {
+    pub(super) fn new(options: &'a KafkaOptions) -> Result<Self, LogError> {
+        let client = options.admin().create_with_context(Quiet).map_err(|error| options.store("connecting", &error))?;
+        Ok(Self { options, client })
+    }
+
+    /// Creates the topics that are not there yet, and waits until each has leaders.
+    pub(super) fn create(&self, slices: Slices) -> Result<(), LogError> {
+        let replicas = self.options.replicas;
+        // A majority: with three replicas one may be away.
+        let in_sync = (replicas / 2 + 1).to_string();
+        let names = TOPICS.map(|topic| self.options.topic(topic.name));
+        let wanted = TOPICS.iter().zip(&names).map(|(topic, name)| {
+            let new = NewTopic::new(name, i32::from(slices.count), TopicReplication::Fixed(i32::from(replicas)));
+            let new = new.set("min.insync.replicas", &in_sync);
+            COMMON.iter().chain(topic.config).fold(new, |new, (key, value)| new.set(key, value))
+        });
+        let wanted: Vec<NewTopic<'_>> = wanted.collect();
+        let limits = AdminOptions::new().request_timeout(Some(TO_APPEAR)).operation_timeout(Some(TO_APPEAR));
+        let answers = wait_for(self.client.create_topics(&wanted, &limits));
+        for answer in answers.map_err(|error| self.options.store("creating topics", &error))? {
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, RDKafkaErrorCode::InvalidReplicationFactor)) => {
+                    let reason = format!("the topic {name} cannot have {replicas} replicas: the cluster has fewer brokers");
+                    return Err(LogError::Unfit(reason));
+                }
+                Err((name, code)) => return Err(LogError::Store(format!("Kafka does not create the topic {name}: {code}"))),
+            }
+        }
+        let until = Instant::now() + TO_APPEAR;
+        while !names.iter().all(|name| self.has_leaders(name, slices)) {
+            if Instant::now() > until {
+                return Err(LogError::Store(format!("the topics {} have no leaders yet", names.join(", "))));
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn has_leaders(&self, name: &str, slices: Slices) -> bool {
+        let Ok(metadata) = self.client.inner().fetch_metadata(Some(name), TO_ANSWER) else { return false };
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
+        topic.is_some_and(|topic| {
+            topic.partitions().len() >= usize::from(slices.count) && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        })
+    }
+
+    /// How many partitions a topic has; none where there is no such topic.
+    pub(super) fn partitions(&self, name: &str) -> Result<Option<usize>, LogError> {
+        let metadata = insist(|| self.client.inner().fetch_metadata(Some(name), TO_ANSWER));
+        let metadata = metadata.map_err(|error| self.options.store("asking for the topics", &error))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        Ok(topic.map(|topic| topic.partitions().len()).filter(|count| *count > 0))
+    }
+
+    /// The ledger and its commands are partitioned as the ledger's first record says, and keep what they are given.
+    ///
+    /// # Errors
+    /// `LogError::Unfit` naming the topic and what is wrong with it.
+    pub(super) fn check(&self, slices: Slices) -> Result<(), LogError> {
+        for name in [LEDGER, COMMANDS].map(|name| self.options.topic(name)) {
+            let count = self.partitions(&name)?.unwrap_or(0);
+            if count != usize::from(slices.count) {
+                let reason = format!("the topic {name} has {count} partitions, and the ledger was created with {} slices", slices.count);
+                return Err(LogError::Unfit(reason));
+            }
+        }
+        self.check_kept()
+    }
+
+    fn check_kept(&self) -> Result<(), LogError> {
+        let name = self.options.topic(LEDGER);
+        let limits = AdminOptions::new().request_timeout(Some(TO_ANSWER));
+        let answers = wait_for(self.client.describe_configs(&[ResourceSpecifier::Topic(&name)], &limits));
+        let answers = answers.map_err(|error| self.options.store("asking how long the ledger is kept", &error))?;
+        let config = match answers.into_iter().next() {
+            Some(Ok(config)) => config,
+            // Reading the configuration is a right of its own, which a ledger can be used without.
+            Some(Err(code)) => {
+                tracing::warn!(topic = name, %code, "nobody knows how long the ledger is kept: its configuration cannot be read");
+                return Ok(());
+            }
+            None => return Err(LogError::Store(format!("Kafka says nothing of the topic {name}"))),
+        };
+        for (key, held) in HELD {
+            let found = config.get(key).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+            if found != held {
+                return Err(LogError::Unfit(format!("the topic {name} has {key} = {found:?}: decisions would be lost; set it to {held}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits on this thread for an answer of the library, whose own thread wakes it.
+fn wait_for<T>(answer: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let (mut answer, mut context) = (pin!(answer), Context::from_waker(&waker));
+    loop {
+        match answer.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
