@@ -1,6 +1,7 @@
 //! The steps that are one cargo command each.
 
 use crate::step::{Step, Verdict};
+use crate::tree::Tree;
 
 /// `cargo fmt`.
 pub(crate) const FORMAT: Step = Step {
@@ -41,8 +42,24 @@ pub(crate) const TESTS: Step = Step {
     about: "unit, property, scenario and documentation tests pass",
     advice: "find `FAILED` or `panicked` above; one crate alone: `cargo test -p CRATE`",
     stops_the_run: false,
-    run: |tree| {
-        let args = ["test", "--workspace", "--locked", "--no-fail-fast"];
-        Ok(Verdict::from_success(tree.cargo(&args, &[])?))
-    },
+    run: run_tests,
 };
+
+fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
+    let (services, has_kafka) = (tree.services(), tree.has_kafka());
+    let env: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let passed = tree.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], &env)?;
+    // What needed them is done.
+    tree.drop_kafka()?;
+    if !has_kafka {
+        tree.leave_out(left_out(tree)?);
+    }
+    Ok(Verdict::from_success(passed))
+}
+
+/// The tests that need a Kafka, all in files that are named after it.
+fn left_out(tree: &Tree) -> anyhow::Result<Vec<String>> {
+    let listed =
+        tree.output("cargo", &["test", "--workspace", "--locked", "--quiet", "--test", "kafka*", "--", "--list", "--format=terse"])?;
+    Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}

@@ -13,6 +13,7 @@ mod machine_names;
 mod metadata;
 mod readme;
 mod rust_source;
+mod service;
 mod set_up;
 mod step;
 mod test_run;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use service::{KafkaChore, PostgresChore};
 use step::Step;
 use test_run::TestArgs;
 
@@ -43,6 +45,7 @@ const STEPS: &[Step] = &[
     file_sizes::STEP,
     cargo_steps::CLIPPY,
     cargo_steps::DOCS,
+    service::STEP,
     cargo_steps::TESTS,
 ];
 
@@ -58,11 +61,19 @@ struct Cli {
 enum Chore {
     /// Run everything CI runs: set-up, style, documentation, checks and tests.
     Test(TestArgs),
+    /// A real Kafka for the tests: brokers on free loopback ports, in a scratch folder.
+    #[command(subcommand)]
+    Kafka(KafkaChore),
+    /// A real PostgreSQL for the tests, likewise.
+    #[command(subcommand)]
+    Postgres(PostgresChore),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::Test(args) => test_run::run(STEPS, &args),
+        Chore::Kafka(chore) => service::run_kafka(chore),
+        Chore::Postgres(chore) => service::run_postgres(chore),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,9 +1,11 @@
 //! Set-up: the programs the later steps call, installed where that is ours to do.
 
 use std::env;
+use std::process::Command;
 
 use anyhow::Context;
 
+use crate::service::postgres;
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -15,16 +17,46 @@ pub(crate) const STEP: Step = Step {
     run,
 };
 
-/// A program the later steps call, and the Debian package it comes from.
+/// Something the later steps call or build with, and the Debian packages it comes from.
 struct Need {
-    program: &'static str,
+    what: What,
     package: &'static str,
     purpose: &'static str,
+    /// Only the tests with a Kafka need it.
+    for_kafka: bool,
+}
+
+/// How a need is seen to be met.
+#[derive(Clone, Copy)]
+enum What {
+    /// A program on the path.
+    Program(&'static str),
+    /// A library with headers, by pkg-config's name.
+    Library(&'static str),
+    /// PostgreSQL's programs, on the path or where Debian puts them.
+    Postgres,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Program(name) | Self::Library(name) => name,
+            Self::Postgres => "PostgreSQL 15 or later",
+        }
+    }
 }
 
 const NEEDS: &[Need] = &[
-    Need { program: "cc", package: "gcc libc6-dev", purpose: "builds SQLite, and links" },
-    Need { program: "git", package: "git", purpose: "lists the files to check" },
+    Need { what: What::Program("cc"), package: "gcc libc6-dev", purpose: "builds SQLite and librdkafka, and links", for_kafka: false },
+    Need { what: What::Program("c++"), package: "g++", purpose: "builds librdkafka", for_kafka: false },
+    Need { what: What::Program("make"), package: "make", purpose: "builds librdkafka", for_kafka: false },
+    Need { what: What::Program("python3"), package: "python3", purpose: "builds librdkafka", for_kafka: false },
+    Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finds OpenSSL", for_kafka: false },
+    Need { what: What::Library("openssl"), package: "libssl-dev", purpose: "encrypts what goes to Kafka", for_kafka: false },
+    Need { what: What::Program("git"), package: "git", purpose: "lists the files to check", for_kafka: false },
+    Need { what: What::Postgres, package: "postgresql", purpose: "keeps the read models of a cluster", for_kafka: false },
+    Need { what: What::Program("java"), package: "default-jre-headless", purpose: "runs Kafka", for_kafka: true },
+    Need { what: What::Program("mvn"), package: "maven", purpose: "fetches Kafka; or set KAFKA_HOME", for_kafka: true },
 ];
 
 /// A part of the Rust toolchain, by the cargo command it brings.
@@ -38,12 +70,13 @@ fn run(tree: &Tree) -> anyhow::Result<Verdict> {
         }
         findings.push(format!("cargo {command} is missing: rustup component add {component}"));
     }
-    if !missing(NEEDS, on_path).is_empty() && may_install(tree)? {
-        install(tree, &missing(NEEDS, on_path))?;
+    let needs: Vec<&Need> = NEEDS.iter().filter(|need| is_wanted(tree, need)).collect();
+    if !missing(&needs, is_there).is_empty() && may_install(tree)? {
+        install(tree, &missing(&needs, is_there))?;
     }
-    findings.extend(missing(NEEDS, on_path).iter().map(|need| {
-        let Need { program, package, purpose } = need;
-        format!("{program} is missing ({purpose}): apt-get install {package}")
+    findings.extend(missing(&needs, is_there).iter().map(|need| {
+        let Need { what, package, purpose, .. } = need;
+        format!("{} is missing ({purpose}): apt-get install {package}", what.name())
     }));
     // Building this program mends a stale lock file in passing, which would hide it from the
     // `--locked` of the later steps. A fresh clone has nothing else to change it.
@@ -56,9 +89,27 @@ fn run(tree: &Tree) -> anyhow::Result<Verdict> {
     Ok(Verdict::from_findings(findings, "nothing is missing".to_owned()))
 }
 
-/// The needs whose program `has` does not know.
-fn missing(needs: &[Need], has: impl Fn(&str) -> bool) -> Vec<&Need> {
-    needs.iter().filter(|need| !has(need.program)).collect()
+/// Whether this run comes to a step that needs it.
+fn is_wanted(tree: &Tree, need: &Need) -> bool {
+    let given = |variable| env::var_os(variable).is_some();
+    match need.what {
+        What::Postgres => !given("PLEDGER_TEST_POSTGRES"),
+        What::Program("mvn") if given("KAFKA_HOME") => false,
+        What::Program(_) | What::Library(_) => !(need.for_kafka && tree.is_without_kafka()),
+    }
+}
+
+/// The needs that `has` does not know.
+fn missing<'a>(needs: &[&'a Need], has: impl Fn(What) -> bool) -> Vec<&'a Need> {
+    needs.iter().filter(|need| !has(need.what)).copied().collect()
+}
+
+fn is_there(what: What) -> bool {
+    match what {
+        What::Program(program) => on_path(program),
+        What::Library(library) => Command::new("pkg-config").args(["--exists", library]).status().is_ok_and(|status| status.success()),
+        What::Postgres => postgres::binaries().is_ok(),
+    }
 }
 
 fn on_path(program: &str) -> bool {
@@ -91,7 +142,9 @@ mod tests {
 
     #[test]
     fn only_what_is_absent_is_missing() {
-        let absent: Vec<_> = missing(NEEDS, |program| program == "git").iter().map(|need| need.program).collect();
-        assert_eq!(absent, ["cc"]);
+        let needs: Vec<&Need> = NEEDS.iter().collect();
+        let has = |what: What| !matches!(what.name(), "make" | "openssl");
+        let absent: Vec<_> = missing(&needs, has).iter().map(|need| need.package).collect();
+        assert_eq!(absent, ["make", "libssl-dev"]);
     }
 }

@@ -5,13 +5,16 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
 /// Findings printed for one step; the rest are counted.
 const MAX_LINES_A_STEP: usize = 200;
+
+/// A step that is nothing without an earlier one, and that one.
+const STANDS_ON: &[(&str, &str)] = &[("tests", "kafka")];
 
 /// What to run.
 #[derive(Args)]
@@ -22,6 +25,16 @@ pub(crate) struct TestArgs {
     /// List the steps and run nothing.
     #[arg(long)]
     list: bool,
+    /// Leave out the tests that need this service; they are named at the end.
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    without: Vec<Service>,
+}
+
+/// A service that tests need.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Service {
+    /// A Kafka broker, which needs Java.
+    Kafka,
 }
 
 /// A step that was run.
@@ -40,7 +53,8 @@ pub(crate) fn run(steps: &[Step], args: &TestArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let tree = Tree::here()?;
+    let without_kafka = args.without.contains(&Service::Kafka);
+    let tree = if without_kafka { Tree::here()?.without_kafka() } else { Tree::here()? };
     let mut done = Vec::new();
     for step in &chosen {
         println!("==> {}: {}", step.name, step.about);
@@ -53,18 +67,20 @@ pub(crate) fn run(steps: &[Step], args: &TestArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    print!("{}", summary(&done, &chosen[done.len()..]));
+    print!("{}", summary(&done, &chosen[done.len()..], &tree.left_out()));
     Ok(if done.iter().all(|done| done.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The steps named by `only`, in the order they run in; all of them when none is named.
+/// The steps named by `only` and those they stand on, in the order they run in; all of them when none is named.
 fn choose(steps: &[Step], only: &[String]) -> anyhow::Result<Vec<Step>> {
     let known = |name: &String| steps.iter().any(|step| step.name == name);
     if let Some(unknown) = only.iter().find(|name| !known(name)) {
         let names: Vec<_> = steps.iter().map(|step| step.name).collect();
         bail!("no step is called `{unknown}`; the steps are {}", names.join(", "));
     }
-    let wanted = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
+    let asked = |step: &str| only.iter().any(|name| name == step);
+    let stood_on = |step: &str| STANDS_ON.iter().any(|(upper, lower)| *lower == step && asked(upper));
+    let wanted = |step: &&Step| only.is_empty() || asked(step.name) || stood_on(step.name);
     Ok(steps.iter().filter(wanted).copied().collect())
 }
 
@@ -86,7 +102,7 @@ fn report(step: &Step, verdict: &Verdict, took: Duration) -> String {
 }
 
 /// What failed and what to do about it, what was not run, and last of all the count.
-fn summary(done: &[Done], not_run: &[Step]) -> String {
+fn summary(done: &[Done], not_run: &[Step], left_out: &[String]) -> String {
     let mut text = String::from("\n");
     let failed: Vec<_> = done.iter().filter(|done| !done.passed).map(|done| done.step).collect();
     for step in &failed {
@@ -96,6 +112,10 @@ fn summary(done: &[Done], not_run: &[Step]) -> String {
     if !not_run.is_empty() {
         let names: Vec<_> = not_run.iter().map(|step| step.name).collect();
         writeln!(text, "not run: {}", names.join(", ")).expect("a string takes any text");
+    }
+    if !left_out.is_empty() {
+        writeln!(text, "left out, {} tests for want of a Kafka:\n    {}", left_out.len(), left_out.join("\n    "))
+            .expect("a string takes any text");
     }
     writeln!(text, "{} passed, {} failed", done.len() - failed.len(), failed.len()).expect("a string takes any text");
     text
@@ -122,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_step_stands_on_comes_along() {
+        let steps = [step("docs"), step("kafka"), step("tests")];
+        assert_eq!(names(&choose(&steps, &["tests".to_owned()]).unwrap()), ["kafka", "tests"]);
+        assert_eq!(names(&choose(&steps, &["docs".to_owned()]).unwrap()), ["docs"]);
+    }
+
+    #[test]
     fn an_unknown_step_is_refused_with_the_known_ones() {
         let refusal = choose(&[step("a"), step("b")], &["z".to_owned()]).err().unwrap();
         assert_eq!(refusal.to_string(), "no step is called `z`; the steps are a, b");
@@ -132,7 +159,10 @@ mod tests {
         let done = [Done { step: step("a"), passed: true }, Done { step: step("b"), passed: false }];
         let expected = "\nFAILED b: mend it\n       again: cargo xtask test --only b\n\
                         not run: c\n1 passed, 1 failed\n";
-        assert_eq!(summary(&done, &[step("c")]), expected);
+        assert_eq!(summary(&done, &[step("c")], &[]), expected);
+        let left_out = ["x", "y"].map(str::to_owned);
+        let text = summary(&done, &[], &left_out);
+        assert!(text.ends_with("\nleft out, 2 tests for want of a Kafka:\n    x\n    y\n1 passed, 1 failed\n"), "{text}");
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! The working tree under test: its files, its crates, and cargo run inside it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
 use crate::metadata::Metadata;
+use crate::service::KafkaForTests;
 
 /// A checkout of the workspace.
 pub(crate) struct Tree {
     root: PathBuf,
     metadata: OnceCell<Metadata>,
+    kafka: RefCell<Option<KafkaForTests>>,
+    without_kafka: bool,
+    left_out: RefCell<Vec<String>>,
 }
 
 impl Tree {
@@ -19,7 +23,53 @@ impl Tree {
     pub(crate) fn here() -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in a workspace")?;
         ensure!(root.join("Cargo.lock").is_file(), "no Cargo.lock in {}", root.display());
-        Ok(Self { root: root.to_owned(), metadata: OnceCell::new() })
+        Ok(Self {
+            root: root.to_owned(),
+            metadata: OnceCell::new(),
+            kafka: RefCell::new(None),
+            without_kafka: false,
+            left_out: RefCell::default(),
+        })
+    }
+
+    /// The same, where the tests that need a Kafka are left out.
+    pub(crate) fn without_kafka(self) -> Self {
+        Self { without_kafka: true, ..self }
+    }
+
+    /// Whether the tests that need a Kafka are left out.
+    pub(crate) fn is_without_kafka(&self) -> bool {
+        self.without_kafka
+    }
+
+    /// Remembers tests that were left out.
+    pub(crate) fn leave_out(&self, tests: Vec<String>) {
+        self.left_out.borrow_mut().extend(tests);
+    }
+
+    /// The tests that were left out.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.left_out.borrow().clone()
+    }
+
+    /// Whether a Kafka was kept.
+    pub(crate) fn has_kafka(&self) -> bool {
+        self.kafka.borrow().is_some()
+    }
+
+    /// Keeps a running Kafka for the steps to come.
+    pub(crate) fn keep_kafka(&self, kafka: KafkaForTests) {
+        self.kafka.replace(Some(kafka));
+    }
+
+    /// Takes the Kafka down that was kept, if any.
+    pub(crate) fn drop_kafka(&self) -> anyhow::Result<()> {
+        self.kafka.take().map_or(Ok(()), KafkaForTests::down)
+    }
+
+    /// What tests are told of the services that run for them.
+    pub(crate) fn services(&self) -> Vec<(String, String)> {
+        self.kafka.borrow().as_ref().map_or_else(KafkaForTests::none, KafkaForTests::variables)
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -1,0 +1,285 @@
+//! Kafka brokers for the tests: one, or a cluster of three, each broker and controller in one process.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use super::process::Group;
+use super::{KAFKA, jars, probe, process};
+
+/// How long brokers may take to answer, on a busy machine.
+const TO_ANSWER: Duration = Duration::from_secs(90);
+/// The file that says what was started.
+const STATE: &str = "kafka.json";
+
+/// What was started.
+#[derive(Serialize, Deserialize)]
+struct Cluster {
+    class_path: String,
+    brokers: Vec<Broker>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Broker {
+    id: u8,
+    pid: u32,
+    port: u16,
+    controller_port: u16,
+}
+
+impl Broker {
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn folder(&self, dir: &Path) -> PathBuf {
+        dir.join(format!("broker-{}", self.id))
+    }
+
+    /// Named on its command line, which tells it from whoever gets its id later.
+    fn properties(&self, dir: &Path) -> PathBuf {
+        self.folder(dir).join("server.properties")
+    }
+
+    fn log(&self, dir: &Path) -> PathBuf {
+        self.folder(dir).join("broker.log")
+    }
+
+    fn runs(&self, dir: &Path) -> bool {
+        process::is_ours(self.pid, &self.properties(dir))
+    }
+}
+
+impl Cluster {
+    fn load(dir: &Path) -> anyhow::Result<Option<Self>> {
+        let file = dir.join(STATE);
+        if !file.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} does not say what was started", file.display())).map(Some)
+    }
+
+    fn save(&self, dir: &Path) -> anyhow::Result<()> {
+        let file = dir.join(STATE);
+        std::fs::write(&file, serde_json::to_vec_pretty(self)?).with_context(|| format!("writing {}", file.display()))
+    }
+
+    fn addresses(&self) -> String {
+        self.brokers.iter().map(Broker::address).collect::<Vec<_>>().join(",")
+    }
+
+    /// Every broker answers, and knows all of them.
+    fn wait(&self, dir: &Path) -> anyhow::Result<()> {
+        let all = self.brokers.len() as u32;
+        self.brokers.iter().try_for_each(|broker| {
+            let knows_all = || probe::brokers(&broker.address()).is_ok_and(|known| known == all);
+            let what = format!("broker {}", broker.id);
+            process::wait_until(&what, &broker.log(dir), TO_ANSWER, || broker.runs(dir), knows_all)
+        })
+    }
+
+    /// Starts the brokers that do not run.
+    fn launch(&mut self, dir: &Path, group: Group) -> anyhow::Result<()> {
+        let heap = if self.brokers.len() == 1 { "-Xmx512m" } else { "-Xmx384m" };
+        for at in 0..self.brokers.len() {
+            let broker = &self.brokers[at];
+            if broker.runs(dir) {
+                continue;
+            }
+            let mut java = Command::new("java");
+            java.args(["-Xms256m", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &self.class_path, "kafka.Kafka"]);
+            let pid = process::launch(java.arg(broker.properties(dir)), &broker.log(dir), group)?;
+            self.brokers[at].pid = pid;
+            // One by one, so that `down` finds what was started before something failed.
+            self.save(dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// Starts brokers in `dir` and waits until they answer; answers their addresses. Uses those of `PLEDGER_TEST_KAFKA` where
+/// it names any.
+pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String> {
+    if let Ok(given) = env::var(KAFKA)
+        && !given.is_empty()
+    {
+        let answers = |address: &str| probe::brokers(address).with_context(|| format!("{KAFKA} names {address}, which does not answer"));
+        given.split(',').try_for_each(|address| answers(address).map(drop))?;
+        return Ok(given);
+    }
+    ensure!(brokers != 2, "one broker or three: two cannot outvote one that fell silent");
+    if let Some(cluster) = Cluster::load(dir)? {
+        if cluster.brokers.iter().any(|broker| broker.runs(dir)) {
+            bail!("already up: {KAFKA}={}; `cargo xtask kafka down` stops it", cluster.addresses());
+        }
+        std::fs::remove_dir_all(dir).with_context(|| format!("clearing {}", dir.display()))?;
+    }
+    let started = set_up(dir, brokers).and_then(|mut cluster| {
+        cluster.launch(dir, group)?;
+        cluster.wait(dir)?;
+        Ok(cluster.addresses())
+    });
+    if started.is_err() {
+        // The error says why; what runs all the same is not left behind.
+        drop(down(dir));
+    }
+    started
+}
+
+/// Writes the configuration of every broker and formats its storage.
+fn set_up(dir: &Path, count: u8) -> anyhow::Result<Cluster> {
+    let class_path = jars::class_path()?;
+    let ports = process::free_ports(2 * usize::from(count))?;
+    let broker = |(id, ports): (u8, &[u16])| Broker { id, pid: 0, port: ports[0], controller_port: ports[1] };
+    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(2)).map(broker).collect() };
+    let id = storage_tool(&cluster.class_path, &["random-uuid"])?;
+    for broker in &cluster.brokers {
+        std::fs::create_dir_all(broker.folder(dir)).with_context(|| format!("creating {}", broker.folder(dir).display()))?;
+        let file = broker.properties(dir);
+        std::fs::write(&file, properties(&cluster, broker, dir)).with_context(|| format!("writing {}", file.display()))?;
+        storage_tool(&cluster.class_path, &["format", "-t", id.trim(), "-c", &file.to_string_lossy()])?;
+    }
+    cluster.save(dir)?;
+    Ok(cluster)
+}
+
+fn storage_tool(class_path: &str, args: &[&str]) -> anyhow::Result<String> {
+    let mut java = Command::new("java");
+    java.args(["-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]).args(args);
+    let output = java.output().context("running Kafka's StorageTool")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "Kafka's StorageTool failed: {said}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(said)
+}
+
+/// The configuration of one broker.
+fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
+    let voter = |broker: &Broker| format!("{}@127.0.0.1:{}", broker.id, broker.controller_port);
+    let voters = cluster.brokers.iter().map(voter).collect::<Vec<_>>().join(",");
+    let (replicas, in_sync) = if cluster.brokers.len() == 3 { ("3", "2") } else { ("1", "1") };
+    let data = broker.folder(dir).join("data").to_string_lossy().into_owned();
+    let plaintext = format!("PLAINTEXT://{}", broker.address());
+    let settings: [(&str, &str); 24] = [
+        ("process.roles", "broker,controller"),
+        ("node.id", &broker.id.to_string()),
+        ("controller.quorum.voters", &voters),
+        ("listeners", &format!("{plaintext},CONTROLLER://127.0.0.1:{}", broker.controller_port)),
+        ("advertised.listeners", &plaintext),
+        ("controller.listener.names", "CONTROLLER"),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"),
+        ("log.dirs", &data),
+        ("auto.create.topics.enable", "false"),
+        ("default.replication.factor", replicas),
+        ("min.insync.replicas", in_sync),
+        ("offsets.topic.replication.factor", replicas),
+        ("offsets.topic.num.partitions", "4"),
+        ("transaction.state.log.replication.factor", replicas),
+        ("transaction.state.log.min.isr", in_sync),
+        ("transaction.state.log.num.partitions", "4"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        // How long a broker may be silent before it counts as lost: 9 s by default, too long for tests.
+        ("broker.session.timeout.ms", "3000"),
+        ("broker.heartbeat.interval.ms", "500"),
+        // 128 MB by default, which does not fit into a small heap.
+        ("log.cleaner.dedupe.buffer.size", "4194304"),
+        ("num.network.threads", "2"),
+        ("num.io.threads", "4"),
+        ("controlled.shutdown.enable", "false"),
+    ];
+    let mut text = String::new();
+    for (name, value) in settings {
+        writeln!(text, "{name}={value}").expect("a string takes any text");
+    }
+    text
+}
+
+/// Stops the brokers that were started in `dir` and removes it.
+pub(crate) fn down(dir: &Path) -> anyhow::Result<()> {
+    let Some(cluster) = Cluster::load(dir)? else { return Ok(()) };
+    for broker in &cluster.brokers {
+        process::end(broker.pid, &broker.properties(dir))?;
+    }
+    std::fs::remove_dir_all(dir).with_context(|| format!("removing {}", dir.display()))
+}
+
+/// Kills a broker as a crash would.
+pub(crate) fn kill(dir: &Path, id: u8) -> anyhow::Result<()> {
+    let cluster = running(dir)?;
+    let broker = cluster.brokers.iter().find(|broker| broker.id == id).with_context(|| format!("there is no broker {id}"))?;
+    ensure!(broker.runs(dir), "broker {id} does not run");
+    process::end(broker.pid, &broker.properties(dir))
+}
+
+/// Starts what was killed.
+pub(crate) fn start(dir: &Path) -> anyhow::Result<()> {
+    let mut cluster = running(dir)?;
+    cluster.launch(dir, Group::Own)?;
+    cluster.wait(dir)
+}
+
+fn running(dir: &Path) -> anyhow::Result<Cluster> {
+    Cluster::load(dir)?.with_context(|| format!("no Kafka was started in {}: `cargo xtask kafka up`", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(count: u8) -> Cluster {
+        let broker = |id: u8| Broker { id, pid: 0, port: 9090 + u16::from(id), controller_port: 9190 + u16::from(id) };
+        Cluster { class_path: String::new(), brokers: (1..=count).map(broker).collect() }
+    }
+
+    fn settings(count: u8) -> String {
+        let cluster = cluster(count);
+        properties(&cluster, &cluster.brokers[usize::from(count) - 1], Path::new("/scratch"))
+    }
+
+    #[test]
+    fn one_broker_votes_and_replicates_alone() {
+        let text = settings(1);
+        for line in [
+            "controller.quorum.voters=1@127.0.0.1:9191",
+            "listeners=PLAINTEXT://127.0.0.1:9091,CONTROLLER://127.0.0.1:9191",
+            "log.dirs=/scratch/broker-1/data",
+            "offsets.topic.replication.factor=1",
+            "min.insync.replicas=1",
+            "broker.session.timeout.ms=3000",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn three_know_each_other_and_keep_every_record_thrice() {
+        let text = settings(3);
+        for line in [
+            "node.id=3",
+            "controller.quorum.voters=1@127.0.0.1:9191,2@127.0.0.1:9192,3@127.0.0.1:9193",
+            "default.replication.factor=3",
+            "offsets.topic.replication.factor=3",
+            "transaction.state.log.min.isr=2",
+            "min.insync.replicas=2",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+        }
+        assert_eq!(cluster(3).addresses(), "127.0.0.1:9091,127.0.0.1:9092,127.0.0.1:9093");
+    }
+
+    #[test]
+    fn what_was_never_started_is_down_already_and_cannot_be_killed() {
+        let dir = Path::new("/scratch/of/nobody");
+        down(dir).expect("nothing to do");
+        assert_eq!(
+            kill(dir, 1).expect_err("nothing runs").to_string(),
+            "no Kafka was started in /scratch/of/nobody: `cargo xtask kafka up`"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask kafka` and `cargo xtask postgres`: real services for the tests, on loopback, in a scratch folder.
+
+mod for_tests;
+mod jars;
+mod kafka;
+pub(crate) mod postgres;
+mod probe;
+mod process;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+pub(crate) use self::for_tests::{KafkaForTests, STEP};
+use crate::tree::Tree;
+
+/// The variable that names a running broker to the tests.
+const KAFKA: &str = "PLEDGER_TEST_KAFKA";
+/// The variable that names a running PostgreSQL to the tests.
+const POSTGRES: &str = "PLEDGER_TEST_POSTGRES";
+/// The variable that names this program to the tests that stop and start brokers of their own.
+const XTASK: &str = "PLEDGER_XTASK";
+
+/// What to do with Kafka.
+#[derive(Subcommand)]
+pub(crate) enum KafkaChore {
+    /// Start brokers and wait until they answer; prints the variable to set for the tests.
+    Up {
+        /// One, or a cluster of three: replication factor 3, two in-sync replicas.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+        brokers: u8,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Stop the brokers and remove their folder.
+    Down {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Kill a broker as a crash would, with SIGKILL; its data stays.
+    Kill {
+        /// Its number, from 1.
+        #[arg(default_value_t = 1)]
+        broker: u8,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Start what was killed again, on its old data and port, and wait until it answers.
+    Start {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// What to do with PostgreSQL.
+#[derive(Subcommand)]
+pub(crate) enum PostgresChore {
+    /// Start a server and wait until it answers; prints the variable to set for the tests.
+    Up {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Stop the server and remove its folder.
+    Down {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Where a service keeps its data.
+#[derive(Args)]
+pub(crate) struct At {
+    /// The scratch folder; one of this checkout's own below the system's temporary folder if not given.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl At {
+    fn dir(self, service: &str) -> anyhow::Result<PathBuf> {
+        match self.dir {
+            Some(dir) => std::path::absolute(&dir).with_context(|| format!("the folder {}", dir.display())),
+            None => Ok(scratch(&Tree::here()?, service)),
+        }
+    }
+}
+
+/// The scratch folder of this checkout's service. Outside of the tree, as PostgreSQL's own user has to reach it.
+fn scratch(tree: &Tree, service: &str) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    tree.root().hash(&mut hasher);
+    std::env::temp_dir().join(format!("pledger-{service}-{:08x}", hasher.finish() as u32))
+}
+
+/// Runs a chore of Kafka.
+pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
+    match chore {
+        KafkaChore::Up { brokers, at } => println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?),
+        KafkaChore::Down { at } => kafka::down(&at.dir("kafka")?)?,
+        KafkaChore::Kill { broker, at } => kafka::kill(&at.dir("kafka")?, broker)?,
+        KafkaChore::Start { at } => kafka::start(&at.dir("kafka")?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a chore of PostgreSQL.
+pub(crate) fn run_postgres(chore: PostgresChore) -> anyhow::Result<ExitCode> {
+    match chore {
+        PostgresChore::Up { at } => println!("{POSTGRES}={}", postgres::up(&at.dir("postgres")?)?),
+        PostgresChore::Down { at } => postgres::down(&at.dir("postgres")?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
