@@ -25,6 +25,7 @@ mod routes;
 mod serve;
 mod streams;
 mod views;
+mod why;
 
 use std::sync::Arc;
 

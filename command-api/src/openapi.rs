@@ -51,6 +51,7 @@ fn paths() -> Paths {
         if let Some(key) = view.key {
             paths = paths.path(format!("/v1/{}/{{key}}", view.name), PathItem::new(HttpMethod::Get, one(view, key)));
         }
+        paths = paths.path(format!("/v1/{}/{{key}}/why", view.name), PathItem::new(HttpMethod::Get, why(view)));
     }
     for (path, id, summary, media) in [
         ("/v1/changes", "changes", "New decisions as server-sent events.", "text/event-stream"),
@@ -195,6 +196,20 @@ fn one(view: &'static ViewSpec, key: &'static str) -> Operation {
     let parameters = std::iter::once(parameter("key", ParameterIn::Path, key, string())).chain(moment()).collect();
     let item = reference(&schemas::item_name(view.name));
     question(&format!("get_{}", view.name), view.name, view.summary, item, parameters)
+}
+
+fn why(view: &'static ViewSpec) -> Operation {
+    let key = match view.name {
+        "pipeline" => "A group: region=EMEA,status=won, or all.",
+        "ropi" => "A partner.",
+        "attribution" => "A deal.",
+        _ => "The item's key.",
+    };
+    let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();
+    let field = format!("Only this figure and what it is computed from; one of {}.", fields.join(", "));
+    let own = [parameter("key", ParameterIn::Path, key, string()), parameter("field", ParameterIn::Query, &field, string())];
+    let parameters: Vec<Parameter> = own.into_iter().chain(moment()).collect();
+    read(&format!("why_{}", view.name), view.name, "The decisions that made a figure, and the arithmetic.", "Explanation", &parameters)
 }
 
 fn question(id: &str, tag: &str, summary: &str, schema: RefOr<Schema>, parameters: Vec<Parameter>) -> Operation {

@@ -26,7 +26,7 @@ use crate::{
     path::Segments,
     persons,
     problem::Problem,
-    streams, views,
+    streams, views, why,
 };
 
 /// Says why no command is decided, on every answer, while that is so.
@@ -119,8 +119,12 @@ impl Routes {
         let one = |State(api): State<ApiState>, Segments((view, key)): Segments<(String, String)>, headers: HeaderMap, uri: Uri| {
             views::get(api, view, Some(key), headers, uri)
         };
+        let why = |State(api): State<ApiState>, Segments((view, key)): Segments<(String, String)>, headers: HeaderMap, uri: Uri| {
+            why::get(api, view, key, headers, uri)
+        };
         self.add("/v1/{view}", get(list));
         self.add("/v1/{view}/{key}", get(one));
+        self.add("/v1/{view}/{key}/why", get(why));
         for view in VIEWS {
             let list =
                 move |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| views::get(api, view.name.to_owned(), None, headers, uri);

@@ -56,13 +56,11 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let mut parameters = Parameters::of(uri)?;
     let at_least = at_least(parameters.take_all("at_least"))?;
     let single = key.is_some();
-    let moment = Moment { as_of: time(&mut parameters, "as_of")?, known_at: time(&mut parameters, "known_at")? };
+    let moment = moment(&mut parameters)?;
     let query = Query { at: Some(moment.asked_at(api.edge.clock.now())), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
     let engine = engine(api, moment).await?;
-    if let Err(error) = engine.reached(&at_least, AT_LEAST_TIMEOUT).await {
-        return Err(behind(api, &error).await);
-    }
+    reach(api, &engine, &at_least).await?;
     let mut page = ask(engine, view, query).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     match (form, page.items.as_slice()) {
@@ -82,13 +80,18 @@ struct List<'a> {
 }
 
 /// The read models of a moment.
-async fn engine(api: &ApiState, moment: Moment) -> Result<Arc<Engine>, Problem> {
+pub(crate) async fn engine(api: &ApiState, moment: Moment) -> Result<Arc<Engine>, Problem> {
     if !moment.is_past() {
         return Ok(Arc::clone(&api.engine));
     }
     let api = Arc::clone(api);
     let folded = tokio::task::spawn_blocking(move || api.past.engine(&api.log, moment)).await;
     folded.map_err(|failed| Problem::internal(&failed))?
+}
+
+/// The moment that the parameters name.
+pub(crate) fn moment(parameters: &mut Parameters) -> Result<Moment, Problem> {
+    Ok(Moment { as_of: time(parameters, "as_of")?, known_at: time(parameters, "known_at")? })
 }
 
 fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timestamp>, Problem> {
@@ -101,6 +104,14 @@ fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timest
 async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query) -> Result<Page, Problem> {
     let answered = tokio::task::spawn_blocking(move || engine.query(view.name, &query)).await;
     answered.map_err(|failed| Problem::internal(&failed))?.map_err(|error| problem(view, &error))
+}
+
+/// Waits until the read models stand at these positions.
+pub(crate) async fn reach(api: &ApiState, engine: &Engine, at_least: &[Position]) -> Result<(), Problem> {
+    match engine.reached(at_least, AT_LEAST_TIMEOUT).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(behind(api, &error).await),
+    }
 }
 
 /// The problem of a position that the read models do not stand at.
@@ -123,7 +134,7 @@ async fn behind(api: &ApiState, error: &WaitError) -> Problem {
 }
 
 /// The view of this name.
-fn find(name: &str) -> Result<&'static ViewSpec, Problem> {
+pub(crate) fn find(name: &str) -> Result<&'static ViewSpec, Problem> {
     find_view(name).map_err(|error| {
         let accepted: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
         Problem::new(StatusCode::NOT_FOUND, "UnknownView", error.to_string()).accepted(accepted)
@@ -157,7 +168,7 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
         .accepted(vec!["application/json", "text/csv"]))
 }
 
-fn at_least(given: Vec<String>) -> Result<Vec<Position>, Problem> {
+pub(crate) fn at_least(given: Vec<String>) -> Result<Vec<Position>, Problem> {
     let read = |text: &String| {
         input::positions(text, "at_least").map_err(|_| {
             Problem::malformed("InvalidPosition", format!("{:?} is no position", shortened(text)))
@@ -186,7 +197,7 @@ fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<
     Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor, at: None })
 }
 
-fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {
+pub(crate) fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {
     let detail = error.to_string();
     match error {
         QueryError::UnknownView { .. } => Problem::new(StatusCode::NOT_FOUND, "UnknownView", detail),
@@ -212,7 +223,7 @@ fn dimensions(view: &'static ViewSpec) -> Vec<&'static str> {
     view.filters.iter().map(|field| field.name).chain(COMMON).collect()
 }
 
-fn json_response(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Body>, Problem> {
+pub(crate) fn json_response(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Body>, Problem> {
     let body = body.map_err(|error| Problem::internal(&error))?;
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

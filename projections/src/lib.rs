@@ -6,6 +6,7 @@ pub mod cell;
 pub mod cube;
 pub mod digest;
 pub mod engine;
+pub mod explain;
 pub mod figures;
 pub mod generation;
 #[cfg(test)]

@@ -134,6 +134,12 @@ pub struct FieldSpec {
     pub kind: FieldKind,
     /// What it means, with its unit.
     pub summary: &'static str,
+    /// How it is computed from other fields of its item, by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<&'static str>,
+    /// The clauses of the rules that it rests on, as in `deal_registration.protection_days`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub clauses: &'static [&'static str],
 }
 
 /// What a field of an item holds; any of them may be null where its summary says so.
@@ -259,7 +265,19 @@ impl FieldSpec {
     /// A field, in a catalogue.
     #[must_use]
     pub const fn new(name: &'static str, kind: FieldKind, summary: &'static str) -> Self {
-        Self { name, kind, summary }
+        Self { name, kind, summary, formula: None, clauses: &[] }
+    }
+
+    /// The field, computed by `formula`.
+    #[must_use]
+    pub const fn computed(self, formula: &'static str) -> Self {
+        Self { formula: Some(formula), ..self }
+    }
+
+    /// The field, resting on these clauses of the rules.
+    #[must_use]
+    pub const fn under(self, clauses: &'static [&'static str]) -> Self {
+        Self { clauses, ..self }
     }
 }
 

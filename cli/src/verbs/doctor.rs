@@ -1,6 +1,6 @@
 //! `pledger doctor`: what is reachable, what is behind, what is wrong, each with what to do about it.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -18,9 +18,6 @@ use crate::{
     node, output,
     verbs::rules,
 };
-
-/// How long read models that were just opened may take to reach the ledger's end.
-const FOLDING: Duration = Duration::from_secs(10);
 
 /// Say what is reachable, what is behind and what is wrong; exit 1 where something is wrong
 #[derive(Args)]
@@ -109,7 +106,7 @@ fn ask(connection: &Connection, context: &Context, findings: &mut Findings) {
         Err(error) => drop(findings.look("ready", Err(error))),
     }
     if let Some(assembly) = connection.assembly() {
-        assembly.engine().wait_until_caught_up(FOLDING, |_| {});
+        assembly.engine().wait_until_caught_up(super::FOLDING, |_| {});
     }
     let page = connection.ask(Ask::get("/v1/deals?limit=1")).and_then(|told| told.success());
     match page {

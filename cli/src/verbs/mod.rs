@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod erase;
 mod evidence;
+mod explain;
 mod export;
 mod import;
 mod init;
@@ -18,12 +19,15 @@ mod serve;
 mod simulate;
 mod verify;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Subcommand;
 
 use crate::context::Context;
+
+/// How long read models that were just opened may take to reach the ledger's end.
+const FOLDING: Duration = Duration::from_secs(10);
 
 /// What pledger can be asked to do.
 #[derive(Subcommand)]
@@ -38,6 +42,7 @@ pub(crate) enum Verb {
     Simulate(simulate::Simulate),
     Query(query::Query),
     Conflicts(conflicts::Conflicts),
+    Explain(explain::Explain),
     Replay(replay::Replay),
     Export(export::Export),
     Verify(verify::Verify),
@@ -59,6 +64,7 @@ impl Verb {
             Self::Simulate(verb) => verb.run(context),
             Self::Query(verb) => verb.run(context),
             Self::Conflicts(verb) => verb.run(context),
+            Self::Explain(verb) => verb.run(context),
             Self::Replay(verb) => verb.run(context),
             Self::Export(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),

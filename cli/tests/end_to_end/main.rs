@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod evidence;
+mod explain;
 mod policies;
 mod program;
 mod simulate;

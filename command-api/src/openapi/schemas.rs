@@ -94,7 +94,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 12] {
+fn shared() -> [(&'static str, Value); 13] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -111,7 +111,24 @@ fn shared() -> [(&'static str, Value); 12] {
         ("CloudEvent", cloud_event()),
         ("Catalogue", list_of_objects()),
         ("StreamPage", stream_page()),
+        ("Explanation", explanation()),
     ]
+}
+
+fn explanation() -> Value {
+    let list = |description: &str| json!({"type": "array", "items": {"type": "object"}, "description": description});
+    json!({
+        "type": "object",
+        "required": ["view", "at", "items", "decisions", "looked_at", "clauses"],
+        "properties": {
+            "view": {"type": "string"},
+            "at": {"type": ["string", "null"], "format": "date-time", "description": "The instant that the question is about."},
+            "items": list("What is explained: item, and its figures with formula and computed value."),
+            "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes."),
+            "looked_at": {"type": "integer", "description": "How many decisions were folded for it."},
+            "clauses": list("What the rules say, of every version that had a part in it: rules, clause, value."),
+        },
+    })
 }
 
 fn money() -> Value {

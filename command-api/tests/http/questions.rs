@@ -156,6 +156,30 @@ async fn the_past_is_asked_for_in_two_times() {
 }
 
 #[tokio::test]
+async fn a_figure_says_which_decisions_made_it() {
+    let stack = Stack::ready().await;
+    stack.deal("d-1", "acme.com").await;
+    stack.deal("d-2", "umbrella.com").await;
+    let approved = stack.command("ApproveDeal", &json!({"deal_id": "d-1", "account": "acme.com"}), &[]).await.json();
+    let position = approved["position"].as_str().expect("a position");
+    let told = stack.get(&format!("/v1/deals/d-1/why?field=protected_until&at_least={position}")).await.json();
+    assert_eq!(told["decisions"][0]["position"], position, "{told}");
+    assert_eq!(told["decisions"][0]["changes"][0]["after"], approved["events"][0]["data"]["protected_until"]);
+    assert_eq!(told["clauses"][1], json!({"rules": 1, "clause": "deal_registration.protection_days", "value": 90}), "{told}");
+    let group = stack.get("/v1/pipeline/partner=p-1/why?field=count").await.json();
+    assert_eq!(group["items"][0]["figures"][0]["value"], 2, "{group}");
+    for (path, status, code) in [
+        ("/v1/deals/d-9/why", 404, "NotFound"),
+        ("/v1/deal/d-1/why", 404, "UnknownView"),
+        ("/v1/deals/d-1/why?field=amuont", 400, "UnknownField"),
+        ("/v1/deals/d-1/why?as_of=1999-01-01", 422, "BeforeHistory"),
+        ("/v1/pipeline/p-1/why", 400, "InvalidValue"),
+    ] {
+        assert_eq!(stack.get(path).await.problem(), (status, code.into()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn long_streams_come_in_pages() {
     let stack = Stack::ready().await;
     let first = stack.get("/v1/streams/partner%2Fp-1?limit=2").await.json();

@@ -49,8 +49,9 @@ const FIELDS: &[FieldSpec] = &[
     MODEL,
     QUARTER,
     FieldSpec::new("currency", Text, "The currency; a group has one item a currency, they are never added up."),
-    FieldSpec::new("weight", Decimal, "Of one deal: the party's part of it. A deal's weights add up to exactly 1 a model."),
-    FieldSpec::new("credited", Money, "The party's part of the amount won, to the minor unit."),
+    FieldSpec::new("weight", Decimal, "Of one deal: the party's part of it. A deal's weights add up to exactly 1 a model.")
+        .under(&["attribution"]),
+    FieldSpec::new("credited", Money, "The party's part of the amount won, to the minor unit.").under(&["attribution"]),
     FieldSpec::new("account", Text, "Of one deal: the account's key; null for an imported deal without one."),
     FieldSpec::new("standing", Text, "Of one deal: sourced, influenced or neither."),
     FieldSpec::new("amount", Money, "Of one deal: what it was won for."),
@@ -58,7 +59,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("credits", Count, "Of a sum: how many credits; a deal gives one to each party."),
     FieldSpec::new("sourced", Money, "Of a sum: credited on deals whose first qualifying act is a partner's registration or referral."),
     FieldSpec::new("influenced", Money, "Of a sum: credited on deals that a partner touched and none sourced."),
-    FieldSpec::new("touched", Money, "Of a sum: sourced and influenced together."),
+    FieldSpec::new("touched", Money, "Of a sum: sourced and influenced together.").computed("sourced + influenced"),
 ];
 
 /// One model's credit, or a sum of such.

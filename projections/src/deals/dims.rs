@@ -53,7 +53,7 @@ fn word(value: &impl Field, place: u8) -> DimValue {
 }
 
 const fn spec(name: &'static str, summary: &'static str) -> FieldSpec {
-    FieldSpec { name, kind: FieldKind::Text, summary }
+    FieldSpec::new(name, FieldKind::Text, summary)
 }
 
 /// How many dimensions a deal has.

@@ -48,11 +48,15 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("decided_at", Time, "When it was approved or rejected; null before."),
     FieldSpec::new("closed_at", Time, "When it was won or lost; null before."),
     FieldSpec::new("expected_close", Time, "When the partner expects to close; null where it did not say."),
-    FieldSpec::new("sla_due", Time, "Until when a decision is promised; null where none is."),
+    FieldSpec::new("sla_due", Time, "Until when a decision is promised; null where none is.")
+        .under(&["deal_registration.approval_sla_hours"]),
     FieldSpec::new("sla_breached", Flag, "Whether no decision came in time."),
-    FieldSpec::new("protected_until", Time, "Until when it protects its partner; null where it does not."),
-    FieldSpec::new("expires_at", Time, "When its approval runs out; null where it does not."),
-    FieldSpec::new("reviewer", Text, "Who decides; null where nobody was named."),
+    FieldSpec::new("protected_until", Time, "Until when it protects its partner; null where it does not.")
+        .under(&["deal_registration.protection_days", "deal_registration.extension_days"]),
+    FieldSpec::new("expires_at", Time, "When its approval runs out; null where it does not.")
+        .under(&["deal_registration.validity_days", "deal_registration.extension_days"]),
+    FieldSpec::new("reviewer", Text, "Who decides; null where nobody was named.")
+        .under(&["deal_registration.routing", "deal_registration.default_reviewer"]),
     FieldSpec::new("net_new_logo", Flag, "Whether it is the account's first won deal."),
     FieldSpec::new("position", Position, "The last decision that changed it."),
     FieldSpec::new("rules", Count, "The version of the rules of that decision."),

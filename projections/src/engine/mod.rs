@@ -147,18 +147,11 @@ impl Shared {
     /// All rows, held still.
     fn rows(&self) -> Rows<'_> {
         // Always in the order of the shards, so that no two questions and the workers can wait for each other.
-        Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect())
+        Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect()).supposing(self.supposed.as_ref())
     }
 
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
-    }
-
-    /// The rows as they stand, held still.
-    fn rows(&self) -> Rows<'_> {
-        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
-        let guards = self.shards.iter().map(|shard| Box::new(shard.read()) as Box<_>).collect();
-        Rows::new(guards).supposing(self.supposed.as_ref())
     }
 
     /// Whether every record that was read is taken in or held back, and there are no more for now.

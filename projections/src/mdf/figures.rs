@@ -17,7 +17,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("allocated", Money, "Set aside for partners; null where the group is narrower than an allocation."),
     FieldSpec::new("requested", Money, "Asked for, what was taken back or canceled left out."),
     FieldSpec::new("approved", Money, "Approved of that."),
-    FieldSpec::new("released", Money, "Approved, not claimed in time, and gone back to the allocation."),
+    FieldSpec::new("released", Money, "Approved, not claimed in time, and gone back to the allocation.").under(&["mdf.claim_window_days"]),
     FieldSpec::new("claimed", Money, "Claimed and not rejected: what was claimed, or approved of it."),
     FieldSpec::new("paid", Money, "Paid."),
     FieldSpec::new(
@@ -25,7 +25,8 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         Money,
         "Of a budget, what may still be allocated; of an allocation, what may still be approved; else null.",
     ),
-    FieldSpec::new("uncommitted", Money, "What may still be approved: allocated - approved + released; null where `allocated` is."),
+    FieldSpec::new("uncommitted", Money, "What may still be approved: allocated - approved + released; null where `allocated` is.")
+        .computed("allocated - approved + released"),
     FieldSpec::new(
         "linked_gross_margin",
         Money,
@@ -33,8 +34,10 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     ),
     FieldSpec::new("linked_won", Money, "By campaign: the value of these deals."),
     FieldSpec::new("linked_pipeline", Money, "By campaign: the expected value of open deals on accounts that the campaign touched."),
-    FieldSpec::new("roi", Decimal, "By campaign: (linked gross margin - paid) / paid, to six places; null where nothing was paid."),
-    FieldSpec::new("roi_pipeline", Decimal, "By campaign: (linked pipeline - paid) / paid, to six places; null where nothing was paid."),
+    FieldSpec::new("roi", Decimal, "By campaign: (linked gross margin - paid) / paid, to six places; null where nothing was paid.")
+        .computed("(linked_gross_margin - paid) / paid"),
+    FieldSpec::new("roi_pipeline", Decimal, "By campaign: (linked pipeline - paid) / paid, to six places; null where nothing was paid.")
+        .computed("(linked_pipeline - paid) / paid"),
 ];
 
 /// Sums of one group and currency, in minor units; none where nothing of the kind belongs to the group.

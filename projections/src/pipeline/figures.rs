@@ -26,8 +26,8 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("approved", Count, "How many were approved."),
     FieldSpec::new("decided", Count, "How many were approved or rejected."),
     FieldSpec::new("won", Count, "How many were won."),
-    FieldSpec::new("approval_rate", Decimal, "approved / decided; null where none was decided."),
-    FieldSpec::new("conversion", Decimal, "won / approved; null where none was approved."),
+    FieldSpec::new("approval_rate", Decimal, "approved / decided; null where none was decided.").computed("approved / decided"),
+    FieldSpec::new("conversion", Decimal, "won / approved; null where none was approved.").computed("won / approved"),
     FieldSpec::new(
         "decision_time_p50_hours",
         Decimal,

@@ -21,13 +21,17 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("staff", Money, "Cost of the program's staff."),
     FieldSpec::new("technology", Money, "Cost of the program's technology."),
     FieldSpec::new("other", Money, "Other costs."),
-    FieldSpec::new("costs", Money, "All of them."),
+    FieldSpec::new("costs", Money, "All of them.").computed("commission + mdf + partner_manager + staff + technology + other"),
     FieldSpec::new("costs_listed", Money, "Costs that pay a claim or a payout, which counts already: in no sum."),
     FieldSpec::new("new_customers", Count, "Net-new logos, in the item of the reporting currency."),
-    FieldSpec::new("cac_saved", Money, "new_customers x (direct CAC - partner CAC) of the rules in force; in the reporting currency."),
-    FieldSpec::new("ropi_revenue", Decimal, "revenue / (commission + mdf + partner_manager), to six places; null where that is 0."),
-    FieldSpec::new("ropi_margin", Decimal, "gross margin / (staff + technology + mdf), to six places; null where that is 0."),
-    FieldSpec::new("ropi_total", Decimal, "(gross margin + CAC saved) / all costs, to six places; null where there are none."),
+    FieldSpec::new("cac_saved", Money, "new_customers x (direct CAC - partner CAC) of the rules in force; in the reporting currency.")
+        .under(&["ropi.direct_cac", "ropi.partner_cac"]),
+    FieldSpec::new("ropi_revenue", Decimal, "revenue / (commission + mdf + partner_manager), to six places; null where that is 0.")
+        .computed("revenue / (commission + mdf + partner_manager)"),
+    FieldSpec::new("ropi_margin", Decimal, "gross margin / (staff + technology + mdf), to six places; null where that is 0.")
+        .computed("gross_margin / (staff + technology + mdf)"),
+    FieldSpec::new("ropi_total", Decimal, "(gross margin + CAC saved) / all costs, to six places; null where there are none.")
+        .computed("(gross_margin + cac_saved) / costs"),
 ];
 
 /// Sums of one group and currency, in minor units.

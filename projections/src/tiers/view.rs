@@ -35,8 +35,9 @@ pub const VIEW: ViewSpec = ViewSpec {
 };
 
 const PARTNER: FieldSpec = FieldSpec::new("partner", Text, "The partner.");
-const AWARDED: FieldSpec = FieldSpec::new("tier_awarded", Text, "The tier it was awarded; null before the first award.");
-const EARNED: FieldSpec = FieldSpec::new("tier_earned", Text, "The tier that its figures earn under the rules in force.");
+const AWARDED: FieldSpec =
+    FieldSpec::new("tier_awarded", Text, "The tier it was awarded; null before the first award.").under(&["tiers", "tier_policy"]);
+const EARNED: FieldSpec = FieldSpec::new("tier_earned", Text, "The tier that its figures earn under the rules in force.").under(&["tiers"]);
 const REGION: FieldSpec = FieldSpec::new("region", Text, "The partner's region; null where it has none.");
 const STATUS: FieldSpec = FieldSpec::new("status", Text, "Where it stands: prospect, applied, onboarding, active, suspended or retired.");
 const FILTERS: [FieldSpec; 5] = [PARTNER, AWARDED, EARNED, REGION, STATUS];
@@ -48,16 +49,17 @@ const FIELDS: &[FieldSpec] = &[
     STATUS,
     AWARDED,
     EARNED,
-    FieldSpec::new("revenue", Money, "Revenue in the window, in the reporting currency."),
+    FieldSpec::new("revenue", Money, "Revenue in the window, in the reporting currency.").under(&["tier_policy.window_days"]),
     FieldSpec::new("other_revenue", Objects, "Revenue in the window in other currencies: {amount, currency}; counts for no tier."),
     FieldSpec::new("active_certifications", Count, "Certifications in force."),
-    FieldSpec::new("net_new_logos", Count, "Accounts whose first won deal was closed in the window."),
+    FieldSpec::new("net_new_logos", Count, "Accounts whose first won deal was closed in the window.").under(&["tier_policy.window_days"]),
     FieldSpec::new("next_tier", Text, "The tier above the higher of awarded and earned; null at the top."),
-    FieldSpec::new("missing_revenue", Money, "What is missing for it; null at the top."),
-    FieldSpec::new("missing_certifications", Count, "What is missing for it; null at the top."),
-    FieldSpec::new("missing_net_new_logos", Count, "What is missing for it; null at the top."),
+    FieldSpec::new("missing_revenue", Money, "What is missing for it; null at the top.").under(&["tiers"]),
+    FieldSpec::new("missing_certifications", Count, "What is missing for it; null at the top.").under(&["tiers"]),
+    FieldSpec::new("missing_net_new_logos", Count, "What is missing for it; null at the top.").under(&["tiers"]),
     FieldSpec::new("at_risk_since", Time, "Since when its figures no longer earn the awarded tier; null where they do."),
-    FieldSpec::new("grace_until", Time, "Until when the tier is kept all the same; null where it is not at risk."),
+    FieldSpec::new("grace_until", Time, "Until when the tier is kept all the same; null where it is not at risk.")
+        .under(&["tier_policy.grace_days"]),
     FieldSpec::new("evaluated_until", Time, "The end of the latest period that it was evaluated for; null before the first evaluation."),
     FieldSpec::new("window_from", Text, "The first day of the window."),
     FieldSpec::new("window_to", Text, "Its last day: that of the question's time."),

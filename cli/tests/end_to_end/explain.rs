@@ -1,0 +1,43 @@
+//! Why a figure is what it is, and what it was on a day.
+
+use serde_json::Value;
+
+use crate::program::{fail, json, succeed};
+
+/// Cents of `{amount, currency}`.
+fn cents(money: &Value) -> i64 {
+    money["amount"].as_str().map_or(0, |amount| amount.replace('.', "").parse().expect("digits"))
+}
+
+#[test]
+fn a_partners_return_is_explained_to_the_cent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "20", "--months", "12", "--no-serve"]);
+    let ropi = json(dir, &["query", "ropi", "--by", "partner"]);
+    let items = ropi["items"].as_array().expect("items");
+    let best = items.iter().filter(|item| item["partner"].is_string()).max_by_key(|item| cents(&item["revenue"])).expect("partners");
+    let partner = best["partner"].as_str().expect("a partner");
+
+    let told = json(dir, &["explain", "ropi_revenue", partner]);
+    let figure = &told["items"][0]["figures"][0];
+    assert_eq!(figure["value"], best["ropi_revenue"]);
+    assert_eq!(figure["formula"], "revenue / (commission + mdf + partner_manager)");
+    let changes =
+        told["decisions"].as_array().expect("decisions").iter().flat_map(|decision| decision["changes"].as_array().expect("changes"));
+    let revenue: i64 =
+        changes.filter(|change| change["field"] == "revenue").map(|change| cents(&change["after"]) - cents(&change["before"])).sum();
+    assert_eq!(revenue, cents(&best["revenue"]), "what decisions brought adds up to the figure");
+
+    // A moment in the middle has the part of it that was true by then.
+    let past = json(dir, &["explain", "ropi", partner, "--field", "revenue", "--as-of", "2026-04-30"]);
+    let as_of = json(dir, &["query", "ropi", "--by", "partner", "--filter", &format!("partner={partner}"), "--as-of", "2026-04-30"]);
+    assert_eq!(past["items"][0]["figures"][0]["value"], as_of["items"][0]["revenue"]);
+    assert!(cents(&as_of["items"][0]["revenue"]) < cents(&best["revenue"]), "{as_of}");
+
+    let words = succeed(dir, &["explain", "ropi_revenue", partner]);
+    assert!(words.contains(" = revenue / (commission + mdf + partner_manager) = "), "{words}");
+    assert!(fail(dir, &["explain", "ropy", partner], 2).contains("did you mean ropi?"));
+    assert!(fail(dir, &["explain", "ropi", partner, "--field", "ropi_margn"], 1).contains("did you mean ropi_margin?"));
+    fail(dir, &["explain", "tiers", "p-nobody"], 1);
+}

@@ -1,0 +1,377 @@
+//! Why a figure is what it is: the decisions that made it, one by one, and the arithmetic.
+//!
+//! The decisions of every stream that names what is asked about are folded again, in the order in which they were recorded,
+//! and the figures are read after each. What a decision changed is what it contributed: nothing is told that was not
+//! computed by the very folds that made the figure.
+
+mod asked;
+mod formula;
+mod relevant;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use pledger_domain::{program::Program, rules::RuleSet, values::Timestamp};
+use pledger_ledger::{
+    log::{Log, LogError},
+    outline::Outline,
+    record::{Outcome, Record},
+    slices::Position,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+pub use asked::figure;
+pub use formula::operands;
+pub use relevant::About;
+
+use crate::{
+    engine::Moment,
+    query::{FieldKind, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
+    shard::{At, Shard},
+    symbol::Symbol,
+};
+
+/// The most decisions that are folded again for one answer.
+pub const MAX_DECISIONS: usize = 20_000;
+
+/// Fields that say where a row stands and not what it says.
+const STANDS: [&str; 3] = ["position", "rules", "incomplete_since"];
+
+/// What is to be explained.
+#[derive(Clone)]
+pub struct Figure {
+    /// The view.
+    pub view: &'static ViewSpec,
+    /// The question whose items are explained, with the instant that it is asked about.
+    pub query: Query,
+    /// Only this field, and those that it is computed from; all where absent.
+    pub field: Option<String>,
+    /// What of the ledger counts.
+    pub moment: Moment,
+    /// Which decisions may have made it.
+    pub about: About,
+}
+
+/// Why there is no explanation.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The question has no answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The view has no such figure.
+    #[error("{view} has no figure {field:?}{}", .nearest.map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
+    UnknownField {
+        /// The view.
+        view: &'static str,
+        /// What was asked for.
+        field: String,
+        /// The nearest one there is.
+        nearest: Option<&'static str>,
+    },
+    /// A decision cannot be read.
+    #[error("the decision at {position} cannot be read: {reason}")]
+    Unreadable {
+        /// Where it stands.
+        position: Position,
+        /// Why.
+        reason: String,
+    },
+    /// Too much made it.
+    #[error("{0} decisions may have made it, and {MAX_DECISIONS} can be explained; ask about something narrower")]
+    TooMany(usize),
+}
+
+/// The answer: figures, and the decisions that made them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The view.
+    pub view: &'static str,
+    /// The instant that the question is about.
+    pub at: Option<Timestamp>,
+    /// The items, each with its figures.
+    pub items: Vec<ExplainedItem>,
+    /// Decisions that changed a figure, in the order in which they were recorded.
+    pub decisions: Vec<Contribution>,
+    /// How many decisions were folded for it.
+    pub looked_at: usize,
+    /// What the rules say, of every version that had a part in it.
+    pub clauses: Vec<Clause>,
+}
+
+/// An item of the view.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedItem {
+    /// What tells it from others: its dimensions.
+    pub item: BTreeMap<&'static str, Value>,
+    /// Its figures.
+    pub figures: Vec<ExplainedFigure>,
+}
+
+/// A figure, and how it is computed from others of its item.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedFigure {
+    /// Its field.
+    pub field: &'static str,
+    /// What it is.
+    pub value: Value,
+    /// What it means.
+    pub summary: &'static str,
+    /// How it is computed, by the names of fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<&'static str>,
+    /// The same with their values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computed: Option<String>,
+}
+
+/// A decision, and what it changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Contribution {
+    /// Where it stands.
+    pub position: Position,
+    /// Its stream.
+    pub stream: String,
+    /// The command's name.
+    pub command: String,
+    /// The code of the refusal, where it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// The rules that decided.
+    pub rules: u32,
+    /// When it was written.
+    pub recorded_at: Timestamp,
+    /// When it is true in the business.
+    pub effective_at: Timestamp,
+    /// What it changed.
+    pub changes: Vec<Change>,
+}
+
+/// A figure before and after a decision.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The item, where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub item: BTreeMap<&'static str, Value>,
+    /// The field.
+    pub field: &'static str,
+    /// What it was; null before there was any.
+    pub before: Value,
+    /// What it became.
+    pub after: Value,
+}
+
+/// What the rules say about a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Clause {
+    /// The version.
+    pub rules: u32,
+    /// Where it stands in `program.toml`.
+    pub clause: &'static str,
+    /// What stands there.
+    pub value: Value,
+}
+
+/// Explains.
+///
+/// # Errors
+/// `ExplainError`.
+pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
+    let fields = fields(figure)?;
+    let (program, mut records) = relevant::read(log, &figure.about, figure.moment)?;
+    if records.len() > MAX_DECISIONS {
+        return Err(ExplainError::TooMany(records.len()));
+    }
+    records.sort_by_key(|record| (record.recorded_at, record.record.position()));
+    let mut telling = Telling { figure, fields: &fields, program: &program, shard: Shard::default(), last: Items::new() };
+    telling.publish_rules(log)?;
+    let mut decisions = Vec::new();
+    for relevant in &records {
+        decisions.extend(telling.take(&relevant.record)?);
+    }
+    // What has no answer at the end says why: an unknown key, an ambiguous one.
+    telling.answer()?;
+    let in_force = figure.query.at.and_then(|at| program.in_force_at(at)).map(|rules| rules.version);
+    let mut versions: Vec<u32> = decisions.iter().map(|decision| decision.rules).chain(in_force).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let rules = versions.iter().filter_map(|version| program.version(*version));
+    let clauses = rules.flat_map(|rules| clauses(rules, &fields)).collect();
+    let items = telling.last.into_values().map(|item| explained(item, figure.view, &fields)).collect();
+    Ok(Explanation { view: figure.view.name, at: figure.query.at, items, decisions, looked_at: records.len(), clauses })
+}
+
+/// The fields that are told: the one asked for with what it is computed from, or all.
+fn fields(figure: &Figure) -> Result<Vec<FieldSpec>, ExplainError> {
+    let all = || figure.view.fields.iter().filter(|field| !STANDS.contains(&field.name));
+    let Some(asked) = &figure.field else { return Ok(all().copied().collect()) };
+    if !all().any(|field| field.name == asked) {
+        let near = |field: &FieldSpec| (strsim::jaro_winkler(field.name, &asked.to_lowercase()), field.name);
+        let nearest = all().map(near).max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.75);
+        let nearest = nearest.map(|(_, name)| name);
+        return Err(ExplainError::UnknownField { view: figure.view.name, field: asked.clone(), nearest });
+    }
+    let mut wanted = vec![asked.as_str()];
+    let mut next = 0;
+    while let Some(name) = wanted.get(next).copied() {
+        let formula = all().find(|field| field.name == name).and_then(|field| field.formula);
+        for operand in formula.map(operands).unwrap_or_default() {
+            if !wanted.contains(&operand) {
+                wanted.push(operand);
+            }
+        }
+        next += 1;
+    }
+    Ok(wanted.iter().filter_map(|name| all().find(|field| field.name == *name).copied()).collect())
+}
+
+/// Items by what tells them apart.
+type Items = BTreeMap<String, Item>;
+
+/// Folds decisions one by one and sees what each changes.
+struct Telling<'f> {
+    figure: &'f Figure,
+    fields: &'f [FieldSpec],
+    program: &'f Program,
+    shard: Shard,
+    last: Items,
+}
+
+impl Telling<'_> {
+    /// Every version is known from the start: each says itself from when it governs.
+    fn publish_rules(&mut self, log: &dyn Log) -> Result<(), ExplainError> {
+        for record in relevant::publications(log, self.figure.moment)? {
+            self.fold(&record)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a decision; what it changed, if anything.
+    fn take(&mut self, record: &Record) -> Result<Option<Contribution>, ExplainError> {
+        let Some(outline) = self.fold(record)? else { return Ok(None) };
+        let items = self.answer().unwrap_or_default();
+        let changes = changes(&self.last, &items, self.fields, self.figure.view);
+        self.last = items;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let refused = match &outline.outcome {
+            Outcome::Rejected(rejection) => Some(rejection.code()),
+            Outcome::Accepted(_) => None,
+        };
+        Ok(Some(Contribution {
+            position: record.position(),
+            stream: outline.stream.to_string(),
+            command: outline.command.to_string(),
+            refused,
+            rules: outline.rules,
+            recorded_at: outline.recorded_at,
+            effective_at: outline.effective_at,
+            changes,
+        }))
+    }
+
+    fn fold<'r>(&mut self, record: &'r Record) -> Result<Option<Outline<'r>>, ExplainError> {
+        let position = record.position();
+        let outline = Outline::decode(&record.body);
+        let outline = outline.map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
+        if let Some(outline) = &outline {
+            let rules = self.program.version(outline.rules);
+            self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
+        }
+        Ok(outline)
+    }
+
+    /// The items as they stand now.
+    fn answer(&self) -> Result<Items, QueryError> {
+        let rows = Rows::new(vec![Box::new(&self.shard) as Box<_>]);
+        let answer = (self.figure.view.answer)(&rows, &self.figure.query)?;
+        let labelled = |item: Item| (serde_json::to_string(&label(&item, self.figure.view)).unwrap_or_default(), item);
+        Ok(answer.items.into_iter().map(labelled).collect())
+    }
+}
+
+/// What tells an item from others of its answer.
+fn label(item: &Item, view: &ViewSpec) -> BTreeMap<&'static str, Value> {
+    let is_dimension = |name: &str| name == "currency" || view.key == Some(name) || view.by.iter().any(|dim| dim.name == name);
+    item.0.iter().filter(|(name, value)| is_dimension(name) && !value.is_null()).cloned().collect()
+}
+
+fn value<'i>(item: Option<&'i Item>, field: &str) -> &'i Value {
+    item.and_then(|item| item.0.iter().find(|(name, _)| *name == field)).map_or(&Value::Null, |(_, value)| value)
+}
+
+fn changes(before: &Items, after: &Items, fields: &[FieldSpec], view: &ViewSpec) -> Vec<Change> {
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut changes = Vec::new();
+    for key in &keys {
+        let (was, is) = (before.get(*key), after.get(*key));
+        let label = if keys.len() == 1 { BTreeMap::new() } else { is.or(was).map(|item| label(item, view)).unwrap_or_default() };
+        for field in fields {
+            let (before, after) = (value(was, field.name), value(is, field.name));
+            if !is_same(before, after) {
+                changes.push(Change { item: label.clone(), field: field.name, before: before.clone(), after: after.clone() });
+            }
+        }
+    }
+    changes
+}
+
+/// Whether nothing changed: an amount of nothing is as good as none.
+fn is_same(before: &Value, after: &Value) -> bool {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::Object(money) => {
+            money.get("amount").and_then(Value::as_str).is_some_and(|amount| amount.trim_matches(['0', '.']).is_empty())
+        }
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::String(_) => false,
+    };
+    before == after || (is_nothing(before) && is_nothing(after))
+}
+
+fn explained(item: Item, view: &ViewSpec, fields: &[FieldSpec]) -> ExplainedItem {
+    let figure = |field: &FieldSpec| ExplainedFigure {
+        field: field.name,
+        value: value(Some(&item), field.name).clone(),
+        summary: field.summary,
+        formula: field.formula,
+        computed: field.formula.and_then(|formula| formula::with_values(formula, |name| value(Some(&item), name))),
+    };
+    ExplainedItem { item: label(&item, view), figures: fields.iter().map(figure).collect() }
+}
+
+fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
+    let whole = serde_json::to_value(&rules.rules).unwrap_or_default();
+    let mut names: Vec<&'static str> = fields.iter().flat_map(|field| field.clauses).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let found = |name: &&'static str| name.split('.').try_fold(&whole, |value, part| value.get(part)).cloned();
+    names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)? })).collect()
+}
+
+/// The view and the figure that a word names: a view, or a figure that only one view has.
+///
+/// # Errors
+/// `QueryError::UnknownView` with the nearest of all of them.
+pub fn find_metric(name: &str) -> Result<(&'static ViewSpec, Option<&'static str>), QueryError> {
+    use crate::query::{VIEWS, find_view};
+    let unknown = match find_view(name) {
+        Ok(view) => return Ok((view, None)),
+        Err(unknown) => unknown,
+    };
+    let figures = || VIEWS.iter().flat_map(|view| view.fields.iter().map(move |field| (view, field)));
+    let mut having = figures().filter(|(_, field)| field.name == name && field.kind != FieldKind::Position);
+    match (having.next(), having.next()) {
+        (Some((view, field)), None) => Ok((view, Some(field.name))),
+        (None | Some(_), _) => Err(unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests;

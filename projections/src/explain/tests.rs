@@ -1,0 +1,132 @@
+//! What is told of a figure is what makes it.
+
+use std::sync::Arc;
+
+use pledger_ledger::log::Log;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde_json::{Value, json};
+
+use super::{About, ExplainError, Explanation, Figure, MAX_DECISIONS, explain, figure, find_metric};
+use crate::{
+    engine::{Engine, Moment, Options},
+    given::{Given, Ledger, approved, registered, won},
+    query::{Query, VIEWS, find_view},
+};
+
+fn ledger() -> Ledger {
+    let other = |n: u32| Given::account(&format!("o{n}.com"), "2026-01-05", vec![registered(&format!("x{n}"), "p2", "GTX", "7.00")]);
+    let acme = vec![
+        Given::account("acme.com", "2026-01-10", vec![registered("d1", "p1", "GTX", "100.00")]),
+        Given::account("acme.com", "2026-01-12", vec![approved("d1")]),
+        Given::account("acme.com", "2026-03-11", vec![won("d1", "120.00", "2026-03-11")]),
+        Given::account("umbrella.com", "2026-02-01", vec![registered("d2", "p1", "GTX", "50.00")]),
+    ];
+    Ledger::with((0..9).map(other).chain(acme))
+}
+
+fn ask(ledger: &Ledger, view: &str, key: &str, field: Option<&str>) -> Result<Explanation, ExplainError> {
+    let engine = Engine::in_memory(Arc::new(ledger.clone()), Options::default()).expect("it starts");
+    assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
+    let view = find_view(view).expect("a view");
+    let asked = figure(view, key, field.map(str::to_owned), Query::default(), Moment::default(), |query| engine.query(view.name, query))?;
+    explain(ledger, &asked)
+}
+
+#[test]
+fn a_deal_is_made_by_its_decisions_and_no_others() {
+    let told = ask(&ledger(), "deals", "d1", Some("amount")).expect("an explanation");
+    assert_eq!(told.items[0].figures[0].value, json!({"amount": "120.00", "currency": "USD"}));
+    let changes: Vec<_> =
+        told.decisions.iter().map(|decision| (decision.stream.as_str(), decision.changes[0].after["amount"].clone())).collect();
+    assert_eq!(changes, [("account/acme.com", json!("100.00")), ("account/acme.com", json!("120.00"))]);
+    assert_eq!(told.looked_at, 3, "other accounts say nothing of it");
+}
+
+#[test]
+fn a_group_is_made_by_the_deals_in_it() {
+    let told = ask(&ledger(), "pipeline", "partner=p1", Some("conversion")).expect("an explanation");
+    assert_eq!(told.items.len(), 1);
+    let figure = &told.items[0].figures[0];
+    assert_eq!((figure.value.clone(), figure.computed.as_deref()), (json!("1"), Some("1 / 1")));
+    let of = |field: &str| told.decisions.iter().flat_map(|decision| &decision.changes).filter(|change| change.field == field).count();
+    assert_eq!((of("won"), of("approved")), (1, 1));
+    assert_eq!(ask(&ledger(), "pipeline", "all", Some("count")).expect("an explanation").items[0].figures[0].value, json!(11));
+}
+
+#[test]
+fn what_is_no_figure_is_named() {
+    let error = ask(&ledger(), "deals", "d1", Some("amuont")).expect_err("no such figure").to_string();
+    assert_eq!(error, "deals has no figure \"amuont\"; did you mean amount?");
+    assert!(matches!(ask(&ledger(), "deals", "d9", None), Err(ExplainError::Query(_))));
+    assert!(matches!(ask(&ledger(), "pipeline", "EMEA", None), Err(ExplainError::Query(_))));
+    assert_eq!(find_metric("ropi_margin").map(|(view, field)| (view.name, field)), Ok(("ropi", Some("ropi_margin"))));
+    assert_eq!(find_metric("tiers").map(|(view, field)| (view.name, field)), Ok(("tiers", None)));
+    assert!(find_metric("revenue").is_err(), "several views have it");
+}
+
+#[test]
+fn more_than_can_be_told_is_said() {
+    let many = (0..=MAX_DECISIONS).map(|_| Given::account("acme.com", "2026-01-10", vec![approved("d1")]));
+    let ledger = Ledger::with(many);
+    let asked = Figure {
+        view: find_view("deals").expect("a view"),
+        query: Query { key: Some("d1".to_owned()), ..Query::default() },
+        field: None,
+        moment: Moment::default(),
+        about: About::Id("d1".to_owned()),
+    };
+    assert!(ledger.end(0).is_ok());
+    assert!(matches!(explain(&ledger, &asked), Err(ExplainError::TooMany(count)) if count > MAX_DECISIONS));
+}
+
+/// Every formula, computed anew from what is printed of its operands, is the figure.
+#[test]
+fn what_is_printed_can_be_computed_by_hand() {
+    let ledger = ledger();
+    let mut computed = 0;
+    for (view, key) in [("pipeline", "partner=p1"), ("pipeline", "all"), ("ropi", "p1"), ("attribution", "d1"), ("deals", "d1")] {
+        for figure in ask(&ledger, view, key, None).expect("an explanation").items.iter().flat_map(|item| &item.figures) {
+            let Some(text) = &figure.computed else { continue };
+            let expected = match &figure.value {
+                Value::String(text) => text.parse().expect("a decimal"),
+                Value::Object(money) => money["amount"].as_str().expect("an amount").parse::<Decimal>().expect("a decimal"),
+                // Nothing can be said: something is divided by nothing.
+                Value::Null => {
+                    assert_eq!(value_of(text), None, "{text}");
+                    continue;
+                }
+                other => panic!("{other}"),
+            };
+            let value = value_of(text).expect("it can be computed");
+            assert_eq!(value.round_dp_with_strategy(6, RoundingStrategy::MidpointNearestEven), expected, "{}: {text}", figure.field);
+            computed += 1;
+        }
+    }
+    assert!(computed >= 5, "{computed}");
+    let formulas = VIEWS.iter().flat_map(|view| view.fields.iter().map(move |field| (view, field)));
+    for (view, field) in formulas.filter_map(|(view, field)| Some((view, field.formula?))) {
+        for operand in super::operands(field) {
+            assert!(view.fields.iter().any(|field| field.name == operand), "{}: {field} names {operand}", view.name);
+        }
+    }
+}
+
+/// The value of sums, differences, one quotient, with parentheses; none where something is divided by 0.
+fn value_of(text: &str) -> Option<Decimal> {
+    let (above, below) = text.rsplit_once(" / ").map_or((text, None), |(above, below)| (above, Some(below)));
+    let sum = |text: &str| {
+        let mut sign = Decimal::ONE;
+        text.trim_matches(['(', ')']).split(' ').fold(Decimal::ZERO, |sum, word| match word {
+            "+" => {
+                sign = Decimal::ONE;
+                sum
+            }
+            "-" => {
+                sign = -Decimal::ONE;
+                sum
+            }
+            number => sum + sign * number.parse::<Decimal>().expect(number),
+        })
+    };
+    below.map_or(Some(sum(above)), |below| sum(above).checked_div(sum(below)))
+}
