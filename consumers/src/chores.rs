@@ -33,8 +33,8 @@ impl EmbeddedChores {
     /// For a processor that was just restored from these snapshots.
     #[must_use]
     pub fn new(edge: Edge, snapshots: Arc<dyn SnapshotStore>, processor: &Processor) -> Self {
-        let kept: Vec<u64> = edge.slices.all().map(|slice| processor.settled(slice)).collect();
-        Self { directory_kept: kept.iter().sum(), kept, edge, snapshots }
+        let kept = edge.slices.all().map(|slice| processor.from_snapshot(slice)).collect();
+        Self { directory_kept: processor.directory_from_snapshot(), kept, edge, snapshots }
     }
 
     fn envelope(&self, stream: &StreamName, deadline: &Deadline, now: Timestamp) -> Option<CommandEnvelope> {
@@ -86,6 +86,10 @@ impl Chores for EmbeddedChores {
 
     /// While commands come in, one slice at a time, so that none waits long; at the end, all that changed.
     fn settled(&mut self, processor: &mut Processor, closing: bool) {
+        if processor.damage().is_some() {
+            // What snapshots hold may be all that is left of what is missing.
+            return;
+        }
         let least = if closing { 1 } else { RECORDS_PER_SNAPSHOT };
         let grown: Vec<SliceId> =
             self.edge.slices.all().filter(|slice| processor.settled(*slice) >= self.kept[usize::from(*slice)] + least).collect();

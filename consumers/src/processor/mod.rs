@@ -76,6 +76,10 @@ pub struct Processor {
     answers: Vec<(Waiter, Decided)>,
     /// Why nothing is written, where that is so: the ledger is damaged, or its end is missing.
     damage: Option<String>,
+    /// Of each slice, the records that the snapshot it was restored from holds.
+    from_snapshots: Vec<u64>,
+    /// The same of the directory.
+    directory_from_snapshot: u64,
 }
 
 impl Processor {

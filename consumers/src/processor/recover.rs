@@ -51,6 +51,8 @@ impl Processor {
             unreported: VecDeque::new(),
             answers: Vec::new(),
             damage: None,
+            from_snapshots: vec![0; usize::from(shape.count)],
+            directory_from_snapshot: 0,
             log,
         };
         let beyond = processor.load_snapshots(snapshots)?;

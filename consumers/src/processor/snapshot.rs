@@ -112,6 +112,18 @@ impl Processor {
         self.slices[usize::from(slice)].writer.settled().next_pseq
     }
 
+    /// How many records of a slice the snapshot held that it was restored from; 0 where there was none that fitted.
+    #[must_use]
+    pub fn from_snapshot(&self, slice: SliceId) -> u64 {
+        self.from_snapshots[usize::from(slice)]
+    }
+
+    /// The same of the directory, of all slices together.
+    #[must_use]
+    pub const fn directory_from_snapshot(&self) -> u64 {
+        self.directory_from_snapshot
+    }
+
     /// The directory, with the head of every slice that it stands at. Nothing may be in flight.
     ///
     /// # Errors
@@ -148,6 +160,7 @@ impl Processor {
                 Ok((heads, directory)) if heads.len() == all.len() => {
                     let missing = self.beyond_the_end(&heads)?;
                     if missing.is_empty() && self.has_all(&heads)? {
+                        self.directory_from_snapshot = heads.iter().map(|head| head.next_pseq).sum();
                         stands_at = heads;
                         *self.directory.write() = directory;
                     } else {
@@ -218,6 +231,7 @@ impl Processor {
     fn load_snapshot(&mut self, slice: SliceId, state: Slice) -> Option<Position> {
         if self.stands_on(&state) {
             self.refer_to(&state);
+            self.from_snapshots[usize::from(slice)] = state.writer.settled().next_pseq;
             self.slices[usize::from(slice)] = state;
             return None;
         }

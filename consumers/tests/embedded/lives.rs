@@ -40,6 +40,12 @@ fn decisions_survive_a_restart_and_repeated_keys_get_their_first_answer() {
     let id = PartnerId::parse("p-1").expect("an id");
     assert_eq!(taken.outcome.expect_err("refused"), Rejection::PartnerExists { partner_id: id });
     from_ledger.stop();
+
+    // What was left aside or lost is kept anew at the end, although nothing was decided.
+    std::fs::remove_dir_all(dir.path().join("snapshots")).expect("removed");
+    Running::start(dir.path()).stop();
+    let kept = std::fs::read_dir(dir.path().join("snapshots")).expect("a folder").count();
+    assert!(kept > 1, "{kept} snapshots");
 }
 
 #[test]
