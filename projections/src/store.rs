@@ -3,7 +3,12 @@
 use std::{
     future::{Future, poll_fn},
     path::Path,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, SyncSender},
+    },
     task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -28,6 +33,14 @@ use crate::{
 
 /// Chunks in one statement.
 const STATEMENT_CHUNKS: usize = 32;
+/// Bits of a chunk's id that number it in its shard.
+const CHUNK_BITS: u32 = 32;
+/// Chunks that are read ahead for each shard.
+const CHUNKS_AHEAD: usize = 256;
+/// Large pages keep the overflow chains of chunks short.
+const PAGE_BYTES: u32 = 16_384;
+/// Pages in the write-ahead log before they are brought into the file: 32 MB.
+const WAL_PAGES: &str = "2048";
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Kilobytes of the database's pages that are kept in memory.
@@ -68,7 +81,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             // What a power cut takes away is folded again from the ledger: cursor and rows go together.
             .synchronous(SqliteSynchronous::Normal)
-            .pragma("wal_autocheckpoint", "8192")
+            .page_size(PAGE_BYTES)
+            .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("cache_size", CACHE_KB);
         Self::connect(options)
     }
@@ -118,27 +132,29 @@ impl Store {
     }
 
     /// Reads cursors and the named tables (all where none is named), at one moment, into the shards: a row goes to the
-    /// shard of its slice, slice modulo the number of shards.
+    /// shard of its slice, slice modulo the number of shards. Each shard is filled by a thread of its own.
     ///
     /// # Errors
     /// `StoreError`.
     pub fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError> {
-        self.runtime.block_on(async {
-            let mut transaction = self.connection.begin().await?;
-            let many = shards.len();
-            for row in sqlx::query("SELECT slice, next_pseq, next_offset, term, hash FROM cursors").fetch_all(&mut *transaction).await? {
-                let (slice, head) = read_cursor(&row)?;
-                shards[slice as usize % many].heads.push((slice, head));
+        let (runtime, many) = (&self.runtime, shards.len());
+        let mut transaction = runtime.block_on(self.connection.begin())?;
+        let cursors = runtime.block_on(read_cursors(&mut transaction))?;
+        for (slice, head) in cursors {
+            shards[slice as usize % many].heads.push((slice, head));
+        }
+        thread::scope(|scope| {
+            let start = |(number, shard)| {
+                let (inbox, chunks) = mpsc::sync_channel(CHUNKS_AHEAD);
+                (inbox, scope.spawn(move || load_shard(shard, number, many, &chunks)))
+            };
+            let (inboxes, loaders): (Vec<_>, Vec<_>) = shards.iter_mut().enumerate().map(start).unzip();
+            let read = runtime.block_on(read_chunks(&mut transaction, names, &inboxes));
+            drop(inboxes);
+            for loader in loaders {
+                loader.join().expect("a row that cannot be read is an error and no panic")?;
             }
-            let mut tables: Vec<_> = shards.iter_mut().map(Shard::tables_mut).collect();
-            for at in 0..tables[0].len() {
-                let name = tables[0][at].name();
-                if names.is_none_or(|names| names.contains(&name)) {
-                    load_table(&mut transaction, &mut tables, at).await?;
-                }
-            }
-            shards.iter_mut().for_each(Shard::loaded);
-            Ok(())
+            read
         })
     }
 
@@ -244,7 +260,7 @@ fn insert(table: &str, chunks: usize) -> String {
 
 /// Chunks of one shard follow each other.
 fn chunk_id(shard: usize, chunk: u32) -> i64 {
-    i64::try_from(shard).expect("there are few shards") << 32 | i64::from(chunk)
+    i64::try_from(shard).expect("there are few shards") << CHUNK_BITS | i64::from(chunk)
 }
 
 /// A table keeps its rows in chunks; the view of its name shows them row by row.
@@ -259,22 +275,55 @@ fn create_table(table: &dyn AnyTable) -> String {
     )
 }
 
-/// Reads the `at`th table of every shard.
-async fn load_table(connection: &mut SqliteConnection, shards: &mut [Vec<&mut dyn AnyTable>], at: usize) -> Result<(), StoreError> {
-    let (name, columns) = (shards[0][at].name(), shards[0][at].columns().len());
-    let (place, many) = (columns - STAND_COLUMNS.len(), shards.len());
-    let sql = format!("SELECT rows FROM \"{name}_chunks\" ORDER BY id");
-    let mut chunks = sqlx::query(AssertSqlSafe(sql)).fetch(connection);
-    while let Some(chunk) = chunks.try_next().await? {
-        let wrong = |_| UnreadableRow { table: name, column: "rows" };
-        let rows: Vec<Vec<Cell>> = serde_json::from_str(chunk.try_get(0)?).map_err(wrong)?;
-        for row in rows {
-            let position = row.get(place).cloned().and_then(Position::from_cell);
-            let slice = position.map_or(0, |position| position.slice);
-            shards[slice as usize % many][at].load(&mut row.into_iter())?;
+/// The text of a chunk, and the number of its table.
+type Read = (usize, Arc<str>);
+
+/// Reads the named tables, chunk by chunk, for the shards that may have rows in each.
+async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, inboxes: &[SyncSender<Read>]) -> Result<(), StoreError> {
+    let written_by: Option<i64> = sqlx::query_scalar("SELECT shards FROM generation").fetch_one(&mut *connection).await?;
+    let as_before = written_by.is_some_and(|shards| usize::try_from(shards) == Ok(inboxes.len()));
+    for (at, table) in Shard::default().tables().iter().enumerate() {
+        let name = table.name();
+        if names.is_some_and(|names| !names.contains(&name)) {
+            continue;
+        }
+        let sql = format!("SELECT id, rows FROM \"{name}_chunks\" ORDER BY id");
+        let mut chunks = sqlx::query(AssertSqlSafe(sql)).fetch(&mut *connection);
+        while let Some(chunk) = chunks.try_next().await? {
+            let (id, text): (i64, Arc<str>) = (chunk.try_get(0)?, chunk.try_get::<&str, _>(1)?.into());
+            let shard = usize::try_from(id >> CHUNK_BITS).unwrap_or(usize::MAX);
+            let wanted = inboxes.iter().enumerate().filter(|(number, _)| !as_before || *number == shard);
+            if wanted.into_iter().any(|(_, inbox)| inbox.send((at, Arc::clone(&text))).is_err()) {
+                // It met a row that it cannot read, and says so when it is joined.
+                return Ok(());
+            }
         }
     }
     Ok(())
+}
+
+/// Takes the rows of its slices in, until there are no more.
+fn load_shard(shard: &mut Shard, number: usize, many: usize, chunks: &Receiver<Read>) -> Result<(), StoreError> {
+    let mut tables = shard.tables_mut();
+    for (at, text) in chunks {
+        let table = &mut tables[at];
+        let place = table.columns().len() - STAND_COLUMNS.len();
+        let wrong = |_| UnreadableRow { table: table.name(), column: "rows" };
+        let rows: Vec<Vec<Cell>> = serde_json::from_str(&text).map_err(wrong)?;
+        for row in rows {
+            let position = row.get(place).cloned().and_then(Position::from_cell);
+            if position.map_or(0, |position| usize::from(position.slice)) % many == number {
+                table.load(&mut row.into_iter())?;
+            }
+        }
+    }
+    shard.loaded();
+    Ok(())
+}
+
+async fn read_cursors(connection: &mut SqliteConnection) -> Result<Vec<Cursor>, StoreError> {
+    let rows = sqlx::query("SELECT slice, next_pseq, next_offset, term, hash FROM cursors").fetch_all(connection).await?;
+    rows.iter().map(read_cursor).collect()
 }
 
 fn read_cursor(row: &SqliteRow) -> Result<Cursor, StoreError> {
