@@ -108,16 +108,16 @@ impl Conflicts {
         let subject = self.contest(kind, Some(product), holder, decision.effective_at, at);
         for overlap in &registered.overlaps {
             if let Some(deal) = deals.get(at.key, &overlap.deal_id) {
-                self.registration(&subject, &overlap.deal_id, deal, decision, at);
+                self.registration(&subject, &overlap.deal_id, deal, at);
             }
         }
         if let Some(deal) = deals.get(at.key, &registered.deal_id) {
-            self.registration(&subject, &registered.deal_id, deal, decision, at);
+            self.registration(&subject, &registered.deal_id, deal, at);
         }
     }
 
     /// Lists a registered deal among the contenders, once.
-    fn registration(&mut self, subject: &CompactString, id: &DealId, deal: &Deal, decision: &Outline<'_>, at: &At<'_>) {
+    fn registration(&mut self, subject: &CompactString, id: &DealId, deal: &Deal, at: &At<'_>) {
         let contender = Contender {
             partner: Some(deal.partner),
             seller: None,
@@ -128,8 +128,8 @@ impl Conflicts {
             command: Symbol::of("RegisterDeal"),
             decided: Decided::Registered,
             code: None,
-            rules: decision.rules,
-            position: at.position,
+            rules: deal.registered_rules,
+            position: deal.registered_by,
         };
         let stand = deals_entry(at.key, subject, id);
         if self.contenders.get(&stand).is_none() {
@@ -193,7 +193,7 @@ impl Conflicts {
             ..conflict(ConflictKind::Dispute, decision.effective_at)
         });
         if let Some(deal) = deal {
-            self.registration(&subject, deal_id, deal, decision, at);
+            self.registration(&subject, deal_id, deal, at);
         }
         let contender = Contender {
             partner: Some(Symbol::of(contender.as_str())),

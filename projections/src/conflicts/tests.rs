@@ -87,7 +87,11 @@ fn an_overlap_is_open_while_several_partners_compete() {
     ];
     let fields = ["kind", "status", "contender_count", "refused_count"];
     let open = json!({"kind": "overlap", "status": "open", "contender_count": 2, "refused_count": 0});
-    assert_eq!(pick(&conflicts(given.clone(), &[])[0], &fields), open);
+    let found = conflicts(given.clone(), &[]);
+    assert_eq!(pick(&found[0], &fields), open);
+    let contenders = pick(&found[0], &["contenders"])["contenders"].clone();
+    let sequence = |at: usize| contenders[at]["position"].as_str().and_then(|position| position.split(':').nth(1)).map(str::to_owned);
+    assert_eq!([sequence(0), sequence(1)], [Some("1".to_owned()), Some("0".to_owned())], "each stands where it was decided: {contenders}");
     given.push(Given::account("acme.com", "2026-02-02", vec![won("d1", "90.00", "2026-02-02")]));
     let ruled = json!({"kind": "overlap", "status": "ruled", "contender_count": 2, "refused_count": 0});
     assert_eq!(pick(&conflicts(given, &[])[0], &fields), ruled);

@@ -55,7 +55,7 @@ impl Deals {
     fn event(&mut self, event: &AccountEvent, when: Timestamp, at: &At<'_>) {
         match event {
             AccountEvent::DealRegistered(registered) => {
-                self.deals.upsert(key(at.key, &registered.deal_id), at, || registration(registered, when));
+                self.deals.upsert(key(at.key, &registered.deal_id), at, || registration(registered, when, at));
             }
             AccountEvent::DealUpdated { deal_id, product, amount, region, expected_close, submitted, sla_due } => {
                 self.change(deal_id, at, |deal| {
@@ -149,7 +149,7 @@ fn release(deal: &mut Deal, status: DealStatus) {
     deal.expires_at = None;
 }
 
-fn registration(registered: &DealRegistered, when: Timestamp) -> Deal {
+fn registration(registered: &DealRegistered, when: Timestamp, at: &At<'_>) -> Deal {
     let partner = Symbol::of(registered.partner_id.as_str());
     Deal {
         partner,
@@ -167,6 +167,8 @@ fn registration(registered: &DealRegistered, when: Timestamp) -> Deal {
         approved: false,
         historical: registered.historical,
         registered_at: when,
+        registered_by: at.position,
+        registered_rules: at.stand().rules,
         submitted_at: (!registered.draft).then_some(when),
         decided_at: None,
         closed_at: None,

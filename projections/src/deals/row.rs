@@ -5,6 +5,7 @@ use pledger_domain::{
     account::Stage,
     values::{Currency, Timestamp},
 };
+use pledger_ledger::slices::Position;
 
 use crate::{row, symbol::Symbol, word_field};
 
@@ -99,6 +100,10 @@ row! {
         historical: bool,
         /// When it was registered (effective).
         registered_at: Timestamp,
+        /// The decision that registered it.
+        registered_by: Position,
+        /// The version of the rules of that decision; 0 where none was in force.
+        registered_rules: u32,
         /// When it was put up for decision, the last time.
         submitted_at: Option<Timestamp>,
         /// When it was approved or rejected, the last time.
