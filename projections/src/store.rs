@@ -207,12 +207,11 @@ impl Batch<'_> {
     /// # Errors
     /// `StoreError`.
     pub fn chunks(&mut self, table: &str, shard: usize, chunks: &[u32], make: impl Fn(&[u32]) -> Vec<Vec<u8>>) -> Result<(), StoreError> {
-        // Statements of two sizes only, so that they are prepared once.
-        let (whole, rest) = chunks.as_chunks::<STATEMENT_CHUNKS>();
-        let whole = whole.iter().map(|chunks| &chunks[..]);
-        let mut made = whole.chain(rest.chunks(1)).map(|chunks| {
-            let text = |(chunk, json): (&u32, Vec<u8>)| (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"));
-            chunks.iter().zip(make(chunks)).map(text).collect::<Vec<_>>()
+        let text = |(chunk, json): (&u32, Vec<u8>)| (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"));
+        let mut made = chunks.chunks(STATEMENT_CHUNKS).flat_map(|chunks| {
+            let texts: Vec<_> = chunks.iter().zip(make(chunks)).map(text).collect();
+            // Statements of two sizes only, so that they are prepared once.
+            if texts.len() == STATEMENT_CHUNKS { vec![texts] } else { texts.into_iter().map(|text| vec![text]).collect() }
         });
         self.runtime.block_on(async {
             let mut next = made.next();
