@@ -95,3 +95,18 @@ async fn whoever_sends_a_long_body_is_told_what_is_wrong() {
     stop.send(()).expect("it runs");
     tokio::time::timeout(WAIT, served).await.expect("it stops in time").expect("no panic").expect("no error");
 }
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_answered() {
+    let stack = Stack::bare();
+    let (address, stop, served) = listen(&stack).await;
+    let long = format!("GET /v1/deals?x={} HTTP/1.1\r\nhost: x\r\n\r\n", "y".repeat(100_000));
+    for (head, status) in [(long.as_str(), "414"), ("nonsense\r\n\r\n", "400"), ("GET /v1/deals HTTP/1.1\r\n: x\r\n\r\n", "400")] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    stop.send(()).expect("it runs");
+    tokio::time::timeout(WAIT, served).await.expect("it stops in time").expect("no panic").expect("no error");
+}
