@@ -15,8 +15,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{
-    context::Context,
-    node,
+    context::{Context, Usage},
+    node, output,
     serving::{Announcement, Assembly},
 };
 
@@ -75,20 +75,30 @@ impl Told {
     /// The body as JSON, or the problem it tells as an error.
     pub(crate) fn success(&self) -> Result<Value> {
         let value = self.json()?;
-        if self.is_success() { Ok(value) } else { Err(problem(&value)) }
+        match self.status {
+            _ if self.is_success() => Ok(value),
+            // What cannot be read as it was asked is a mistake of whoever asks.
+            400 => Err(Usage(problem(&value).to_string()).into()),
+            _ => Err(problem(&value)),
+        }
     }
 }
 
 /// A problem document in words.
 pub(crate) fn problem(document: &Value) -> anyhow::Error {
     let text = |name: &str| document[name].as_str().unwrap_or_default();
-    let field = document["field"].as_str().map(|field| format!("{field}: ")).unwrap_or_default();
+    let detail = text("detail");
+    // Most sentences name the field, and some say what would do.
+    let says = |what: &str| detail.to_lowercase().contains(&what.to_lowercase());
+    let field = document["field"].as_str().filter(|field| !says(field)).map(|field| format!("{field}: ")).unwrap_or_default();
     let accepted = match &document["accepted"] {
         Value::Null => String::new(),
+        Value::String(accepted) if says(accepted) => String::new(),
         Value::String(accepted) => format!(" (accepted: {accepted})"),
-        accepted => format!(" (accepted: {accepted})"),
+        Value::Array(choices) if choices.iter().all(|choice| choice.as_str().is_some_and(says)) => String::new(),
+        accepted => format!(" (accepted: {})", output::cell(accepted)),
     };
-    anyhow!("{}: {field}{}{accepted}", text("code"), text("detail"))
+    anyhow!("{}: {field}{detail}{accepted}", text("code"))
 }
 
 impl Connection {
@@ -98,6 +108,15 @@ impl Connection {
             return Ok(server);
         }
         Self::here(Assembly::open(&context.data_dir)?)
+    }
+
+    /// To whoever may write to a ledger that there is: none is created.
+    pub(crate) fn to_change(context: &Context) -> Result<Self> {
+        match Self::server(&context.data_dir)? {
+            Some(server) => Ok(server),
+            None if node::has_ledger(&context.data_dir) => Self::here(Assembly::open(&context.data_dir)?),
+            None => bail!("there is no ledger in {}", context.data_dir.display()),
+        }
     }
 
     /// To whoever can read: the running server, or this process, which takes nothing away from another one.

@@ -49,6 +49,9 @@ impl Node {
         clock: &dyn Clock,
         present: impl FnOnce(&SqliteLog, &Processor) -> Arc<dyn Clock>,
     ) -> Result<Self> {
+        if dir.exists() && !dir.is_dir() {
+            bail!("{} is no directory; a ledger needs one of its own", dir.display());
+        }
         let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at: clock.now(), generated: None };
         let log = SqliteLog::create(dir, created).map_err(|error| explain(error, dir))?;
         let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::create(dir, Minting::Random).context("the key store cannot be created")?);
@@ -70,7 +73,13 @@ impl Node {
 
     /// Opens the ledger in `dir`, or creates one where there is none.
     pub(crate) fn open_or_create(dir: &Path) -> Result<Self> {
-        if has_ledger(dir) { Self::open(dir) } else { Self::create(dir, Slices::default()) }
+        if has_ledger(dir) {
+            return Self::open(dir);
+        }
+        let node = Self::create(dir, Slices::default())?;
+        // A mistyped directory must not pass for the ledger that was meant.
+        eprintln!("There was no ledger in {}: created one, with the default rules.", dir.display());
+        Ok(node)
     }
 
     fn start(

@@ -4,7 +4,10 @@ use std::{io::Read, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use pledger_domain::catalogue::{COMMANDS, CommandSpec};
+use pledger_domain::{
+    catalogue::{COMMANDS, CommandSpec},
+    values::Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -69,6 +72,9 @@ impl Command {
         if self.schema {
             output::print_json(&schema(spec)?)?;
             return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(Err(unreadable)) = self.effective_at.as_deref().map(Timestamp::parse) {
+            return Err(Usage(format!("--effective-at: {unreadable}")).into());
         }
         let connection = Connection::to_write(context)?;
         let answer = self.payload().and_then(|payload| connection.ask(self.ask(&name, payload)));

@@ -27,7 +27,7 @@ pub(crate) struct Erase {
 
 impl Erase {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let connection = Connection::to_write(context)?;
+        let connection = Connection::to_change(context)?;
         let body = json!({"reason": self.reason}).to_string().into_bytes();
         let answer = connection.ask(Ask::post(format!("/v1/persons/{}/erase", encode(&self.subject)), body));
         connection.close();

@@ -16,7 +16,7 @@ use pledger_ledger::{
     record::Record,
     sqlite::{Mode, SqliteLog},
 };
-use pledger_projections::query::find_view;
+use pledger_projections::query::{VIEWS, find_view};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) struct Export {
     /// The file's format
     #[arg(long, value_enum)]
     format: Format,
-    /// The file
+    /// The file, or - for stdout
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
     #[command(flatten)]
@@ -56,28 +56,40 @@ enum Format {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.out.as_os_str() == "-" {
+            let mut writer = BufWriter::new(std::io::stdout().lock());
+            self.write(context, &mut writer)?;
+            writer.flush()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         // What is half written never looks finished.
         let mut beside = self.out.clone().into_os_string();
         beside.push(".part");
         let file = File::create(&beside).with_context(|| format!("{} cannot be written", self.out.display()))?;
         let mut writer = BufWriter::new(file);
-        let written = match (self.view.as_str(), self.format) {
-            ("ledger", _) if self.times.moment()?.is_past() => {
-                Err(Usage("the ledger is exported whole; a view takes --as-of and --known-at".into()).into())
-            }
-            ("ledger", Format::Jsonl) => export_ledger(context, &mut writer),
-            ("ledger", Format::Csv) => Err(Usage("a ledger of nested decisions has no columns: use --format jsonl".into()).into()),
-            _ => self.export_view(context, &mut writer),
-        };
-        let count = written.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+        let count = self.write(context, &mut writer).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
         writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(&beside, &self.out)?;
         eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, self.out.display());
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Writes what is exported; how many items or records that are.
+    fn write(&self, context: &Context, writer: &mut impl Write) -> Result<u64> {
+        match (self.view.as_str(), self.format) {
+            ("ledger", _) if self.times.moment()?.is_past() => {
+                Err(Usage("the ledger is exported whole; a view takes --as-of and --known-at".into()).into())
+            }
+            ("ledger", Format::Jsonl) => export_ledger(context, writer),
+            ("ledger", Format::Csv) => Err(Usage("a ledger of nested decisions has no columns: use --format jsonl".into()).into()),
+            _ => self.export_view(context, writer),
+        }
+    }
+
     fn export_view(&self, context: &Context, writer: &mut impl Write) -> Result<u64> {
-        let view = find_view(&self.view).map_err(|error| Usage(format!("{error}; or `ledger`")))?;
+        let view = find_view(&self.view).map_err(|error| {
+            Usage(format!("{error}\nThere are: ledger, {}", VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ")))
+        })?;
         let view = [vec![format!("{}?limit={PAGE}", view.name)], self.times.parameters()?].concat().join("&");
         let connection = Connection::to_read(context)?;
         let outcome = match self.format {

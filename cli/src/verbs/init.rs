@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use pledger_ledger::slices::{DEFAULT_SLICES, Slices};
+use pledger_ledger::slices::{DEFAULT_SLICES, MAX_SLICES, Slices};
 use serde_json::json;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 )]
 pub(crate) struct Init {
     /// How many slices the ledger has, for ever
-    #[arg(long, default_value_t = DEFAULT_SLICES)]
+    #[arg(long, default_value_t = DEFAULT_SLICES, value_parser = clap::value_parser!(u16).range(2..=i64::from(MAX_SLICES)))]
     slices: u16,
 }
 

@@ -1,6 +1,6 @@
 //! `pledger replay`: the decisions themselves, in plain words or as JSON lines.
 
-use std::{process::ExitCode, time::Duration};
+use std::{cell::Cell, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -85,6 +85,8 @@ struct Selection {
     from: Option<Bound>,
     to: Option<Bound>,
     moment: Moment,
+    /// How many decisions were printed.
+    shown: Cell<u64>,
 }
 
 impl Replay {
@@ -95,6 +97,9 @@ impl Replay {
         match &selection.stream {
             Some(stream) if !self.follow => one_stream(&log, stream, &selection, jsonl)?,
             _ => whole_log(&log, &selection, jsonl, self.follow)?,
+        }
+        if selection.shown.get() == 0 {
+            eprintln!("The ledger has no such decision.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -112,7 +117,14 @@ impl Replay {
             (None, None) => None,
         };
         let bound = |text: &Option<String>| text.as_deref().map(Bound::parse).transpose();
-        Ok(Selection { needle, stream, from: bound(&self.from)?, to: bound(&self.to)?, moment: self.times.moment()? })
+        Ok(Selection {
+            needle,
+            stream,
+            from: bound(&self.from)?,
+            to: bound(&self.to)?,
+            moment: self.times.moment()?,
+            shown: Cell::default(),
+        })
     }
 }
 
@@ -201,11 +213,8 @@ fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
     }
     match Body::decode(&record.body) {
         Ok(Body::Decision(decision)) if selection.admits(record.position(), &decision) => {
-            if jsonl {
-                output::print(line(record)?.to_string())
-            } else {
-                output::print(words(record.position(), &decision))
-            }
+            selection.shown.set(selection.shown.get() + 1);
+            if jsonl { output::print(line(record)?.to_string()) } else { output::print(words(record.position(), &decision)) }
         }
         Ok(_) => Ok(()),
         Err(error) => output::print(format!("{}: cannot be read: {error}", record.position())),

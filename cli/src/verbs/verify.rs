@@ -15,7 +15,10 @@ use pledger_projections::{
 };
 use serde_json::json;
 
-use crate::{context::Context, node, output};
+use crate::{
+    context::{Context, Usage},
+    node, output,
+};
 
 /// How long folding everything again may take.
 const FOLDING: Duration = Duration::from_secs(3_600);
@@ -37,6 +40,10 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let count = log.slices().count;
+        if let Some(slice) = self.slice.filter(|slice| *slice >= count) {
+            return Err(Usage(format!("there is no slice {slice}; this ledger has 0 to {}", count - 1)).into());
+        }
         let total: u64 = log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?;
         let progress = output::progress("verify", total);
         let slices = self.slice.map(|slice| vec![slice]);

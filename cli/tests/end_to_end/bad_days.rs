@@ -76,3 +76,33 @@ fn an_older_ledger_put_back_is_read_and_not_added_to() {
     std::fs::remove_dir_all(dir.join("data").join("snapshots")).expect("removed");
     assert!(succeed(dir, &["command", "SignAgreement", SIGN]).contains("Accepted"));
 }
+
+#[test]
+fn a_mistake_of_the_caller_is_told_as_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    assert!(fail(dir, &["erase", "pam-1", "--reason", "asked"], 1).contains("there is no ledger"));
+    assert!(!dir.join("data").exists(), "nothing is created to erase from");
+    assert!(text(&pledger(dir, &["command", "RegisterPartner", PARTNER])).contains("There was no ledger in"));
+    for (arguments, said) in [
+        (&["init", "--slices", "1"][..], "2..=4096"),
+        (&["verify", "--slice", "64"], "this ledger has 0 to 63"),
+        (&["query", "deals", "--filter", "colour=red"], "no dimension"),
+        (&["query", "deals", "--by", "stage"], "it is not grouped"),
+        (&["query", "deals", "--limit", "0"], "a whole number from 1 to 10000"),
+        (&["query", "deals", "--cursor", "zz"], "the cursor is none"),
+        (&["conflicts", "--limit", "0"], "a whole number from 1 to 10000"),
+        (&["export", "nothing", "--format", "csv", "--out", "x"], "There are: ledger, partners"),
+        (&["command", "RegisterPartner", PARTNER, "--effective-at", "0001-01-01"], "--effective-at"),
+    ] {
+        let told = fail(dir, arguments, 2);
+        assert!(told.contains(said), "{arguments:?}: {told}");
+    }
+    let twice = fail(dir, &["command", "RegisterPartner", PARTNER, "--actor", "a b"], 1);
+    assert_eq!(twice.matches("ctor").count(), 2, "the field is named once beside its code: {twice}");
+    assert!(text(&pledger(dir, &["replay", "--account", "nobody.example"])).contains("no such decision"));
+    assert!(succeed(dir, &["export", "partners", "--format", "csv", "--out", "-"]).contains("Nordwind"));
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    std::fs::write(elsewhere.path().join("data"), "").expect("written");
+    assert!(fail(elsewhere.path(), &["init"], 1).contains("is no directory"));
+}
