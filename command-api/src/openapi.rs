@@ -54,7 +54,12 @@ fn paths() -> Paths {
         paths = paths.path(format!("/v1/{}/{{key}}/why", view.name), PathItem::new(HttpMethod::Get, why(view)));
     }
     for (path, id, summary, media) in [
-        ("/v1/changes", "changes", "New decisions as server-sent events.", "text/event-stream"),
+        (
+            "/v1/changes",
+            "changes",
+            "New decisions as server-sent events; with Last-Event-ID, those since that event first.",
+            "text/event-stream",
+        ),
         ("/healthz", "healthz", "Whether the process answers.", "application/json"),
         ("/readyz", "readyz", "Whether everything behind it does.", "application/json"),
         ("/metrics", "metrics", "Figures for Prometheus.", "text/plain"),

@@ -142,7 +142,7 @@ impl Routes {
                 streams::get(api, stream, headers, uri)
             }),
         );
-        self.add("/v1/changes", get(|State(api): State<ApiState>| changes::get(api)));
+        self.add("/v1/changes", get(|State(api): State<ApiState>, headers: HeaderMap| changes::get(api, headers)));
     }
 
     fn operations(&mut self) {

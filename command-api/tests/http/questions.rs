@@ -205,8 +205,60 @@ async fn listeners_hear_of_new_decisions() {
     let frame = tokio::time::timeout(wait, body.frame()).await.expect("in time").expect("an event").expect("readable");
     let text = String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8");
     assert!(text.starts_with("event: decision\n"), "{text}");
-    assert!(text.contains(&format!("id: {}\n", answer["position"].as_str().expect("a position"))), "{text}");
+    assert!(text.contains(&format!("id: {}/", answer["position"].as_str().expect("a position"))), "{text}");
     assert!(text.contains("\"stream\":\"account/acme.com\"") && text.contains("\"outcome\":\"accepted\""), "{text}");
+}
+
+/// The frames of `count` decisions, each with its id and the deal's stream.
+async fn heard(body: &mut Body, count: usize) -> Vec<(String, String)> {
+    let mut text = String::new();
+    while text.matches("\n\n").count() < count {
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(20), body.frame()).await.expect("in time");
+        let data = frame.expect("an event").expect("readable").into_data().expect("data");
+        text.push_str(std::str::from_utf8(&data).expect("UTF-8"));
+    }
+    let event = |event: &str| {
+        let id = event.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned();
+        let data: Value = event.lines().find_map(|line| line.strip_prefix("data: ")).expect("data").parse().expect("JSON");
+        (id, data["stream"].as_str().expect("a stream").to_owned())
+    };
+    text.split("\n\n").filter(|event| !event.is_empty()).map(event).collect()
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_is_told_what_it_missed() {
+    let stack = Stack::ready().await;
+    let listen = async |id: Option<&str>| {
+        let request = Request::get("/v1/changes");
+        let request = if let Some(id) = id { request.header("last-event-id", id) } else { request };
+        router(Arc::clone(&stack.api)).oneshot(request.body(Body::empty()).expect("a request")).await.expect("a response")
+    };
+    let mut first = listen(None).await.into_body();
+    let domains: Vec<String> = (0..6).map(|n| format!("c{n}.example")).collect();
+    for domain in &domains[..3] {
+        stack.deal("d-1", domain).await;
+    }
+    let told = heard(&mut first, 3).await;
+    drop(first);
+    stack.deal("d-1", &domains[3]).await;
+    for from in 0..3 {
+        let mut again = listen(Some(&told[from].0)).await.into_body();
+        let missed: Vec<String> = heard(&mut again, 3 - from).await.into_iter().map(|(_, stream)| stream).collect();
+        let expected: Vec<String> = domains[from + 1..4].iter().map(|domain| format!("account/{domain}")).collect();
+        assert_eq!(missed, expected, "from {from}");
+    }
+    // And goes on with what is decided then, nothing twice.
+    let mut again = listen(Some(&told[2].0)).await.into_body();
+    stack.deal("d-1", &domains[4]).await;
+    stack.deal("d-1", &domains[5]).await;
+    let streams: Vec<String> = heard(&mut again, 3).await.into_iter().map(|(_, stream)| stream).collect();
+    assert_eq!(streams, domains[3..].iter().map(|domain| format!("account/{domain}")).collect::<Vec<_>>());
+    let (position, offsets) = told[0].0.split_once('/').expect("both");
+    for id in ["", "1:1", "nonsense", "1:1/", "1:1/!!", &format!("{position}/{offsets}AA"), &format!("{position}/{}", "_wE".repeat(16))] {
+        let request = Request::get("/v1/changes").header("last-event-id", id).body(Body::empty()).expect("a request");
+        let reply = stack.send(request).await;
+        assert_eq!(reply.problem(), (400, "UnknownEventId".into()), "{id}");
+    }
 }
 
 #[tokio::test]
