@@ -107,27 +107,34 @@ impl Reader {
             self.assign(std::iter::once((slice, offset)))?;
         }
         let (mut next, mut until) = (offset, Instant::now() + TO_COME);
-        let mut enough = false;
+        let (mut enough, mut doubted) = (false, false);
         // Whatever ends this early leaves a place that nobody goes on from.
         self.at = None;
         while next < end && !enough {
-            match self.poll(POLL)? {
-                Some((of, message)) if of == slice && message.offset().unsigned_abs() >= next => {
-                    next = message.offset().unsigned_abs() + 1;
-                    // Past the end where the messages before it are no longer there.
-                    enough = next > end || take(&message);
-                    until = Instant::now() + TO_COME;
+            let Some((of, message)) = self.poll(POLL)? else {
+                if Instant::now() < until {
+                    continue;
                 }
-                Some(_) => {}
-                None if Instant::now() < until => {}
-                None => {
-                    let waited = TO_COME.as_secs();
-                    return Err(LogError::Store(format!(
-                        "Kafka at {}: offset {next} of slice {slice} did not come within {waited} s",
-                        self.options.brokers
-                    )));
-                }
+                let (brokers, waited) = (&self.options.brokers, TO_COME.as_secs());
+                return Err(LogError::Store(format!("Kafka at {brokers}: offset {next} of slice {slice} did not come within {waited} s")));
+            };
+            let found = message.offset().unsigned_abs();
+            if of != slice || found < next {
+                continue;
             }
+            if found > next {
+                // What an earlier assignment had fetched might have been left over: that is asked once more, and no oftener.
+                if doubted {
+                    return Err(missing(slice, next, found));
+                }
+                doubted = true;
+                drop(message);
+                self.assign(std::iter::once((slice, next)))?;
+                continue;
+            }
+            next += 1;
+            enough = take(&message);
+            until = Instant::now() + TO_COME;
         }
         self.at = Some((slice, next));
         Ok(())
@@ -142,6 +149,14 @@ impl Reader {
         })?;
         Ok(placed)
     }
+}
+
+/// Offsets of a partition have no gaps as long as nobody writes in transactions or deletes. A reader that passed one over
+/// might have missed records, and a writer that went on from there would acknowledge what nobody else takes for valid.
+pub(super) fn missing(slice: SliceId, next: u64, found: u64) -> LogError {
+    LogError::Store(format!(
+        "slice {slice} goes on at offset {found} where {next} should stand: something was deleted, or written in a transaction"
+    ))
 }
 
 impl Drop for Reader {

@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, message, read::Reader};
+use rdkafka::Message as _;
+
+use super::{
+    Shared, message,
+    read::{Reader, missing},
+};
 use crate::log::{LogError, Placed, Tail};
 
 /// How many records are handed on at once, at most.
@@ -33,19 +38,22 @@ impl KafkaTail {
     pub(super) fn new(shared: &Shared, from: &[u64]) -> Result<Self, LogError> {
         let mut reader = shared.reader()?;
         let from = from.iter().copied().chain(std::iter::repeat(0));
-        reader.assign(shared.slices.all().zip(from))?;
+        let mut next: Vec<u64> = from.take(usize::from(shared.slices.count)).collect();
+        reader.assign(shared.slices.all().zip(next.iter().copied()))?;
         let (sender, runs) = mpsc::sync_channel(RUNS);
         let wanted = Arc::new(AtomicBool::new(true));
         let still = Arc::clone(&wanted);
         let thread = std::thread::Builder::new().name("ledger-kafka-tail".into());
-        thread.spawn(move || follow(&reader, &sender, &still)).map_err(|error| LogError::Store(format!("no thread: {error}")))?;
+        thread
+            .spawn(move || follow(&reader, &mut next, &sender, &still))
+            .map_err(|error| LogError::Store(format!("no thread: {error}")))?;
         Ok(Self { runs, wanted, failed: None })
     }
 }
 
-fn follow(reader: &Reader, runs: &SyncSender<Run>, wanted: &AtomicBool) {
+fn follow(reader: &Reader, next: &mut [u64], runs: &SyncSender<Run>, wanted: &AtomicBool) {
     while wanted.load(Ordering::Relaxed) {
-        let (placed, failed) = next_run(reader);
+        let (placed, failed) = next_run(reader, next);
         if !placed.is_empty() && runs.send(Ok(placed)).is_err() {
             return;
         }
@@ -58,12 +66,19 @@ fn follow(reader: &Reader, runs: &SyncSender<Run>, wanted: &AtomicBool) {
 }
 
 /// Waits for a message, and takes those that are there already; and what went wrong after them.
-fn next_run(reader: &Reader) -> (Vec<Placed>, Option<LogError>) {
+fn next_run(reader: &Reader, next: &mut [u64]) -> (Vec<Placed>, Option<LogError>) {
     let mut placed = Vec::new();
     let mut wait = POLL;
     while placed.len() < RUN {
         match reader.poll(wait) {
-            Ok(Some((slice, message))) => placed.push(message::placed(slice, &message)),
+            Ok(Some((slice, message))) => {
+                let (found, next) = (message.offset().unsigned_abs(), &mut next[usize::from(slice)]);
+                if found != *next {
+                    return (placed, Some(missing(slice, *next, found)));
+                }
+                *next += 1;
+                placed.push(message::placed(slice, &message));
+            }
             Ok(None) => break,
             Err(error) => return (placed, Some(error)),
         }

@@ -105,6 +105,19 @@ impl InKafka {
     }
 }
 
+impl InKafka {
+    /// Writes a message as no writer of ours would, in a transaction.
+    pub(crate) fn write_in_transaction(&self, slice: u16, value: &[u8]) {
+        let (topic, patience) = (self.topic("ledger"), std::time::Duration::from_secs(30));
+        let producer: BaseProducer = self.foreign().set("transactional.id", &topic).create().expect("a producer");
+        producer.init_transactions(patience).expect("ready");
+        producer.begin_transaction().expect("begun");
+        let message = BaseRecord::<[u8], [u8]>::to(&topic).partition(i32::from(slice)).payload(value);
+        producer.send(message).map_err(|(error, _)| error).expect("taken");
+        producer.commit_transaction(patience).expect("written");
+    }
+}
+
 impl Home for InKafka {
     fn create(&self) -> Result<Box<dyn Log>, LogError> {
         Ok(Box::new(KafkaLog::create(self.options.clone(), created())?))

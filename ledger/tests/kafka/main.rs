@@ -29,6 +29,7 @@ const CASES: &[Case] = &[
     ("any_tool_reads_a_record", reading::any_tool_reads_a_record),
     ("what_is_no_record_is_void_and_stops_nobody", reading::what_is_no_record_is_void_and_stops_nobody),
     ("a_place_that_is_gone_is_named", reading::a_place_that_is_gone_is_named),
+    ("a_gap_between_offsets_is_not_passed_over", reading::a_gap_between_offsets_is_not_passed_over),
     ("a_batch_that_fails_in_a_pipeline_ends_the_term", producing::a_batch_that_fails_in_a_pipeline_ends_the_term),
     ("records_are_as_large_as_the_topic_allows", producing::records_are_as_large_as_the_topic_allows),
     ("a_producer_has_no_more_in_flight_than_it_may", producing::a_producer_has_no_more_in_flight_than_it_may),

@@ -119,3 +119,26 @@ pub(crate) fn a_place_that_is_gone_is_named(home: &InKafka) {
         other => panic!("{other:?}"),
     }
 }
+
+pub(crate) fn a_gap_between_offsets_is_not_passed_over(home: &InKafka) {
+    let log = home.created();
+    home.write_foreign(1, b"before", None);
+    // The end of a transaction takes an offset, too, some time after it was asked for.
+    home.write_in_transaction(1, b"inside");
+    let until = Instant::now() + LONG;
+    while log.end(1).expect("an end") < 3 {
+        assert!(Instant::now() < until, "the transaction did not end");
+    }
+    home.write_foreign(1, b"after", None);
+    let expected = "slice 1 goes on at offset 3 where 2 should stand: something was deleted, or written in a transaction";
+    assert_eq!(log.read(1, 0, 2).expect("before it all is well").len(), 2);
+    match log.read(1, 0, usize::MAX) {
+        Err(LogError::Store(reason)) => assert_eq!(reason, expected),
+        other => panic!("{other:?}"),
+    }
+    let mut up_to = UpTo::the_end(&log, &[]).expect("a tail");
+    match std::iter::repeat_with(|| up_to.next(1000)).find_map(Result::err) {
+        Some(LogError::Store(reason)) => assert_eq!(reason, expected),
+        other => panic!("{other:?}"),
+    }
+}
