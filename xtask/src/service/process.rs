@@ -79,7 +79,12 @@ pub(super) fn wait_until(
 ) -> anyhow::Result<()> {
     let until = Instant::now() + within;
     while !is_ready() {
-        if !is_alive() {
+        // Looked at twice: a program that was only just started has no command line for a moment.
+        let ended = !is_alive() && {
+            std::thread::sleep(LOOK_EVERY);
+            !is_alive()
+        };
+        if ended {
             bail!("{what} ended while it started; the end of {}:\n{}", log.display(), last_lines(log));
         }
         if Instant::now() > until {
