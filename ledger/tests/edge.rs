@@ -125,7 +125,7 @@ fn what_is_no_command_is_refused() {
     let no_domain = register("d1", &json!({"name": "Acme", "domain": "localhost"}), &Value::Null);
     let close_window = || request("CloseClaimWindow", &json!({"request_id": "r1", "budget_id": "b1"}));
     for (request, code, field) in [
-        (request("ActivatePartner", &json!({})), "InvalidPayload", None),
+        (request("ActivatePartner", &json!({})), "InvalidPayload", Some("partner_id")),
         (request("ActivatePartner", &json!({"partner_id": "a b"})), "InvalidPayload", Some("partner_id")),
         (Request { payload: b"{".to_vec(), ..activate() }, "MalformedPayload", None),
         (request("ActivatePartners", &json!({})), "UnknownCommand", None),
