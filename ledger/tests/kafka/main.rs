@@ -34,6 +34,7 @@ const CASES: &[Case] = &[
     ("records_are_as_large_as_the_topic_allows", producing::records_are_as_large_as_the_topic_allows),
     ("a_producer_has_no_more_in_flight_than_it_may", producing::a_producer_has_no_more_in_flight_than_it_may),
     ("writers_duel_over_a_slice", producing::writers_duel_over_a_slice),
+    ("a_duel_without_the_offset_check_is_lost", producing::a_duel_without_the_offset_check_is_lost),
     ("topics_are_created_as_they_must_be", topics::topics_are_created_as_they_must_be),
     ("topics_that_would_lose_records_are_refused", topics::topics_that_would_lose_records_are_refused),
     ("other_slices_than_partitions_are_refused", topics::other_slices_than_partitions_are_refused),

@@ -112,12 +112,24 @@ pub(crate) fn a_producer_has_no_more_in_flight_than_it_may(home: &InKafka) {
     assert_eq!(log.end(1).expect("an end"), sent);
 }
 
+/// The broker's own timing is part of the schedule, so a seed alone does not repeat it.
+fn duel(home: &InKafka, rules: Rules, seed: u64) -> Result<(), String> {
+    let log = home.created();
+    let arena = Arena { log: &log, step: &|| false, calm: &|| (), listens: Duration::from_millis(20) };
+    fight(rules, &arena, &mut ChaCha8Rng::seed_from_u64(seed))
+}
+
 pub(crate) fn writers_duel_over_a_slice(home: &InKafka) {
     let seed = std::env::var("PLEDGER_SIM_SEED").ok().map_or(1, |text| text.parse().expect("a number"));
-    let log = home.created();
-    // The broker's own timing is part of the schedule, so a seed alone does not repeat it.
-    let arena = Arena { log: &log, step: &|| false, calm: &|| (), listens: Duration::from_millis(20) };
-    if let Err(breach) = fight(Rules::STRICT, &arena, &mut ChaCha8Rng::seed_from_u64(seed)) {
+    if let Err(breach) = duel(home, Rules::STRICT, seed) {
         panic!("{breach}; the seed was {seed}");
     }
+}
+
+/// A duel that nobody can lose would prove nothing.
+pub(crate) fn a_duel_without_the_offset_check_is_lost(home: &InKafka) {
+    let rules = Rules { check_offset: false, ..Rules::STRICT };
+    let breach = (1..=10).find_map(|seed| duel(&InKafka::new(&home.options.brokers), rules, seed).err());
+    let breach = breach.expect("ten duels without the offset check broke no promise");
+    assert!(breach.contains("void"), "{breach}");
 }
