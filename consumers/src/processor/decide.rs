@@ -1,16 +1,9 @@
 //! Deciding one command: its key, its facts, its outcome, its record.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use bytes::BytesMut;
-use pledger_domain::{
-    catalogue::Command,
-    facts::Facts,
-    rejection::Rejection,
-    rules::{RuleSet, Rules},
-    stream::StreamName,
-    values::Timestamp,
-};
+use pledger_domain::{catalogue::Command, rejection::Rejection, stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Undecided},
     edge::senders,
@@ -21,13 +14,10 @@ use serde_json::value::RawValue;
 
 use super::{
     Processor, Waiter,
+    asked::{Asked, rules_before_any},
     key_window::{KeyUse, ScopedKey},
     slice::{InFlight, InFlightDecision},
 };
-
-/// How far ahead of the receipt a business time may lie, in hours: a sender's calendar may be a day ahead of UTC. One
-/// further ahead would keep everything that builds on it in the future.
-const AHEAD_HOURS: i64 = 24;
 
 /// Bodies of records are written into blocks of this many bytes, each freed with its last record ...
 const BLOCK_BYTES: usize = 256 << 10;
@@ -93,13 +83,17 @@ impl Processor {
         let state = &self.slices[usize::from(slice)];
         let standing = state.streams.standing(&envelope.stream, &envelope.command);
         let recorded_at = now.max(state.last_recorded_at);
-        let business = envelope.command.business_time().or(envelope.effective_at).unwrap_or(recorded_at);
-        // The payload's own dates are the domain's to judge.
-        let given = envelope.effective_at.filter(|_| envelope.command.business_time().is_none());
-        let ahead = given.filter(|date| *date > envelope.received_at.plus_hours(AHEAD_HOURS));
-        let effective_at = standing.builds_on.map_or(business, |begun| begun.max(business));
+        let asked = Asked {
+            command: &envelope.command,
+            channel: envelope.channel,
+            historical: envelope.historical,
+            received_at: envelope.received_at,
+            recorded_at,
+            given: envelope.effective_at,
+        };
+        let effective_at = asked.effective_at(standing.builds_on);
         let references = self.references.read();
-        let rules_at = if envelope.historical { effective_at } else { envelope.received_at };
+        let rules_at = asked.rules_at(effective_at);
         let rules = references.rules_at(rules_at).or_else(|| rules_before_any(&envelope.command));
         let mut relied_on = Vec::new();
         if !matches!(envelope.command, Command::Program(_)) {
@@ -118,18 +112,11 @@ impl Processor {
             (None, _) => Err(Rejection::NoRulesInForce { at: rules_at }),
             (Some(rules), _) => {
                 ruled.rules = rules.version;
-                if let Some(date) = ahead {
-                    ruled.outcome = Err(Rejection::DateInFuture { date, now: envelope.received_at });
+                if let Some(refusal) = asked.too_far_ahead() {
+                    ruled.outcome = Err(refusal);
                     return ruled;
                 }
-                let facts = Facts {
-                    now: envelope.received_at,
-                    effective_at,
-                    channel: envelope.channel,
-                    historical: envelope.historical,
-                    rules,
-                    partner,
-                };
+                let facts = asked.facts(effective_at, rules, partner);
                 state.streams.decide(&envelope.stream, &envelope.command, facts)
             }
         };
@@ -210,17 +197,6 @@ impl Processor {
             }),
             Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => Err(format!("{position} holds no decision")),
         }
-    }
-}
-
-/// The rules that the very first publication is decided under: the embedded default, as version 0.
-fn rules_before_any(command: &Command) -> Option<Arc<RuleSet>> {
-    match command {
-        Command::Program(_) => {
-            let rules = Rules::parse(Rules::DEFAULT).ok()?;
-            Some(Arc::new(RuleSet { version: 0, effective_from: Timestamp::from_micros(0), rules }))
-        }
-        Command::Partner(_) | Command::Account(_) | Command::Fund(_) | Command::Cost(_) => None,
     }
 }
 

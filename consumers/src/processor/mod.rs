@@ -1,6 +1,7 @@
 //! The command processor: one writer a slice, state in memory, decisions appended in batches.
 
 mod aggregate;
+mod asked;
 mod deadlines;
 mod decide;
 mod digest;
@@ -26,10 +27,12 @@ use pledger_ledger::{
     slices::{Position, SliceId},
 };
 
+pub(crate) use asked::{Asked, rules_before_any};
 use deadlines::Deadlines;
 pub use key_window::KeyLimits;
 use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
+pub(crate) use slice::{Standing, Streams};
 pub use snapshot::{SnapshotError, UnfitSnapshot};
 pub use snapshot_store::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore};
 

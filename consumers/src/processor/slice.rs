@@ -62,6 +62,18 @@ impl<S: Decides> Store<S> {
         Standing { version: live.version, relies_on: S::relies_on(command, &live.state), builds_on: S::builds_on(command, &live.state) }
     }
 
+    /// What would be decided, without deciding it.
+    fn would(&self, stream: &StreamName, command: &S::Command, facts: &Facts) -> Result<Events<'static>, Rejection> {
+        let aggregate = self.unit.aggregate(stream.as_str());
+        let live = aggregate.lock();
+        S::decide(command, &live.state, facts).map(S::events)
+    }
+
+    /// The state of a stream, shown to `read`.
+    pub(crate) fn read<T>(&self, stream: &StreamName, read: impl FnOnce(&S) -> T) -> T {
+        read(&self.unit.aggregate(stream.as_str()).lock().state)
+    }
+
     /// Decides through the framework. The store never waits, so the future is ready at its first poll.
     fn decide(&self, stream: &StreamName, command: &Arc<S::Command>, facts: Facts) -> Result<Events<'static>, Rejection> {
         let ask = Ask { command: Arc::clone(command), facts };
@@ -102,6 +114,17 @@ impl Streams {
             Command::Account(command) => self.account.decide(stream, command, facts),
             Command::Fund(command) => self.fund.decide(stream, command, facts),
             Command::Cost(command) => self.cost.decide(stream, command, facts),
+        }
+    }
+
+    /// What would be decided, without deciding it: `evolve` takes it in.
+    pub(crate) fn would(&self, stream: &StreamName, command: &Command, facts: &Facts) -> Result<Events<'static>, Rejection> {
+        match command {
+            Command::Program(command) => self.program.would(stream, command, facts),
+            Command::Partner(command) => self.partner.would(stream, command, facts),
+            Command::Account(command) => self.account.would(stream, command, facts),
+            Command::Fund(command) => self.fund.would(stream, command, facts),
+            Command::Cost(command) => self.cost.would(stream, command, facts),
         }
     }
 

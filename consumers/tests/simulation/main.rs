@@ -4,6 +4,7 @@
 //!
 //! `PLEDGER_SIM_SEED` (the first seed) and `PLEDGER_SIM_SCHEDULES` (how many) run one schedule again, or many more.
 
+mod again;
 mod asks;
 mod checker;
 mod random;

@@ -19,6 +19,7 @@ use pledger_ledger::{
 };
 
 use crate::{
+    again,
     asks::{self, Ask},
     checker,
     random::Random,
@@ -110,6 +111,7 @@ pub(crate) fn live(seed: u64) -> Result<Tally, String> {
     world.compare_snapshots()?;
     world.compare_due()?;
     checker::check(&mut world)?;
+    again::check(&world)?;
     Ok(world.tally)
 }
 

@@ -1,0 +1,202 @@
+//! One draft beside the record: what is decided otherwise, and what falls due otherwise.
+
+use hashbrown::{HashMap, HashSet};
+use pledger_domain::{
+    catalogue::{Command, PartnerCommand},
+    deadline::Deadline,
+    facts::Channel,
+    stream::StreamName,
+    values::Timestamp,
+};
+use pledger_ledger::{
+    record::{Decision, Outcome},
+    slices::Position,
+};
+use serde_json::Value;
+
+use super::{
+    history::Programs,
+    otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
+    world::{Again, Draft, Recorded, World},
+};
+use crate::processor::{Asked, Streams};
+
+/// A recorded command, to be decided again.
+pub(super) struct Request<'a> {
+    pub(super) position: Position,
+    pub(super) decision: &'a Decision<'a>,
+    pub(super) asked: Asked<'a>,
+    pub(super) recorded: Recorded<'a>,
+}
+
+/// A draft, and what came of it so far.
+pub(super) struct Line {
+    pub(super) world: World,
+    /// Streams of the slices at hand in which something was decided otherwise.
+    diverged: HashMap<StreamName, Divergence>,
+    /// With the time at which it was recorded, or would have been.
+    pub(super) found: Vec<(Timestamp, Otherwise)>,
+}
+
+/// What was decided otherwise in a stream.
+#[derive(Default)]
+struct Divergence {
+    /// By what it is about: the first such decision.
+    first: HashMap<String, Position>,
+    /// What is there only under the draft. Nothing falls due for it: nobody had the occasion to act on it before.
+    only_here: HashSet<String>,
+    /// The deadlines that were sent although the record has none such, by their ids.
+    sent: HashSet<String>,
+    /// The same by command and by what it is about.
+    sent_about: HashSet<(&'static str, String)>,
+    /// The version that the recorded stream stands at.
+    recorded_version: u64,
+}
+
+impl Line {
+    pub(super) fn under(draft: Draft) -> Self {
+        Self { world: World::under(draft), diverged: HashMap::new(), found: Vec::new() }
+    }
+
+    /// Decides a recorded command again, after what fell due before it. `recorded` is the world as it was then.
+    pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, to: Timestamp) {
+        let Request { position, decision, asked, recorded: was } = request;
+        self.send_due(was.stream, recorded, programs, asked.received_at, to);
+        let again = self.world.decide(asked, was, programs);
+        if let Some((change, fields)) = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at)) {
+            let payload: Value = serde_json::from_str(decision.command.payload.get()).unwrap_or_default();
+            let about = subjects(&payload);
+            let subject = about.first().cloned();
+            let divergence = self.diverged.entry(was.stream.clone()).or_default();
+            let rests_on = [&decision.outcome, &again.outcome].into_iter().filter_map(holder);
+            let follows = about.iter().cloned().chain(rests_on).find_map(|about| divergence.first.get(&about).copied());
+            divergence.first.entry(subject.clone().unwrap_or_default()).or_insert(*position);
+            divergence.only_here.extend(subject.clone().filter(|_| change == Change::Accepted));
+            let told_already =
+                asked.channel == Channel::Deadline && change == Change::Refused && divergence.was_sent(asked.command, subject.as_ref());
+            let (partner, amount) = concern(was.stream, &payload, [&recorded.streams, &self.world.streams]);
+            let otherwise = Otherwise {
+                position: Some(*position),
+                stream: was.stream.clone(),
+                command: decision.command.name.to_string(),
+                change,
+                subject,
+                partner,
+                effective_at: decision.effective_at,
+                recorded: Told::of(&decision.outcome),
+                draft: Told::of(&again.outcome),
+                fields,
+                amount,
+                follows,
+                caveats: self.caveats(request, &again, programs),
+            };
+            if decision.effective_at <= to && !told_already {
+                self.found.push((decision.recorded_at, otherwise));
+            }
+        }
+        self.world.take_in(was.stream, &again);
+        self.world.note(was.stream, was.version, asked.recorded_at);
+        if let Some(divergence) = self.diverged.get_mut(was.stream) {
+            divergence.recorded_version = was.version;
+        }
+    }
+
+    /// What the recorded decision cannot tell.
+    fn caveats(&self, request: &Request<'_>, again: &Again, programs: &Programs) -> Vec<&'static str> {
+        let mut caveats = Vec::new();
+        if again.unrecorded_fact {
+            caveats.push(UNRECORDED_FACT);
+        }
+        let evaluates = matches!(request.asked.command, Command::Partner(command) if matches!(**command, PartnerCommand::EvaluateTier(_)));
+        if let (true, Some(draft), Some(then)) = (evaluates, self.world.draft(), programs.rules(request.decision.rules))
+            && (draft.rules.tier_policy.window_days, draft.rules.reporting_currency)
+                != (then.rules.tier_policy.window_days, then.rules.reporting_currency)
+        {
+            caveats.push(CARRIED_FIGURES);
+        }
+        caveats
+    }
+
+    /// The slices at hand come to their ends: what falls due by `to` is decided, and their streams are let go of.
+    pub(super) fn end(&mut self, recorded: &World, programs: &Programs, to: Timestamp) {
+        let mut streams: Vec<StreamName> = self.diverged.keys().cloned().collect();
+        streams.sort_unstable();
+        for stream in &streams {
+            self.send_due(stream, recorded, programs, to, to);
+        }
+        self.diverged.clear();
+        self.world.streams = Streams::default();
+    }
+
+    /// Sends what fell due by `now` under the draft and is no deadline of the record, each when it was due. The deadlines
+    /// that the record has too are decided when the record decides them.
+    fn send_due(&mut self, stream: &StreamName, recorded: &World, programs: &Programs, now: Timestamp, to: Timestamp) {
+        if !self.diverged.contains_key(stream) {
+            return;
+        }
+        let on_record: HashSet<String> = recorded.streams.deadlines(stream).into_iter().map(|deadline| deadline.id).collect();
+        while let Some(divergence) = self.diverged.get_mut(stream) {
+            let due = self.world.streams.deadlines(stream).into_iter();
+            let due = due.filter(|due| due.due <= now && !on_record.contains(&due.id) && divergence.waits_for(due));
+            let Some(first) = due.min_by(|a, b| (a.due, &a.id).cmp(&(b.due, &b.id))) else { return };
+            divergence.sent.insert(first.id.clone());
+            self.send(stream, &first, recorded, programs, to);
+        }
+    }
+
+    fn send(&mut self, stream: &StreamName, deadline: &Deadline, recorded: &World, programs: &Programs, to: Timestamp) {
+        let payload = deadline.payload_in(stream);
+        let command = Command::parse(deadline.command, payload.to_string().as_bytes()).expect("a deadline is a command of the catalogue");
+        let due = deadline.due;
+        let asked = Asked {
+            command: &command,
+            channel: Channel::Deadline,
+            historical: false,
+            received_at: due,
+            recorded_at: due,
+            given: Some(due),
+        };
+        let relied_on = [(StreamName::program(), programs.latest())];
+        let again = self.world.decide(&asked, &Recorded { stream, version: 0, rules: 0, relied_on: &relied_on }, programs);
+        let Outcome::Accepted(_) = &again.outcome else { return };
+        let divergence = self.diverged.entry(stream.clone()).or_default();
+        let subject = subjects(&payload).into_iter().next();
+        let since = divergence.first.get(subject.as_deref().unwrap_or_default()).copied();
+        divergence.sent_about.insert((deadline.command, subject.clone().unwrap_or_default()));
+        let version = divergence.recorded_version;
+        if due <= to {
+            let (partner, amount) = concern(stream, &payload, [&self.world.streams, &recorded.streams]);
+            let otherwise = Otherwise {
+                position: since,
+                stream: stream.clone(),
+                command: deadline.command.to_owned(),
+                change: Change::FallsDue,
+                subject,
+                partner,
+                effective_at: again.effective_at,
+                recorded: Told::Nothing,
+                draft: Told::of(&again.outcome),
+                fields: Vec::new(),
+                amount,
+                follows: since,
+                caveats: Vec::new(),
+            };
+            self.found.push((due, otherwise));
+        }
+        self.world.take_in(stream, &again);
+        self.world.note(stream, version, due);
+    }
+}
+
+impl Divergence {
+    /// Whether a deadline is to be sent: it was not yet, and somebody could have acted before.
+    fn waits_for(&self, deadline: &Deadline) -> bool {
+        let about = subjects(&deadline.payload).into_iter().next();
+        !self.sent.contains(&deadline.id) && about.is_none_or(|about| !self.only_here.contains(&about))
+    }
+
+    /// Whether the same fell due, and was decided, at another time.
+    fn was_sent(&self, command: &Command, subject: Option<&String>) -> bool {
+        self.sent_about.contains(&(command.spec().name, subject.cloned().unwrap_or_default()))
+    }
+}
