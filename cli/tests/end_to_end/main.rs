@@ -192,4 +192,10 @@ fn the_crm_export_agrees_with_its_file_and_imports_once() {
     let again = json(dir, &["import", "crm", folder]);
     assert_eq!((again["accepted"].as_u64(), again["repeated"].as_u64()), (Some(0), report["accepted"].as_u64()));
     assert!(!json(dir, &["conflicts", "--limit", "5"])["items"].as_array().expect("items").is_empty(), "overlaps show");
+
+    // Decided again, 25,541 imported commands and the rules come out as they are in the ledger.
+    std::fs::write(dir.join("base.toml"), succeed(dir, &["rules", "show"])).expect("written");
+    let simulated = json(dir, &["simulate", "--rules", "base.toml"]);
+    assert_eq!(simulate::everything_repeats(&simulated), report["accepted"].as_u64().expect("a count") + 1);
+    assert_eq!(simulated["drafts"][0]["summary"], Value::Array(Vec::new()));
 }

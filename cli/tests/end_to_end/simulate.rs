@@ -55,9 +55,10 @@ fn a_draft_is_held_against_history_and_nothing_is_written() {
     let dir = dir.path();
     let before = files(dir);
     let same = json(dir, &["simulate", "--rules", "base.toml"]);
-    for what in ["changes", "summary", "tiers", "attribution", "ropi"] {
+    for what in ["changes", "summary", "tiers", "attribution", "ropi", "decisions"] {
         assert_eq!(rows(&same, what).len(), 0, "{what}: {same}");
     }
+    assert!(everything_repeats(&same) > 1_000, "{same}");
     assert!(succeed(dir, &["simulate", "--rules", "base.toml"]).contains("Nothing would differ."));
 
     draft(dir, "draft.toml", &[("certifications = 4", "certifications = 6"), ("window_days = 180", "window_days = 30")]);
@@ -83,6 +84,41 @@ fn a_draft_is_held_against_history_and_nothing_is_written() {
         let seen = json(dir, &["query", "tiers", change["partner"].as_str().expect("a partner")]);
         assert_eq!((&seen["tier_earned"], &seen["active_certifications"]), (&change["before"], &change["why"][0]["had"]));
     }
+}
+
+#[test]
+fn decisions_are_made_again_under_the_draft() {
+    let dir = demo();
+    let dir = dir.path();
+    draft(dir, "draft.toml", &[("certifications = 4", "certifications = 6"), ("protection_days = 90", "protection_days = 0")]);
+    let report = json(dir, &["simulate", "--rules", "draft.toml"]);
+    everything_repeats(&report);
+    let found = |command: &str, change: &str| -> Vec<&Value> {
+        rows(&report, "decisions").iter().filter(|row| row["command"] == command && row["change"] == change).collect()
+    };
+    let unprotected = found("ApproveDeal", "other_consequences");
+    let registered = found("RegisterDeal", "accepted");
+    assert!(!unprotected.is_empty() && !registered.is_empty() && !found("EvaluateTier", "other_consequences").is_empty(), "{report}");
+    for row in unprotected {
+        let fields = row["fields"].as_array().expect("fields");
+        assert_eq!((fields.len(), &fields[0]["field"], &fields[0]["after"]), (1, &"protected_until".into(), &Value::Null), "{row}");
+    }
+    for row in registered {
+        assert_eq!((&row["recorded"]["code"], &row["draft"]["outcome"]), (&"AccountProtected".into(), &"accepted".into()), "{row}");
+        // The refusal that is named is in the ledger, and the approval that it rested on is one that would differ.
+        let position = row["position"].as_str().expect("a position");
+        assert!(succeed(dir, &["replay", "--from", position, "--to", position]).contains("refused (AccountProtected)"), "{row}");
+        assert!(found("ApproveDeal", "other_consequences").iter().any(|approval| approval["position"] == row["follows"]), "{row}");
+    }
+    // What was decided before the draft governs stays.
+    let report = json(dir, &["simulate", "--rules", "draft.toml", "--from", "2026-09-30"]);
+    assert!(rows(&report, "decisions").iter().all(|row| row["effective_at"].as_str() >= Some("2026-09-30")), "{report}");
+}
+
+/// Under the rules as recorded every decision has to come out as recorded; how many were decided again.
+pub(crate) fn everything_repeats(report: &Value) -> u64 {
+    assert_eq!(report["decided_again"]["unrepeated"].as_array().map(Vec::len), Some(0), "{}", report["decided_again"]);
+    report["decided_again"]["decided"].as_u64().expect("a count")
 }
 
 /// What the summary of the first draft adds up to.

@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use pledger_consumers::counterfactual;
 use pledger_domain::{
     rules::{RuleSet, Rules},
     values::Timestamp,
@@ -79,13 +80,16 @@ impl Simulate {
         let log: Arc<dyn Log> = Arc::new(log);
         let recorded = standing(&log, span, None)?;
         let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
-        let outcomes = drafts.iter().map(|draft| {
+        let mut decided = decided_again(&*log, &drafts, span)?;
+        let decisions = std::mem::take(&mut decided.drafts);
+        let outcomes = drafts.iter().zip(decisions).map(|(draft, decisions)| {
             let supposed = Supposed { rules: Arc::clone(&draft.rules), from: span.from };
             let figures = recorded.changes_to(&standing(&log, span, Some(supposed))?);
             let changes = in_force.rules.changes_to(&draft.rules.rules);
-            Ok(Outcome { name: draft.name.clone(), changes, figures })
+            Ok(Outcome { name: draft.name.clone(), changes, figures, decisions })
         });
-        let report = Report { from: span.from, to: span.to, in_force: in_force.version, drafts: outcomes.collect::<Result<_>>()? };
+        let drafts = outcomes.collect::<Result<_>>()?;
+        let report = Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided };
         match format {
             Format::Table => output::print(report.table(self.limit))?,
             Format::Json => output::print_json(&report.json())?,
@@ -145,4 +149,13 @@ fn standing(log: &Arc<dyn Log>, span: Span, supposed: Option<Supposed>) -> Resul
         bail!("{trouble}");
     }
     Ok(Standing::read(&engine, span.to)?)
+}
+
+/// Every recorded command, decided again under the drafts.
+fn decided_again(log: &dyn Log, drafts: &[Draft], span: Span) -> Result<counterfactual::Report> {
+    let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
+    let progress = output::progress("deciding again", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
+    let report = counterfactual::replay(log, &drafts, span.to, &mut |seen| progress.set_position(seen))?;
+    progress.finish_and_clear();
+    Ok(report)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use pledger_consumers::counterfactual::{self, Otherwise, Unrepeated};
 use pledger_domain::{
     rules::RuleChange,
     values::{Currency, Timestamp},
@@ -10,7 +11,7 @@ use pledger_domain::{
 use pledger_projections::{figures::money, what_if::Difference};
 use serde_json::{Value, json};
 
-use super::row::{COLUMNS, Row, returns};
+use super::row::{COLUMNS, Row, returns, told};
 use crate::output;
 
 /// What the drafts would change.
@@ -20,6 +21,8 @@ pub(super) struct Report {
     /// The version of the rules in force at the end of the span.
     pub(super) in_force: u32,
     pub(super) drafts: Vec<Outcome>,
+    /// How many commands were decided again, and whether all came out as recorded under the rules as recorded.
+    pub(super) decided: counterfactual::Report,
 }
 
 /// What one draft would change.
@@ -29,7 +32,17 @@ pub(super) struct Outcome {
     /// Against the rules in force.
     pub(super) changes: Vec<RuleChange>,
     pub(super) figures: Difference,
+    pub(super) decisions: Vec<Otherwise>,
 }
+
+/// The most decisions that do not repeat in a table; JSON has all.
+const MAX_UNREPEATED: usize = 20;
+/// What is not in the answer.
+const NOTES: [&str; 3] = [
+    "Commands are decided again as they were sent; what else would have been asked for, had it been decided otherwise, nobody knows.",
+    "Figures follow recorded decisions: revenue, credit and returns of deals that would have been refused are still counted.",
+    "The version that a sender expected (If-Match) is recorded with refusals only, and is not checked again.",
+];
 
 /// The differences of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,7 +56,8 @@ impl Outcome {
     /// Every difference, kind by kind.
     fn rows(&self) -> Vec<Row> {
         let Difference { tiers, attribution, ropi } = &self.figures;
-        tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns)).collect()
+        let figures = tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns));
+        figures.chain(self.decisions.iter().map(Row::from)).collect()
     }
 
     fn sums(&self) -> Vec<(String, Sum)> {
@@ -90,7 +104,9 @@ fn minor(amount: &str, currency: Currency) -> i128 {
 impl Report {
     pub(super) fn json(&self) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(Outcome::json).collect();
-        json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts})
+        let counterfactual::Report { decided, set_aside, unrepeated, drafts: _ } = &self.decided;
+        let again = json!({"decided": decided, "set_aside": set_aside, "unrepeated": unrepeated});
+        json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts, "decided_again": again, "notes": NOTES})
     }
 
     pub(super) fn csv(&self) -> Result<Vec<u8>> {
@@ -109,9 +125,28 @@ impl Report {
         let from = self.from.map(|from| format!(" from {from}")).unwrap_or_default();
         text.push_str(&format!("\nHistory{from} up to {}, as recorded and as it would have been:\n", self.to));
         text.push_str(&self.summary());
+        text.push_str(&self.control());
         for draft in &self.drafts {
             draft.tables(limit, self.drafts.len() > 1, &mut text);
         }
+        text
+    }
+
+    /// Whether deciding again can be trusted, and what it cannot know.
+    fn control(&self) -> String {
+        let counterfactual::Report { decided, set_aside, unrepeated, drafts: _ } = &self.decided;
+        let aside = if *set_aside == 0 { String::new() } else { format!(" {set_aside} that rested on what is not recorded were not.") };
+        let mut text = format!("{decided} commands were decided again.{aside} ");
+        if unrepeated.is_empty() {
+            text.push_str("Under the rules as recorded, every decision comes out as recorded.\n");
+        } else {
+            let count = unrepeated.len();
+            text.push_str(&format!("Under the rules as recorded, {count} do NOT come out as recorded; do not rely on theirs:\n"));
+        }
+        for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
+            text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
+        }
+        text.extend(NOTES.iter().map(|note| format!("{note}\n")));
         text
     }
 
@@ -150,7 +185,15 @@ impl Outcome {
         let summary: Vec<Value> =
             self.sums().iter().map(|(kind, sum)| json!({"kind": kind, "count": sum.count, "money": sum.money()})).collect();
         let Difference { tiers, attribution, ropi } = &self.figures;
-        json!({"draft": self.name, "changes": self.changes, "summary": summary, "tiers": tiers, "attribution": attribution, "ropi": ropi})
+        json!({
+            "draft": self.name,
+            "changes": self.changes,
+            "summary": summary,
+            "tiers": tiers,
+            "attribution": attribution,
+            "ropi": ropi,
+            "decisions": self.decisions,
+        })
     }
 
     /// The rows behind the summary, at most `limit` of a kind.

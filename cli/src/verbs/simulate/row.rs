@@ -1,5 +1,7 @@
 //! A difference as one row, whatever it is about: what tables and CSV are made of.
 
+use pledger_consumers::counterfactual::{Change, FieldChange, Otherwise, Told};
+use pledger_ledger::slices::Position;
 use pledger_projections::what_if::{CreditShift, Crossing, ReturnChange, TierChange};
 use serde_json::Value;
 
@@ -95,6 +97,60 @@ impl From<&CreditShift> for Row {
             money: Some(shift.gains.clone()),
             ..Self::default()
         }
+    }
+}
+
+impl From<&Otherwise> for Row {
+    fn from(decision: &Otherwise) -> Self {
+        let [before, after] = match decision.change {
+            Change::OtherConsequences => {
+                let sides: [fn(&FieldChange) -> &Value; 2] = [|field| &field.before, |field| &field.after];
+                sides.map(|side| {
+                    let named = decision.fields.iter().map(|field| format!("{} {}", field.field, output::cell(side(field))));
+                    named.collect::<Vec<_>>().join(", ")
+                })
+            }
+            Change::Refused | Change::Accepted | Change::OtherReason | Change::FallsDue => [&decision.recorded, &decision.draft].map(told),
+        };
+        let own = |position: Option<_>| position.map(|position: Position| position.to_string());
+        Self {
+            kind: kind(decision),
+            partner: decision.partner.clone(),
+            subject: decision.subject.clone().unwrap_or_else(|| decision.stream.to_string()),
+            position: own(decision.position),
+            at: Some(decision.effective_at.to_string()),
+            before,
+            after,
+            money: decision.amount.and_then(|amount| serde_json::to_value(amount).ok()),
+            follows: own(decision.follows),
+            why: decision.caveats.join("; "),
+        }
+    }
+}
+
+/// What a decision counts under: the command, and how it would differ.
+fn kind(decision: &Otherwise) -> String {
+    let command = &decision.command;
+    match decision.change {
+        Change::Refused => format!("{command} refused"),
+        Change::Accepted => format!("{command} accepted"),
+        Change::OtherReason => format!("{command} refused otherwise"),
+        Change::FallsDue => format!("{command} due"),
+        Change::OtherConsequences => {
+            let mut fields: Vec<&str> = decision.fields.iter().map(|field| field.field.as_str()).collect();
+            fields.sort_unstable();
+            fields.dedup();
+            format!("{command}: other {}", fields.join(", "))
+        }
+    }
+}
+
+/// What was decided, in words.
+pub(super) fn told(told: &Told) -> String {
+    match told {
+        Told::Accepted { events } => format!("accepted ({})", events.join(", ")),
+        Told::Refused { code: _, reason } => format!("refused: {reason}"),
+        Told::Nothing => "nothing".to_owned(),
     }
 }
 
