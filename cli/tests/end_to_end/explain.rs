@@ -38,6 +38,6 @@ fn a_partners_return_is_explained_to_the_cent() {
     let words = succeed(dir, &["explain", "ropi_revenue", partner]);
     assert!(words.contains(" = revenue / (commission + mdf + partner_manager) = "), "{words}");
     assert!(fail(dir, &["explain", "ropy", partner], 2).contains("did you mean ropi?"));
-    assert!(fail(dir, &["explain", "ropi", partner, "--field", "ropi_margn"], 1).contains("did you mean ropi_margin?"));
+    assert!(fail(dir, &["explain", "ropi", partner, "--field", "ropi_margn"], 2).contains("did you mean ropi_margin?"));
     fail(dir, &["explain", "tiers", "p-nobody"], 1);
 }
