@@ -76,7 +76,7 @@ impl Default for Options {
         Self {
             workers: thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
             read_records: 4096,
-            flush_every: Duration::from_millis(50),
+            flush_every: Duration::from_millis(500),
             rebuild_flush_records: 1_000_000,
             rules_wait: Duration::from_secs(5),
             moment: Moment::default(),
