@@ -180,13 +180,16 @@ pub struct Clause {
 /// `ExplainError`.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
-    let (program, mut records) = relevant::read(log, &figure.about, figure.moment)?;
+    let relevant::Read { program, publications, mut records } = relevant::read(log, &figure.about, figure.moment)?;
     if records.len() > MAX_DECISIONS {
         return Err(ExplainError::TooMany(records.len()));
     }
     records.sort_by_key(|record| (record.recorded_at, record.record.position()));
     let mut telling = Telling { figure, fields: &fields, program: &program, shard: Shard::default(), last: Items::new() };
-    telling.publish_rules(log)?;
+    // Every version is known from the start: each says itself from when it governs.
+    for record in &publications {
+        telling.fold(record)?;
+    }
     let mut decisions = Vec::new();
     for relevant in &records {
         decisions.extend(telling.take(&relevant.record)?);
@@ -240,14 +243,6 @@ struct Telling<'f> {
 }
 
 impl Telling<'_> {
-    /// Every version is known from the start: each says itself from when it governs.
-    fn publish_rules(&mut self, log: &dyn Log) -> Result<(), ExplainError> {
-        for record in relevant::publications(log, self.figure.moment)? {
-            self.fold(&record)?;
-        }
-        Ok(())
-    }
-
     /// Takes in a decision; what it changed, if anything.
     fn take(&mut self, record: &Record) -> Result<Option<Contribution>, ExplainError> {
         let Some(outline) = self.fold(record)? else { return Ok(None) };

@@ -38,32 +38,36 @@ pub(super) struct Relevant {
     pub(super) recorded_at: Timestamp,
 }
 
-/// The rules as they were published, and every decision that may matter, stream by stream; one more than may be
-/// explained where there are too many.
-pub(super) fn read(log: &dyn Log, about: &About, moment: Moment) -> Result<(Program, Vec<Relevant>), ExplainError> {
+/// What an explanation is made from.
+pub(super) struct Read {
+    /// The rules as they were published.
+    pub(super) program: Program,
+    /// The decisions that published them.
+    pub(super) publications: Vec<Record>,
+    /// Every other decision that may matter, stream by stream; not all, where they are more than may be explained.
+    pub(super) records: Vec<Relevant>,
+}
+
+pub(super) fn read(log: &dyn Log, about: &About, moment: Moment) -> Result<Read, ExplainError> {
     let mut program = Program::default();
-    for record in publications(log, moment)? {
+    let publications: Vec<Record> = decisions(log, &StreamName::program(), moment)?.into_iter().map(|relevant| relevant.record).collect();
+    for record in &publications {
         if let Ok(Some(outline)) = Outline::decode(&record.body)
             && let Outcome::Accepted(Events::Program(events)) = &outline.outcome
         {
             events.iter().for_each(|event| program.evolve(event, outline.effective_at));
         }
     }
-    let mut found = Vec::new();
+    let mut records = Vec::new();
     for stream in streams(log, about)? {
         if stream != StreamName::program() {
-            found.extend(decisions(log, &stream, moment)?);
+            records.extend(decisions(log, &stream, moment)?);
         }
-        if found.len() > MAX_DECISIONS {
+        if records.len() > MAX_DECISIONS {
             break;
         }
     }
-    Ok((program, found))
-}
-
-/// The publications of rules.
-pub(super) fn publications(log: &dyn Log, moment: Moment) -> Result<Vec<Record>, ExplainError> {
-    Ok(decisions(log, &StreamName::program(), moment)?.into_iter().map(|relevant| relevant.record).collect())
+    Ok(Read { program, publications, records })
 }
 
 /// The valid decisions of a stream that count.
