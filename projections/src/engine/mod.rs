@@ -15,7 +15,7 @@ mod writer;
 
 use std::{
     io, mem,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -40,7 +40,7 @@ pub use supposed::Supposed;
 
 use crate::{
     digest::{TableDigest, digests},
-    generation::{Generations, fingerprint},
+    generation::{Access, DirectoryGenerations, Generations, fingerprint},
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
     shard::Shard,
     store::{Store, StoreError},
@@ -182,15 +182,20 @@ impl Engine {
     /// # Errors
     /// `EngineError`.
     pub fn open(data_dir: &Path, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
+        Self::open_in(&DirectoryGenerations::of(data_dir), log, options)
+    }
+
+    /// The same, wherever the read models are kept.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn open_in(generations: &dyn Generations, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
         let mut shards = empty_shards(&options);
-        let mut store = match open_current(data_dir, &*log, &mut shards)? {
+        let mut store = match open_current(generations, &*log, &mut shards)? {
             Some(store) => store,
             None => {
                 shards = empty_shards(&options);
-                let path = Generations::of(data_dir).start()?;
-                let mut store = Store::open(&path)?;
-                store.create(&fingerprint())?;
-                store
+                generations.start()?
             }
         };
         store.take_over(&mut shards)?;
@@ -218,7 +223,7 @@ impl Engine {
         log: Arc<dyn Log>,
         options: Options,
         shards: Vec<Shard>,
-        store: Option<Store>,
+        store: Option<Box<dyn Store>>,
         supposed: Option<Supposed>,
     ) -> Result<Self, EngineError> {
         let slices = log.slices();
@@ -255,7 +260,7 @@ impl Engine {
         Ok(engine)
     }
 
-    fn spawn(&mut self, heads: &[ChainHead], store: Option<Store>) -> Result<(), EngineError> {
+    fn spawn(&mut self, heads: &[ChainHead], store: Option<Box<dyn Store>>) -> Result<(), EngineError> {
         let mut inboxes = Vec::new();
         for number in 0..self.shared.shards.len() {
             let (inbox, batches) = mpsc::sync_channel(INBOX_BATCHES);
@@ -404,7 +409,7 @@ impl Stored {
     pub fn open(data_dir: &Path, view: &ViewSpec) -> Result<Option<Self>, StoreError> {
         let mut tables = view.tables.to_vec();
         tables.extend(["rules", "parked"]);
-        Self::load(data_dir, Some(&tables))
+        Self::load(&DirectoryGenerations::of(data_dir), Some(&tables))
     }
 
     /// Reads everything.
@@ -412,12 +417,20 @@ impl Stored {
     /// # Errors
     /// `StoreError`.
     pub fn open_all(data_dir: &Path) -> Result<Option<Self>, StoreError> {
-        Self::load(data_dir, None)
+        Self::open_all_in(&DirectoryGenerations::of(data_dir))
     }
 
-    fn load(data_dir: &Path, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
-        let Some(path) = Generations::of(data_dir).current()? else { return Ok(None) };
-        let mut store = Store::open_read_only(&path)?;
+    /// The same, wherever the read models are kept.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn open_all_in(generations: &dyn Generations) -> Result<Option<Self>, StoreError> {
+        Self::load(generations, None)
+    }
+
+    fn load(generations: &dyn Generations, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
+        let Some(generation) = generations.current()? else { return Ok(None) };
+        let mut store = generations.open(generation, Access::Read)?;
         if store.fingerprint()? != fingerprint() {
             return Ok(None);
         }
@@ -453,9 +466,9 @@ fn empty_shards(options: &Options) -> Vec<Shard> {
 }
 
 /// Loads the generation in use into the shards, where these folds made it from this ledger.
-fn open_current(data_dir: &Path, log: &dyn Log, shards: &mut [Shard]) -> Result<Option<Store>, EngineError> {
-    let Some(path): Option<PathBuf> = Generations::of(data_dir).current().map_err(StoreError::from)? else { return Ok(None) };
-    let mut store = Store::open(&path)?;
+fn open_current(generations: &dyn Generations, log: &dyn Log, shards: &mut [Shard]) -> Result<Option<Box<dyn Store>>, EngineError> {
+    let Some(generation) = generations.current()? else { return Ok(None) };
+    let mut store = generations.open(generation, Access::Write)?;
     // A crash may have come between making the file and its tables.
     if store.fingerprint().ok() != Some(fingerprint()) {
         return Ok(None);

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use super::Shared;
 use crate::{
     shard::Shard,
-    store::{Store, StoreError},
+    store::{Changes, Store, StoreError},
     table::AnyTable,
 };
 
@@ -26,14 +26,14 @@ const LAST_TRIES: usize = 3;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    store: Store,
+    store: Box<dyn Store>,
     /// The records done with at the last write.
     written: u64,
     wrote_at: Instant,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, store: Store) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, store: Box<dyn Store>) -> Self {
         Self { shared, store, written: 0, wrote_at: Instant::now() }
     }
 
@@ -90,24 +90,21 @@ impl Writer {
     /// Writes a shard as it stands now. It may be read and changed meanwhile: the shard is held only while a few chunks
     /// are made.
     fn write(&mut self, number: usize, shard: &RwLock<Shard>) -> Result<(), StoreError> {
-        let (cursors, changed) = {
+        let (cursors, tables) = {
             let mut shard = shard.write();
             let begin = |table: &mut dyn AnyTable| (table.name(), table.begin_write());
             (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>())
         };
-        let written = self.store.transact(|batch| {
-            for (at, (table, chunks)) in changed.iter().enumerate() {
-                batch.chunks(table, number, chunks, |chunks| {
-                    let mut shard = shard.write();
-                    let mut tables = shard.tables_mut();
-                    chunks.iter().map(|chunk| due(tables[at], *chunk)).collect()
-                })?;
-            }
-            batch.cursors(&cursors)
-        });
+        let make = |at: usize, chunks: &[u32]| -> Vec<Vec<u8>> {
+            let mut shard = shard.write();
+            let mut tables = shard.tables_mut();
+            chunks.iter().map(|chunk| due(tables[at], *chunk)).collect()
+        };
+        let changes = Changes { shard: number, cursors, tables, make: &make };
+        let written = self.store.write(&changes);
         if written.is_err() {
             let mut shard = shard.write();
-            shard.tables_mut().into_iter().zip(&changed).for_each(|(table, (_, chunks))| table.give_back(chunks));
+            shard.tables_mut().into_iter().zip(&changes.tables).for_each(|(table, (_, chunks))| table.give_back(chunks));
         }
         written
     }

@@ -3,40 +3,29 @@
 use std::{
     future::{Future, poll_fn},
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, SyncSender},
-    },
+    sync::Arc,
     task::Poll,
-    thread,
     time::Duration,
 };
 
 use futures_util::TryStreamExt;
-use pledger_ledger::{
-    chain::ChainHead,
-    record::Hash,
-    slices::{Position, SliceId},
-};
+use pledger_ledger::{chain::ChainHead, record::Hash, slices::SliceId};
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, Row as _, Sqlite, SqliteConnection,
+    AssertSqlSafe, Connection, Executor, Row as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{
-    cell::{Cell, Field},
-    row::UnreadableRow,
-    shard::Shard,
-    table::{AnyTable, STAND_COLUMNS},
+use super::{
+    Changes, Cursor, Store, StoreError,
+    load::{Inboxes, fill},
 };
+use crate::{generation::fingerprint, row::UnreadableRow, shard::Shard, table::AnyTable};
 
 /// Chunks in one statement.
 const STATEMENT_CHUNKS: usize = 32;
 /// Bits of a chunk's id that number it in its shard.
 const CHUNK_BITS: u32 = 32;
-/// Chunks that are read ahead for each shard.
-const CHUNKS_AHEAD: usize = 256;
 /// Large pages keep the overflow chains of chunks short.
 const PAGE_BYTES: u32 = 16_384;
 /// Pages in the write-ahead log before they are brought into the file: 32 MB.
@@ -46,30 +35,13 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Kilobytes of the database's pages that are kept in memory.
 const CACHE_KB: &str = "-32768";
 
-/// What goes wrong with `read.db`.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite failed.
-    #[error("the read models' database failed")]
-    Sqlite(#[from] sqlx::Error),
-    /// The file system failed.
-    #[error("the read models' directory cannot be used")]
-    Files(#[from] std::io::Error),
-    /// What is stored cannot be read.
-    #[error("the read models cannot be read")]
-    Unreadable(#[from] UnreadableRow),
-}
-
-/// The cursor of a slice.
-pub type Cursor = (SliceId, ChainHead);
-
 /// A connection to `read.db`.
-pub struct Store {
+pub struct SqliteStore {
     runtime: Runtime,
     connection: SqliteConnection,
 }
 
-impl Store {
+impl SqliteStore {
     /// Opens the file for writing; makes it where there is none.
     ///
     /// # Errors
@@ -106,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// `StoreError`.
-    pub fn create(&mut self, fingerprint: &str) -> Result<(), StoreError> {
+    pub fn create(&mut self) -> Result<(), StoreError> {
         let mut sql = String::from(
             "BEGIN;\n\
              CREATE TABLE cursors (slice INTEGER PRIMARY KEY, next_pseq INTEGER NOT NULL, next_offset INTEGER NOT NULL, term INTEGER NOT NULL, hash BLOB NOT NULL);\n\
@@ -115,55 +87,33 @@ impl Store {
         for table in Shard::default().tables() {
             sql.push_str(&create_table(table));
         }
-        sql.push_str(&format!("INSERT INTO generation (fingerprint) VALUES ('{fingerprint}');\nCOMMIT;"));
+        sql.push_str(&format!("INSERT INTO generation (fingerprint) VALUES ('{}');\nCOMMIT;", fingerprint()));
         self.runtime.block_on(async {
             self.connection.execute(AssertSqlSafe(sql)).await?;
             Ok(())
         })
     }
+}
 
-    /// What the generation was made by.
-    ///
-    /// # Errors
-    /// `StoreError`; also where the file is no generation.
-    pub fn fingerprint(&mut self) -> Result<String, StoreError> {
+impl Store for SqliteStore {
+    fn fingerprint(&mut self) -> Result<String, StoreError> {
         let query = sqlx::query_scalar("SELECT fingerprint FROM generation");
         Ok(self.runtime.block_on(query.fetch_one(&mut self.connection))?)
     }
 
-    /// Reads cursors and the named tables (all where none is named), at one moment, into the shards: a row goes to the
-    /// shard of its slice, slice modulo the number of shards. Each shard is filled by a thread of its own.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError> {
+    fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError> {
         let (runtime, many) = (&self.runtime, shards.len());
         let mut transaction = runtime.block_on(self.connection.begin())?;
         let cursors = runtime.block_on(read_cursors(&mut transaction))?;
         for (slice, head) in cursors {
             shards[slice as usize % many].heads.push((slice, head));
         }
-        thread::scope(|scope| {
-            let start = |(number, shard)| {
-                let (inbox, chunks) = mpsc::sync_channel(CHUNKS_AHEAD);
-                (inbox, scope.spawn(move || load_shard(shard, number, many, &chunks)))
-            };
-            let (inboxes, loaders): (Vec<_>, Vec<_>) = shards.iter_mut().enumerate().map(start).unzip();
-            let read = runtime.block_on(read_chunks(&mut transaction, names, &inboxes));
-            drop(inboxes);
-            for loader in loaders {
-                loader.join().expect("a row that cannot be read is an error and no panic")?;
-            }
-            read
-        })
+        fill(shards, |inboxes| runtime.block_on(read_chunks(&mut transaction, names, inboxes)))
     }
 
-    /// Readies the database to be written by these shards, which hold all its rows: where it was written by another
-    /// number of shards, everything is taken out, to be written again shard by shard, each with its cursors.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError> {
+    /// Where the database was written by another number of shards, everything is taken out, to be written again shard by
+    /// shard, each with its cursors.
+    fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError> {
         let many = i64::try_from(shards.len()).expect("there are few shards");
         let query = sqlx::query_scalar("SELECT shards FROM generation");
         let before: Option<i64> = self.runtime.block_on(query.fetch_one(&mut self.connection))?;
@@ -180,76 +130,61 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a transaction, hands its writer to `write` and commits.
-    ///
-    /// # Errors
-    /// `StoreError`; nothing was written then.
-    pub fn transact<T>(&mut self, write: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let transaction = self.runtime.block_on(self.connection.begin())?;
-        let mut batch = Batch { runtime: &self.runtime, transaction };
-        let done = write(&mut batch)?;
-        let Batch { runtime, transaction } = batch;
-        runtime.block_on(transaction.commit())?;
-        Ok(done)
+    fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError> {
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin().await?;
+            for (at, (table, chunks)) in changes.tables.iter().enumerate() {
+                write_chunks(&mut transaction, table, changes.shard, chunks, |chunks| (changes.make)(at, chunks)).await?;
+            }
+            write_cursors(&mut transaction, &changes.cursors).await?;
+            Ok(transaction.commit().await?)
+        })
     }
 }
 
-/// A transaction that is being written.
-pub struct Batch<'a> {
-    runtime: &'a Runtime,
-    transaction: sqlx::Transaction<'a, Sqlite>,
+/// Writes chunks of a table, made by `make` a few at a time: while one statement is executed, the chunks of the next one
+/// are made.
+async fn write_chunks(
+    connection: &mut SqliteConnection,
+    table: &str,
+    shard: usize,
+    chunks: &[u32],
+    make: impl Fn(&[u32]) -> Vec<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let text = |(chunk, json): (&u32, Vec<u8>)| (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"));
+    let mut made = chunks.chunks(STATEMENT_CHUNKS).flat_map(|chunks| {
+        let texts: Vec<_> = chunks.iter().zip(make(chunks)).map(text).collect();
+        // Statements of two sizes only, so that they are prepared once.
+        if texts.len() == STATEMENT_CHUNKS { vec![texts] } else { texts.into_iter().map(|text| vec![text]).collect() }
+    });
+    let mut next = made.next();
+    while let Some(chunks) = next {
+        let mut insert = sqlx::query(AssertSqlSafe(insert(table, chunks.len())));
+        for (id, text) in chunks {
+            insert = insert.bind(id).bind(text);
+        }
+        let mut executed = Box::pin(insert.execute(&mut *connection));
+        // Polled once, the statement is on its way to SQLite's thread.
+        let early = poll_fn(|context| Poll::Ready(executed.as_mut().poll(context))).await;
+        next = made.next();
+        match early {
+            Poll::Ready(done) => done?,
+            Poll::Pending => executed.await?,
+        };
+    }
+    Ok(())
 }
 
-impl Batch<'_> {
-    /// Writes chunks of a table, made by `make` a few at a time: while one statement is executed, the chunks of the next
-    /// one are made.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn chunks(&mut self, table: &str, shard: usize, chunks: &[u32], make: impl Fn(&[u32]) -> Vec<Vec<u8>>) -> Result<(), StoreError> {
-        let text = |(chunk, json): (&u32, Vec<u8>)| (chunk_id(shard, *chunk), String::from_utf8(json).expect("JSON is UTF-8"));
-        let mut made = chunks.chunks(STATEMENT_CHUNKS).flat_map(|chunks| {
-            let texts: Vec<_> = chunks.iter().zip(make(chunks)).map(text).collect();
-            // Statements of two sizes only, so that they are prepared once.
-            if texts.len() == STATEMENT_CHUNKS { vec![texts] } else { texts.into_iter().map(|text| vec![text]).collect() }
-        });
-        self.runtime.block_on(async {
-            let mut next = made.next();
-            while let Some(chunks) = next {
-                let mut insert = sqlx::query(AssertSqlSafe(insert(table, chunks.len())));
-                for (id, text) in chunks {
-                    insert = insert.bind(id).bind(text);
-                }
-                let mut executed = Box::pin(insert.execute(&mut *self.transaction));
-                // Polled once, the statement is on its way to SQLite's thread.
-                let early = poll_fn(|context| Poll::Ready(executed.as_mut().poll(context))).await;
-                next = made.next();
-                match early {
-                    Poll::Ready(done) => done?,
-                    Poll::Pending => executed.await?,
-                };
-            }
-            Ok(())
-        })
+async fn write_cursors(connection: &mut SqliteConnection, cursors: &[Cursor]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO cursors (slice, next_pseq, next_offset, term, hash) VALUES (?, ?, ?, ?, ?) \
+               ON CONFLICT (slice) DO UPDATE SET next_pseq = excluded.next_pseq, next_offset = excluded.next_offset, \
+               term = excluded.term, hash = excluded.hash";
+    for (slice, head) in cursors {
+        let query = sqlx::query(sql).bind(i64::from(*slice)).bind(head.next_pseq.cast_signed());
+        let query = query.bind(head.next_offset.cast_signed()).bind(head.term.cast_signed());
+        query.bind(head.hash.0.to_vec()).execute(&mut *connection).await?;
     }
-
-    /// Writes cursors.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn cursors(&mut self, cursors: &[Cursor]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO cursors (slice, next_pseq, next_offset, term, hash) VALUES (?, ?, ?, ?, ?) \
-                   ON CONFLICT (slice) DO UPDATE SET next_pseq = excluded.next_pseq, next_offset = excluded.next_offset, \
-                   term = excluded.term, hash = excluded.hash";
-        self.runtime.block_on(async {
-            for (slice, head) in cursors {
-                let query = sqlx::query(sql).bind(i64::from(*slice)).bind(head.next_pseq.cast_signed());
-                let query = query.bind(head.next_offset.cast_signed()).bind(head.term.cast_signed());
-                query.bind(head.hash.0.to_vec()).execute(&mut *self.transaction).await?;
-            }
-            Ok(())
-        })
-    }
+    Ok(())
 }
 
 fn insert(table: &str, chunks: usize) -> String {
@@ -274,11 +209,8 @@ fn create_table(table: &dyn AnyTable) -> String {
     )
 }
 
-/// The text of a chunk, and the number of its table.
-type Read = (usize, Arc<str>);
-
 /// Reads the named tables, chunk by chunk, for the shards that may have rows in each.
-async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, inboxes: &[SyncSender<Read>]) -> Result<(), StoreError> {
+async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, inboxes: &Inboxes) -> Result<(), StoreError> {
     let written_by: Option<i64> = sqlx::query_scalar("SELECT shards FROM generation").fetch_one(&mut *connection).await?;
     let as_before = written_by.is_some_and(|shards| usize::try_from(shards) == Ok(inboxes.len()));
     for (at, table) in Shard::default().tables().iter().enumerate() {
@@ -298,25 +230,6 @@ async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, 
             }
         }
     }
-    Ok(())
-}
-
-/// Takes the rows of its slices in, until there are no more.
-fn load_shard(shard: &mut Shard, number: usize, many: usize, chunks: &Receiver<Read>) -> Result<(), StoreError> {
-    let mut tables = shard.tables_mut();
-    for (at, text) in chunks {
-        let table = &mut tables[at];
-        let place = table.columns().len() - STAND_COLUMNS.len();
-        let wrong = |_| UnreadableRow { table: table.name(), column: "rows" };
-        let rows: Vec<Vec<Cell>> = serde_json::from_str(&text).map_err(wrong)?;
-        for row in rows {
-            let position = row.get(place).cloned().and_then(Position::from_cell);
-            if position.map_or(0, |position| usize::from(position.slice)) % many == number {
-                table.load(&mut row.into_iter())?;
-            }
-        }
-    }
-    shard.loaded();
     Ok(())
 }
 

@@ -1,0 +1,88 @@
+//! Generations: what all read models were folded into, by one version of the folds. One of them is in use.
+
+mod directory;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use directory::DirectoryGenerations;
+
+use crate::{
+    shard::Shard,
+    store::{Store, StoreError},
+};
+
+/// Raised when a fold changes what it makes of the same decisions although no column changes.
+const FOLDS: u32 = 1;
+
+/// What a generation was made by: the folds' version and every table's columns.
+#[must_use]
+pub fn fingerprint() -> String {
+    let mut text = format!("folds {FOLDS}\n");
+    for table in Shard::default().tables() {
+        text.push_str(&format!("{} {} {:?}\n", table.name(), table.key_columns(), table.columns()));
+    }
+    format!("{:016x}", xxh3_64(text.as_bytes()))
+}
+
+/// The number of a generation, from 1.
+pub type GenerationNumber = u64;
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To be written by an engine.
+    Write,
+    /// To be read beside the engine that writes it.
+    Read,
+}
+
+/// The generations of one ledger's read models, wherever they are kept.
+pub trait Generations: Send + Sync {
+    /// Every generation that there is, oldest first.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError>;
+
+    /// The generation in use, where there is one.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn current(&self) -> Result<Option<GenerationNumber>, StoreError>;
+
+    /// Makes an empty generation, with tables and a fingerprint. It is not in use.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn create(&self) -> Result<GenerationNumber, StoreError>;
+
+    /// Opens the database of a generation.
+    ///
+    /// # Errors
+    /// `StoreError`; also where there is no such generation.
+    fn open(&self, generation: GenerationNumber, access: Access) -> Result<Box<dyn Store>, StoreError>;
+
+    /// Puts a generation in use, in one step.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError>;
+
+    /// Takes a generation away for ever.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError>;
+
+    /// Makes an empty generation and puts it in use; the ones before are taken away.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn start(&self) -> Result<Box<dyn Store>, StoreError> {
+        let before = self.all()?;
+        let generation = self.create()?;
+        self.promote(generation)?;
+        before.into_iter().try_for_each(|generation| self.remove(generation))?;
+        self.open(generation, Access::Write)
+    }
+}

@@ -1,0 +1,75 @@
+//! Where the rows and the cursors of a generation are kept: in SQLite, or in PostgreSQL.
+
+mod load;
+pub mod sqlite;
+
+use pledger_ledger::{chain::ChainHead, slices::SliceId};
+
+use crate::{row::UnreadableRow, shard::Shard};
+
+/// What goes wrong with the read models' database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the read models' database failed")]
+    Database(#[from] sqlx::Error),
+    /// The file system failed.
+    #[error("the read models' directory cannot be used")]
+    Files(#[from] std::io::Error),
+    /// What is stored cannot be read.
+    #[error("the read models cannot be read")]
+    Unreadable(#[from] UnreadableRow),
+    /// A cursor is not where this writer left it. Nothing was written, and nothing more can be.
+    #[error("somebody else writes these read models too: slice {slice} is not where this process left it")]
+    TakenOver {
+        /// The first slice that was moved.
+        slice: SliceId,
+    },
+}
+
+/// The cursor of a slice.
+pub type Cursor = (SliceId, ChainHead);
+
+/// Makes the JSON of chunks of a table, by the table's number, as they stood when the write began: each chunk once.
+pub type MakeChunks<'a> = dyn Fn(usize, &[u32]) -> Vec<Vec<u8>> + 'a;
+
+/// What a shard has to write: its changed rows, and the cursors that they stand on.
+pub struct Changes<'a> {
+    /// The shard's number.
+    pub shard: usize,
+    /// Where its slices stand.
+    pub cursors: Vec<Cursor>,
+    /// Of each of its tables, in `Shard::tables`' order, the chunks with changed rows.
+    pub tables: Vec<(&'static str, Vec<u32>)>,
+    /// Makes them.
+    pub make: &'a MakeChunks<'a>,
+}
+
+/// The database of one generation, open to be read and written by one engine.
+pub trait Store: Send {
+    /// What the generation was made by.
+    ///
+    /// # Errors
+    /// `StoreError`; also where there is no generation.
+    fn fingerprint(&mut self) -> Result<String, StoreError>;
+
+    /// Reads cursors and the named tables (all where none is named), at one moment, into the shards: a row goes to the
+    /// shard of its slice, slice modulo the number of shards.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError>;
+
+    /// Readies the database to be written by these shards, which hold all its rows.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError>;
+
+    /// Writes rows and cursors, in one transaction.
+    ///
+    /// # Errors
+    /// `StoreError`; nothing was written then, unless the answer to the commit was lost. The same rows as they stand later
+    /// may be written again in either case.
+    fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError>;
+}
