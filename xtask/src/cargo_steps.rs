@@ -1,5 +1,6 @@
 //! The steps that are one cargo command each.
 
+use crate::python;
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -46,7 +47,8 @@ pub(crate) const TESTS: Step = Step {
 };
 
 fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
-    let (services, has_kafka) = (tree.services(), tree.has_kafka());
+    let (mut services, has_kafka) = (tree.services(), tree.has_kafka());
+    services.push((python::PYTHON.to_owned(), python::interpreter()?.display().to_string()));
     let env: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let passed = tree.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], &env)?;
     // What needed them is done.

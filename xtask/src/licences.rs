@@ -19,8 +19,18 @@ pub(crate) const STEP: Step = Step {
 };
 
 /// Licences that ask no more than attribution of whoever passes the program on.
-const ALLOWED: &[&str] =
-    &["Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT", "Unicode-3.0", "Zlib"];
+const ALLOWED: &[&str] = &[
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Zlib",
+];
 
 fn findings(metadata: &Metadata) -> anyhow::Result<Vec<String>> {
     let allowed = ALLOWED

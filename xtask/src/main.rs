@@ -11,6 +11,7 @@ mod licences;
 mod links;
 mod machine_names;
 mod metadata;
+mod python;
 mod readme;
 mod rust_source;
 mod service;

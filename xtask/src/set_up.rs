@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use crate::python;
 use crate::service::postgres;
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
@@ -50,7 +51,12 @@ const NEEDS: &[Need] = &[
     Need { what: What::Program("cc"), package: "gcc libc6-dev", purpose: "builds SQLite and librdkafka, and links", for_kafka: false },
     Need { what: What::Program("c++"), package: "g++", purpose: "builds librdkafka", for_kafka: false },
     Need { what: What::Program("make"), package: "make", purpose: "builds librdkafka", for_kafka: false },
-    Need { what: What::Program("python3"), package: "python3", purpose: "builds librdkafka", for_kafka: false },
+    Need {
+        what: What::Program("python3"),
+        package: "python3 python3-venv",
+        purpose: "builds librdkafka, and reads exports back",
+        for_kafka: false,
+    },
     Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finds OpenSSL", for_kafka: false },
     Need { what: What::Library("openssl"), package: "libssl-dev", purpose: "encrypts what goes to Kafka", for_kafka: false },
     Need { what: What::Program("git"), package: "git", purpose: "lists the files to check", for_kafka: false },
@@ -78,6 +84,11 @@ fn run(tree: &Tree) -> anyhow::Result<Verdict> {
         let Need { what, package, purpose, .. } = need;
         format!("{} is missing ({purpose}): apt-get install {package}", what.name())
     }));
+    if findings.is_empty()
+        && let Err(error) = python::interpreter()
+    {
+        findings.push(format!("{error:#}"));
+    }
     // Building this program mends a stale lock file in passing, which would hide it from the
     // `--locked` of the later steps. A fresh clone has nothing else to change it.
     if env::var_os("CI").is_some() && findings.is_empty() {

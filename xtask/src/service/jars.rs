@@ -1,7 +1,6 @@
 //! Kafka's jars: those of `KAFKA_HOME`, or Maven Central's, fetched once into the user's cache.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,7 +49,7 @@ fn has_broker(libs: &Path) -> bool {
 
 /// Fetches the jars if the cache has none.
 fn cached() -> anyhow::Result<PathBuf> {
-    let cache = cache_dir(|name| env::var_os(name))?;
+    let cache = super::cache()?.join(format!("kafka-{VERSION}"));
     let libs = cache.join("libs");
     if has_broker(&libs) {
         return Ok(libs);
@@ -65,13 +64,6 @@ fn cached() -> anyhow::Result<PathBuf> {
     // The pom; and the jars, where somebody else was quicker.
     drop(std::fs::remove_dir_all(&aside));
     fetched.map(|()| libs)
-}
-
-/// Where this release is kept, by the variables that `var` knows.
-fn cache_dir(var: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
-    let base = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(var("HOME")?).join(".cache")));
-    let base = base.context("neither XDG_CACHE_HOME nor HOME says where to keep Kafka's jars; set KAFKA_HOME")?;
-    Ok(base.join("pledger").join(format!("kafka-{VERSION}")))
 }
 
 fn fetch(dir: &Path) -> anyhow::Result<()> {
@@ -117,14 +109,5 @@ mod tests {
         ] {
             assert_eq!(java_version(said), version, "{said}");
         }
-    }
-
-    #[test]
-    fn the_cache_lies_outside_of_the_tree() {
-        let with =
-            |set: &'static [(&str, &str)]| cache_dir(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()));
-        assert_eq!(with(&[("HOME", "/h")]).expect("a folder"), Path::new("/h/.cache/pledger").join(format!("kafka-{VERSION}")));
-        assert!(with(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]).expect("a folder").starts_with("/c/pledger"));
-        assert!(with(&[]).is_err());
     }
 }

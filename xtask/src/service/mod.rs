@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 mod probe;
 mod process;
 
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,6 +95,18 @@ fn scratch(tree: &Tree, service: &str) -> PathBuf {
     std::env::temp_dir().join(format!("pledger-{service}-{:08x}", hasher.finish() as u32))
 }
 
+/// Where what is fetched once is kept.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    cache_of(|name| std::env::var_os(name))
+}
+
+/// The same, by the variables that `var` knows.
+fn cache_of(var: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
+    let base = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(var("HOME")?).join(".cache")));
+    let base = base.context("neither XDG_CACHE_HOME nor HOME says where to keep what the tests fetch")?;
+    Ok(base.join("pledger"))
+}
+
 /// Runs a chore of Kafka.
 pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
     match chore {
@@ -112,4 +125,20 @@ pub(crate) fn run_postgres(chore: PostgresChore) -> anyhow::Result<ExitCode> {
         PostgresChore::Down { at } => postgres::down(&at.dir("postgres")?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_cache_lies_outside_of_the_tree() {
+        let with =
+            |set: &'static [(&str, &str)]| cache_of(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()));
+        assert_eq!(with(&[("HOME", "/h")]).expect("a folder"), Path::new("/h/.cache/pledger"));
+        assert!(with(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]).expect("a folder").starts_with("/c/pledger"));
+        assert!(with(&[]).is_err());
+    }
 }

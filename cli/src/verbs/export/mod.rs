@@ -1,0 +1,192 @@
+//! `pledger export`: a whole view, or the ledger itself, into a file.
+
+#[cfg(feature = "parquet")]
+mod columnar;
+#[cfg(feature = "parquet")]
+mod columns;
+mod ledger;
+mod pages;
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use pledger_projections::query::{VIEWS, ViewSpec, find_view};
+
+use crate::{
+    connection::{Connection, encode},
+    context::{Context, Usage},
+    verbs::moment::Times,
+};
+use pages::Question;
+
+/// Items of one page of an export.
+const PAGE: usize = 10_000;
+
+/// Write a view, or the ledger, to a file
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pledger export deals --format parquet --out deals.parquet
+  pledger export pipeline --by region,status --format csv --out pipeline.csv
+  pledger export tiers --as-of 2026-03-31 --format arrow --out tiers.arrow
+  pledger export ledger --format jsonl --out ledger.jsonl     every decision, chain fields included
+
+In Parquet and Arrow amounts are decimals beside a column with their currency, times are in UTC, and words that come again
+and again (statuses, regions, partners) are dictionaries: pandas.read_parquet, DuckDB and BI tools read them as they are.")]
+pub(crate) struct Export {
+    /// A view, or `ledger`
+    view: String,
+    /// The file's format
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The file, or - for stdout
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+    /// Group by these dimensions, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "DIM,...")]
+    by: Vec<String>,
+    /// Only items with this value of a dimension; may be repeated
+    #[arg(long, value_name = "DIM=VALUE")]
+    filter: Vec<String>,
+    #[command(flatten)]
+    times: Times,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Parquet,
+    Arrow,
+    Csv,
+    Jsonl,
+}
+
+/// What is exported.
+enum Source {
+    Ledger,
+    View(#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "texts have no types"))] &'static ViewSpec, Question),
+}
+
+impl Export {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let source = self.source()?;
+        if self.out.as_os_str() == "-" {
+            self.print(context, &source)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // What is half written never looks finished.
+        let mut beside = self.out.clone().into_os_string();
+        beside.push(".part");
+        let mut file = File::create(&beside).with_context(|| format!("{} cannot be written", self.out.display()))?;
+        let written = self.write(context, &source, &mut file).and_then(|count| {
+            file.sync_all()?;
+            std::fs::rename(&beside, &self.out)?;
+            Ok(count)
+        });
+        let count = written.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+        eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, self.out.display());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn source(&self) -> Result<Source> {
+        if self.view == "ledger" {
+            let asks = self.times.moment()?.is_past() || !self.by.is_empty() || !self.filter.is_empty();
+            return match asks {
+                true => Err(Usage("the ledger is exported whole; a view takes --as-of, --known-at, --by and --filter".into()).into()),
+                false => Ok(Source::Ledger),
+            };
+        }
+        let view = find_view(&self.view).map_err(|error| {
+            Usage(format!("{error}\nThere are: ledger, {}", VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ")))
+        })?;
+        let mut parameters = [vec![format!("limit={PAGE}")], self.times.parameters()?].concat();
+        parameters.extend(self.by.iter().map(|by| format!("by={}", encode(by))));
+        for filter in &self.filter {
+            let (name, value) = filter.split_once('=').ok_or_else(|| Usage(format!("--filter {filter}: expected DIM=VALUE")))?;
+            parameters.push(format!("{}={}", encode(name), encode(value)));
+        }
+        Ok(Source::View(view, Question { view: view.name, parameters }))
+    }
+
+    /// Writes what is exported; how many items or records that are.
+    fn write(&self, context: &Context, source: &Source, file: &mut File) -> Result<u64> {
+        match self.format {
+            #[cfg(feature = "parquet")]
+            Format::Parquet => self.write_columns(context, source, columnar::Form::Parquet, file),
+            #[cfg(feature = "parquet")]
+            Format::Arrow => self.write_columns(context, source, columnar::Form::Arrow, file),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet | Format::Arrow => anyhow::bail!(
+                "this pledger was built without its cargo feature `parquet`, which writes Parquet and Arrow; csv and jsonl it has"
+            ),
+            Format::Csv | Format::Jsonl => {
+                let mut writer = BufWriter::new(file);
+                let count = self.write_text(context, source, &mut writer)?;
+                writer.flush()?;
+                Ok(count)
+            }
+        }
+    }
+
+    fn write_text(&self, context: &Context, source: &Source, writer: &mut dyn Write) -> Result<u64> {
+        match (source, self.format) {
+            (Source::Ledger, Format::Csv) => ledger::csv(context, writer),
+            (Source::Ledger, _) => ledger::json_lines(context, writer),
+            (Source::View(_, question), Format::Csv) => asking(context, |connection| question.csv(connection, writer)),
+            (Source::View(_, question), _) => asking(context, |connection| question.json_lines(connection, writer)),
+        }
+    }
+
+    /// Prints to stdout what can be written in one go; a columnar file is made first.
+    fn print(&self, context: &Context, source: &Source) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match self.format {
+            #[cfg(feature = "parquet")]
+            Format::Parquet | Format::Arrow => {
+                let mut file = tempfile::tempfile()?;
+                self.write(context, source, &mut file)?;
+                std::io::Seek::rewind(&mut file)?;
+                std::io::copy(&mut file, &mut stdout)?;
+            }
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet | Format::Arrow => drop(self.write(context, source, &mut File::open("/dev/null")?)?),
+            Format::Csv | Format::Jsonl => {
+                let mut writer = BufWriter::new(&mut stdout);
+                self.write_text(context, source, &mut writer)?;
+                writer.flush()?;
+            }
+        }
+        stdout.flush()?;
+        Ok(())
+    }
+
+    #[cfg(feature = "parquet")]
+    fn write_columns(&self, context: &Context, source: &Source, form: columnar::Form, file: &mut File) -> Result<u64> {
+        match source {
+            Source::Ledger => {
+                let columns = ledger::COLUMNS.into_iter().map(|column| (column, ledger::REPEATED.contains(&column.name)));
+                columnar::write(form, columns::Columns::of(columns), file, &mut |take| {
+                    ledger::records(context, &mut |records| {
+                        let items = records.iter().map(ledger::item).collect::<Result<_>>()?;
+                        take(&pages::Page { items, about: vec![("pledger.view".to_owned(), "ledger".to_owned())] })
+                    })
+                })
+            }
+            Source::View(view, question) => asking(context, |connection| {
+                let columns = columns::Columns::of_view(view, &self.by);
+                columnar::write(form, columns, file, &mut |take| question.pages(connection, take))
+            }),
+        }
+    }
+}
+
+fn asking<T>(context: &Context, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let connection = Connection::to_read(context)?;
+    let asked = ask(&connection);
+    connection.close();
+    asked
+}
