@@ -4,6 +4,7 @@
 //! is refused and leaves no trace in the ledger; what passes holds no plain personal value.
 
 mod clock;
+pub mod cloud_events;
 mod incoming;
 mod refused;
 mod seal;
