@@ -6,6 +6,7 @@ pub mod commands;
 pub mod directory;
 pub mod edge;
 pub mod evidence;
+pub mod inbox;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod keys;

@@ -1,6 +1,9 @@
 //! What the client library says goes into our own log.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientContext, Statistics,
@@ -68,6 +71,11 @@ pub(super) fn passes_by_itself(code: RDKafkaErrorCode) -> bool {
             | Code::Resolve
             | Code::UnknownPartition
     )
+}
+
+/// What `read` makes of headers; none where one of them has a name that is not UTF-8, at which the library panics.
+pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
 /// Asks again as long as brokers only say that they are not ready: leaders are chosen anew when a broker is lost.

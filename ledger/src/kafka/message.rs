@@ -1,8 +1,9 @@
 //! A record as a message: the body is the value, the stream is the key, the chain fields are headers in plain text.
 
 use bytes::Bytes;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
+use super::client;
 use crate::{
     body_stream::stream_of,
     log::Placed,
@@ -39,7 +40,8 @@ pub(super) fn key(record: &Record) -> Option<String> {
 pub(super) fn placed(slice: SliceId, message: &BorrowedMessage<'_>) -> Placed {
     let offset = u64::try_from(message.offset()).expect("a message that was read has an offset");
     let body = Bytes::copy_from_slice(message.payload().unwrap_or_default());
-    let header = message.headers().and_then(|headers| parse(slice, headers.iter().map(|header| (header.key, header.value))));
+    let read = |headers: &BorrowedHeaders| parse(slice, headers.iter().map(|header| (header.key, header.value)));
+    let header = message.headers().and_then(|headers| client::guarded(|| read(headers)).flatten());
     let record = match header {
         Some(header) => Record { header, body },
         None => {

@@ -4,6 +4,9 @@
 //! the log only that a partition keeps its order, and that every record is reported with its offset or as failed.
 
 mod client;
+mod courier;
+mod inbox;
+mod letters;
 mod message;
 mod options;
 mod producer;
@@ -15,7 +18,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use pledger_domain::stream::StreamName;
 
-pub use self::options::{DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions};
+pub use self::{
+    inbox::KafkaInbox,
+    letters::{Entry, KafkaLetters, Mark, MarkKind},
+    options::{DEFAULT_INBOX_PARTITIONS, DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions},
+};
 use self::{
     producer::KafkaProducer,
     read::{Idle, Reader},
@@ -33,6 +40,8 @@ use crate::{
 pub const MAX_RECORD_BYTES: usize = 8 << 20;
 /// The same as the topic is told.
 const MAX_RECORD_BYTES_TEXT: &str = "8388608";
+/// The most that the client library takes of a message that is no record.
+const MAX_PARCEL_BYTES: usize = 64 << 20;
 /// How long the first record may take to be written.
 const TO_WRITE: Duration = Duration::from_secs(60);
 

@@ -11,6 +11,9 @@ pub const DEFAULT_PREFIX: &str = "pledger.";
 /// The replicas of every record, where nothing else is asked for.
 pub const DEFAULT_REPLICAS: u8 = 3;
 
+/// The partitions of the inbox, where nothing else is asked for.
+pub const DEFAULT_INBOX_PARTITIONS: u16 = 8;
+
 /// How long a question to a broker may take.
 pub(super) const TO_ANSWER: Duration = Duration::from_secs(15);
 
@@ -42,6 +45,8 @@ pub struct KafkaOptions {
     /// How many brokers keep each record of a topic that is created; a majority of them has to have it before it counts
     /// as written.
     pub replicas: u8,
+    /// How many partitions the inbox and the dead letters are created with.
+    pub inbox_partitions: u16,
     /// Properties of librdkafka, such as `security.protocol` (`SASL_SSL`), `sasl.mechanism` (`SCRAM-SHA-512`),
     /// `sasl.username`, `sasl.password`, `ssl.ca.location`.
     pub properties: BTreeMap<String, String>,
@@ -51,7 +56,13 @@ impl KafkaOptions {
     /// These brokers, and the defaults.
     #[must_use]
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), prefix: DEFAULT_PREFIX.into(), replicas: DEFAULT_REPLICAS, properties: BTreeMap::new() }
+        Self {
+            brokers: brokers.into(),
+            prefix: DEFAULT_PREFIX.into(),
+            replicas: DEFAULT_REPLICAS,
+            inbox_partitions: DEFAULT_INBOX_PARTITIONS,
+            properties: BTreeMap::new(),
+        }
     }
 
     /// The name of a topic.
@@ -67,6 +78,9 @@ impl KafkaOptions {
         }
         if self.replicas == 0 {
             return Err(LogError::Unfit("a record needs at least one replica".into()));
+        }
+        if self.inbox_partitions == 0 {
+            return Err(LogError::Unfit("the inbox needs at least one partition".into()));
         }
         let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if !self.prefix.chars().all(is_legal) || self.prefix.len() > 100 {
@@ -133,6 +147,40 @@ impl KafkaOptions {
         self.client(&tuned, &fixed)
     }
 
+    /// A member of a group whose partitions are shared out, and that begins at `reset` where nothing was committed.
+    ///
+    /// Of a sender's transactions only what was committed is read. The newer group protocol stalls with this library.
+    pub(super) fn group(&self, name: &str, reset: &str) -> ClientConfig {
+        let tuned = [
+            ("fetch.wait.max.ms", "20"),
+            ("fetch.min.bytes", "1"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("queued.max.messages.kbytes", "32768"),
+            // How long partitions of a member that was killed wait for another one.
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "2000"),
+        ];
+        let group = format!("{}{name}", self.prefix);
+        let fixed = [
+            ("group.id", group.as_str()),
+            ("group.protocol", "classic"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("auto.offset.reset", reset),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", "false"),
+            ("isolation.level", "read_committed"),
+        ];
+        self.client(&tuned, &fixed)
+    }
+
+    /// A producer of messages that are no records, as large as they come: brokers judge them by their topic.
+    pub(super) fn courier(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("message.max.bytes", super::MAX_PARCEL_BYTES.to_string());
+        config
+    }
+
     /// An error of the client library, without what a property holds.
     pub(super) fn store(&self, what: &str, error: &KafkaError) -> LogError {
         match error {
@@ -144,10 +192,11 @@ impl KafkaOptions {
 
 impl fmt::Debug for KafkaOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { brokers, prefix, replicas, properties } = self;
+        let Self { brokers, prefix, replicas, inbox_partitions, properties } = self;
         let names: Vec<_> = properties.keys().collect();
         let mut debug = f.debug_struct("KafkaOptions");
-        debug.field("brokers", brokers).field("prefix", prefix).field("replicas", replicas).field("properties", &names).finish()
+        debug.field("brokers", brokers).field("prefix", prefix).field("replicas", replicas);
+        debug.field("inbox_partitions", inbox_partitions).field("properties", &names).finish()
     }
 }
 
@@ -167,7 +216,7 @@ mod tests {
         let options = with("sasl.password", "hush");
         assert_eq!(
             format!("{options:?}"),
-            r#"KafkaOptions { brokers: "127.0.0.1:1", prefix: "pledger.", replicas: 3, properties: ["sasl.password"] }"#
+            r#"KafkaOptions { brokers: "127.0.0.1:1", prefix: "pledger.", replicas: 3, inbox_partitions: 8, properties: ["sasl.password"] }"#
         );
         // A value that the library refuses stands in its own message.
         let options = with("security.protocol", "hush");

@@ -23,6 +23,12 @@ use crate::{log::LogError, slices::Slices};
 pub(super) const LEDGER: &str = "ledger";
 /// The topic of commands, partitioned as the ledger is.
 const COMMANDS: &str = "commands";
+/// The topic of what services send.
+pub(super) const INBOX: &str = "inbox";
+/// The topic of published events, partitioned as the ledger is.
+pub(super) const EVENTS: &str = "events";
+/// The topic of what became no command.
+pub(super) const DEAD_LETTERS: &str = "dead-letters";
 
 /// How long brokers may take to make topics and choose leaders.
 const TO_APPEAR: Duration = Duration::from_secs(60);
@@ -36,20 +42,40 @@ const DAYS_90: &str = "7776000000";
 /// A topic, and what it is created with beside replicas.
 struct Topic {
     name: &'static str,
+    partitions: Partitions,
     config: &'static [(&'static str, &'static str)],
 }
 
-/// All of them have the ledger's number of partitions.
+/// How many partitions a topic has.
+#[derive(Clone, Copy)]
+enum Partitions {
+    /// One a slice.
+    Slices,
+    /// As the inbox is asked for.
+    Inbox,
+}
+
 const TOPICS: [Topic; 5] = [
     Topic {
         name: LEDGER,
+        partitions: Partitions::Slices,
         config: &[("retention.ms", FOR_EVER), ("retention.bytes", FOR_EVER), ("max.message.bytes", super::MAX_RECORD_BYTES_TEXT)],
     },
     // A foreign clock must not expire what was just written.
-    Topic { name: COMMANDS, config: &[("retention.ms", DAYS_90), ("message.timestamp.type", "LogAppendTime")] },
-    Topic { name: "inbox", config: &[("retention.ms", DAYS_30), ("message.timestamp.type", "LogAppendTime")] },
-    Topic { name: "events", config: &[] },
-    Topic { name: "dead-letters", config: &[("retention.ms", DAYS_90)] },
+    Topic {
+        name: COMMANDS,
+        partitions: Partitions::Slices,
+        config: &[("retention.ms", DAYS_90), ("message.timestamp.type", "LogAppendTime")],
+    },
+    // What is too large for a command arrives all the same, or nobody would ever say so.
+    Topic {
+        name: INBOX,
+        partitions: Partitions::Inbox,
+        config: &[("retention.ms", DAYS_30), ("message.timestamp.type", "LogAppendTime"), ("max.message.bytes", "8388608")],
+    },
+    Topic { name: EVENTS, partitions: Partitions::Slices, config: &[("max.message.bytes", super::MAX_RECORD_BYTES_TEXT)] },
+    // A letter is what came in, and why it is one.
+    Topic { name: DEAD_LETTERS, partitions: Partitions::Inbox, config: &[("retention.ms", DAYS_90), ("max.message.bytes", "16777216")] },
 ];
 
 /// What every topic is created with.
@@ -78,7 +104,11 @@ impl<'a> Topics<'a> {
         let in_sync = (replicas / 2 + 1).to_string();
         let names = TOPICS.map(|topic| self.options.topic(topic.name));
         let wanted = TOPICS.iter().zip(&names).map(|(topic, name)| {
-            let new = NewTopic::new(name, i32::from(slices.count), TopicReplication::Fixed(i32::from(replicas)));
+            let count = match topic.partitions {
+                Partitions::Slices => slices.count,
+                Partitions::Inbox => self.options.inbox_partitions,
+            };
+            let new = NewTopic::new(name, i32::from(count), TopicReplication::Fixed(i32::from(replicas)));
             let new = new.set("min.insync.replicas", &in_sync);
             COMMON.iter().chain(topic.config).fold(new, |new, (key, value)| new.set(key, value))
         });
@@ -96,20 +126,25 @@ impl<'a> Topics<'a> {
             }
         }
         let until = Instant::now() + TO_APPEAR;
-        while !names.iter().all(|name| self.has_leaders(name, slices)) {
+        // The owner may have created an inbox of another size.
+        let needed = |topic: &Topic| match topic.partitions {
+            Partitions::Slices => slices.count,
+            Partitions::Inbox => 1,
+        };
+        while let Some((_, name)) = TOPICS.iter().zip(&names).find(|(topic, name)| !self.has_leaders(name, needed(topic))) {
             if Instant::now() > until {
-                return Err(LogError::Store(format!("the topics {} have no leaders yet", names.join(", "))));
+                return Err(LogError::Store(format!("the topic {name} has no leaders yet")));
             }
             std::thread::sleep(ASK_EVERY);
         }
         Ok(())
     }
 
-    fn has_leaders(&self, name: &str, slices: Slices) -> bool {
+    fn has_leaders(&self, name: &str, count: u16) -> bool {
         let Ok(metadata) = self.client.inner().fetch_metadata(Some(name), TO_ANSWER) else { return false };
         let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
         topic.is_some_and(|topic| {
-            topic.partitions().len() >= usize::from(slices.count) && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+            topic.partitions().len() >= usize::from(count) && topic.partitions().iter().all(|partition| partition.leader() >= 0)
         })
     }
 

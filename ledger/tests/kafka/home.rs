@@ -67,6 +67,13 @@ impl InKafka {
         keys.iter().map(|key| config.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default()).collect()
     }
 
+    /// How many partitions a topic has.
+    pub(crate) fn partitions(&self, name: &str) -> usize {
+        let topic = self.topic(name);
+        let metadata = self.admin().inner().fetch_metadata(Some(&topic), std::time::Duration::from_secs(10)).expect("an answer");
+        metadata.topics()[0].partitions().len()
+    }
+
     /// Changes a topic as its owner might.
     pub(crate) fn configure(&self, name: &str, settings: &[(&str, &str)]) {
         let topic = self.topic(name);
