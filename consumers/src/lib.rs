@@ -1,8 +1,9 @@
-//! The workers: command processor, policies, deadlines, imports.
+//! The workers: command processor, ingest, policies, deadlines, imports.
 
 pub mod chores;
 pub mod counterfactual;
 pub mod embedded;
 pub mod import;
+pub mod ingest;
 pub mod policies;
 pub mod processor;
