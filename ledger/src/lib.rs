@@ -13,6 +13,8 @@ pub mod keys;
 pub mod log;
 pub mod memory;
 pub mod outline;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod record;
 pub mod slices;
 pub mod sqlite;

@@ -12,13 +12,38 @@ use serde::{
 
 use crate::symbol::Symbol;
 
-/// The kind of a column.
+/// The kind of a column: what its numbers and texts mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {
-    /// A 64-bit integer: counts, minor units of money, microseconds since 1970.
-    Integer,
+    /// A count, or a number that something has: a whole number.
+    Count,
+    /// An amount of money, in minor units of the currency that the row's column `currency` names.
+    Money,
+    /// 1 for yes, 0 for no.
+    Flag,
+    /// A time, in microseconds since 1970, UTC.
+    Time,
+    /// A day, in days since 1970-01-01, UTC.
+    Day,
+    /// A month, in months since the year 0.
+    Month,
     /// A text.
     Text,
+    /// A place in the ledger, a text `"slice:pseq"`.
+    Place,
+    /// A text in JSON.
+    Json,
+}
+
+impl CellKind {
+    /// Whether its cells are numbers; the others are texts.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        match self {
+            Self::Count | Self::Money | Self::Flag | Self::Time | Self::Day | Self::Month => true,
+            Self::Text | Self::Place | Self::Json => false,
+        }
+    }
 }
 
 /// The value of one field.
@@ -148,9 +173,9 @@ impl Cell {
 }
 
 macro_rules! integers {
-    ($($type:ty),*) => {$(
+    ($($kind:ident: $($type:ty),*;)*) => {$($(
         impl Field for $type {
-            const KIND: CellKind = CellKind::Integer;
+            const KIND: CellKind = CellKind::$kind;
             fn cell(&self) -> Cell {
                 // A u64 here is a sequence or a count, far below 2^63; the bits come back unchanged in any case.
                 #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, clippy::allow_attributes, trivial_numeric_casts, reason = "the bits come back unchanged")]
@@ -164,12 +189,17 @@ macro_rules! integers {
                 }
             }
         }
-    )*};
+    )*)*};
 }
-integers!(u8, u16, u32, u64, i32, i64);
+// Counts are never below zero, and a row has no signed number but an amount of money or a day.
+integers! {
+    Count: u8, u16, u32, u64;
+    Day: i32;
+    Money: i64;
+}
 
 impl Field for bool {
-    const KIND: CellKind = CellKind::Integer;
+    const KIND: CellKind = CellKind::Flag;
     fn cell(&self) -> Cell {
         Cell::Integer(i64::from(*self))
     }
@@ -179,7 +209,7 @@ impl Field for bool {
 }
 
 impl Field for Timestamp {
-    const KIND: CellKind = CellKind::Integer;
+    const KIND: CellKind = CellKind::Time;
     fn cell(&self) -> Cell {
         Cell::Integer(self.micros())
     }
@@ -189,7 +219,7 @@ impl Field for Timestamp {
 }
 
 impl Field for Month {
-    const KIND: CellKind = CellKind::Integer;
+    const KIND: CellKind = CellKind::Month;
     fn cell(&self) -> Cell {
         Cell::Integer(i64::from(self.index()))
     }
@@ -199,7 +229,7 @@ impl Field for Month {
 }
 
 impl Field for Position {
-    const KIND: CellKind = CellKind::Text;
+    const KIND: CellKind = CellKind::Place;
     fn cell(&self) -> Cell {
         Cell::Place(*self)
     }
@@ -218,7 +248,7 @@ impl Field for Position {
 pub struct InSlice(pub SliceId);
 
 impl Field for InSlice {
-    const KIND: CellKind = CellKind::Integer;
+    const KIND: CellKind = CellKind::Count;
     fn cell(&self) -> Cell {
         Cell::Slice(self.0)
     }
@@ -290,7 +320,7 @@ impl<T: Field> Field for Option<T> {
 pub struct Json<T>(pub T);
 
 impl<T: Serialize + DeserializeOwned> Field for Json<T> {
-    const KIND: CellKind = CellKind::Text;
+    const KIND: CellKind = CellKind::Json;
     fn cell(&self) -> Cell {
         let json = serde_json::to_string(&self.0).expect("rows hold plain data, which JSON can hold");
         Cell::Text(CompactString::from(json))

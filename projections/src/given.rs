@@ -8,13 +8,13 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use pledger_domain::{
-    account::{AccountEvent, DealRegistered},
+    account::{AccountEvent, DealRegistered, Stage},
     facts::Channel,
     program::ProgramEvent,
     rejection::Rejection,
     rules::Rules,
     stream::StreamName,
-    values::{Amount, Currency, DealId, Label, Money, PartnerId, Timestamp},
+    values::{Amount, Currency, DealId, Label, Money, PartnerId, Text, Timestamp},
 };
 use pledger_ledger::{
     chain::ChainHead,
@@ -22,6 +22,7 @@ use pledger_ledger::{
     record::{CommandRecord, Decision, Events, Outcome, Record},
     slices::{Position, SliceId, Slices},
 };
+use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 /// Slices of a test's ledger: few, so that streams share them.
@@ -275,4 +276,32 @@ pub(crate) fn won(deal: &str, amount: &str, closed_at: &str) -> AccountEvent {
         closed_at: time(closed_at),
         net_new_logo: false,
     }
+}
+
+/// Any event of a deal, whether or not the domain would have let it happen.
+pub(crate) fn event() -> impl Strategy<Value = AccountEvent> {
+    let deal = (0..4_u8).prop_map(|n| format!("d{n}"));
+    (deal, 0..9_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
+        let (id, at) = (deal_id(&deal), time("2026-01-01").plus_hours(i64::from(number)));
+        let partner = format!("p{}", number % 3);
+        let amount = format!("{number}.25");
+        match kind {
+            0..=2 => registered(&deal, &partner, ["GTX", "MG"][number as usize % 2], &amount),
+            3 => approved(&deal),
+            4 => won(&deal, &amount, &at.to_string()),
+            5 => AccountEvent::DealLost { deal_id: id, reason: Text::parse("price").expect("a text"), closed_at: at },
+            6 => AccountEvent::StageAdvanced { deal_id: id, from: Stage::Prospect, to: Stage::Committed },
+            7 => AccountEvent::DealExpired { deal_id: id, expired_at: at },
+            _ => AccountEvent::DealCanceled { deal_id: id },
+        }
+    })
+}
+
+/// Decisions on a few accounts.
+pub(crate) fn decisions() -> impl Strategy<Value = Vec<Given>> {
+    let one = (0..6_u8, event(), 0..400_i64).prop_map(|(account, event, day)| {
+        let at = time("2026-01-01").plus_days(day).to_string();
+        Given::account(&format!("a{account}.com"), &at, vec![event])
+    });
+    prop::collection::vec(one, 1..80)
 }

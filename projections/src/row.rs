@@ -11,6 +11,8 @@ pub struct ColumnSpec {
     pub kind: CellKind,
     /// Whether it may be null.
     pub nullable: bool,
+    /// What it says, as its field is documented.
+    pub about: &'static str,
 }
 
 /// A stored row that is none of its table.
@@ -29,6 +31,8 @@ pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     type Key: Clone + std::fmt::Debug + Eq + std::hash::Hash + Ord + Send + Sync + 'static;
     /// The table's name.
     const TABLE: &'static str;
+    /// What a row is, as its type is documented.
+    const ABOUT: &'static str;
     /// The columns of the key.
     const KEY_COLUMNS: &'static [ColumnSpec];
     /// The columns of the row.
@@ -49,30 +53,33 @@ pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'static {
 /// Declares a row, its key and its table; every field is a `cell::Field`.
 #[macro_export]
 macro_rules! row {
-    ($(#[$doc:meta])* $name:ident keyed $key:ident in $table:literal {
-        key { $($(#[$kdoc:meta])* $kf:ident: $kt:ty),* $(,)? }
-        $($(#[$fdoc:meta])* $f:ident: $t:ty),* $(,)?
+    ($(#[doc = $doc:literal])* $name:ident keyed $key:ident in $table:literal {
+        key { $($(#[doc = $kdoc:literal])* $kf:ident: $kt:ty),* $(,)? }
+        $($(#[doc = $fdoc:literal])* $f:ident: $t:ty),* $(,)?
     }) => {
-        $(#[$doc])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $($(#[$fdoc])* pub $f: $t),* }
+        pub struct $name { $($(#[doc = $fdoc])* pub $f: $t),* }
 
         #[doc = concat!("What a `", stringify!($name), "` is found by.")]
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $key { $($(#[$kdoc])* pub $kf: $kt),* }
+        pub struct $key { $($(#[doc = $kdoc])* pub $kf: $kt),* }
 
         impl $crate::Row for $name {
             type Key = $key;
             const TABLE: &'static str = $table;
+            const ABOUT: &'static str = concat!($($doc),*);
             const KEY_COLUMNS: &'static [$crate::ColumnSpec] = &[$($crate::ColumnSpec {
                 name: stringify!($kf),
                 kind: <$kt as $crate::cell::Field>::KIND,
                 nullable: <$kt as $crate::cell::Field>::NULLABLE,
+                about: concat!($($kdoc),*),
             }),*];
             const COLUMNS: &'static [$crate::ColumnSpec] = &[$($crate::ColumnSpec {
                 name: stringify!($f),
                 kind: <$t as $crate::cell::Field>::KIND,
                 nullable: <$t as $crate::cell::Field>::NULLABLE,
+                about: concat!($($fdoc),*),
             }),*];
             fn write_key(key: &$key, cells: &mut Vec<$crate::cell::Cell>) {
                 $(cells.push($crate::cell::Field::cell(&key.$kf));)*

@@ -23,8 +23,13 @@ pub struct Stand {
 
 /// The columns that every table ends with: what the row stands on.
 pub const STAND_COLUMNS: [ColumnSpec; 2] = [
-    ColumnSpec { name: "last_position", kind: CellKind::Text, nullable: false },
-    ColumnSpec { name: "last_rules", kind: CellKind::Integer, nullable: false },
+    ColumnSpec { name: "last_position", kind: CellKind::Place, nullable: false, about: " The last decision that changed the row." },
+    ColumnSpec {
+        name: "last_rules",
+        kind: CellKind::Count,
+        nullable: false,
+        about: " The version of the rules of that decision; 0 where none was in force.",
+    },
 ];
 
 #[derive(Clone, Debug)]
@@ -188,6 +193,8 @@ pub enum Places {
 pub trait AnyTable: Send + Sync {
     /// The table's name.
     fn name(&self) -> &'static str;
+    /// What a row of it is.
+    fn about(&self) -> &'static str;
     /// How many columns the key has; they come first.
     fn key_columns(&self) -> usize;
     /// Every column: key, row, stand.
@@ -216,6 +223,10 @@ pub trait AnyTable: Send + Sync {
 impl<R: Row> AnyTable for Table<R> {
     fn name(&self) -> &'static str {
         R::TABLE
+    }
+
+    fn about(&self) -> &'static str {
+        R::ABOUT
     }
 
     fn key_columns(&self) -> usize {

@@ -9,9 +9,9 @@ use pledger_domain::{
 use pledger_ledger::record::{Events, Outcome};
 use proptest::prelude::*;
 
-use super::tests::{event, folded, options};
+use super::tests::{folded, options};
 use crate::{
-    given::{Given, Ledger, deal_id, time, usd},
+    given::{Given, Ledger, deal_id, event, time, usd},
     table::Places,
 };
 

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use pledger_domain::account::{AccountEvent, Stage};
 use pledger_ledger::record::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Engine, Moment, Options, Stored, WaitError};
 use crate::{
     digest::TableDigest,
-    given::{Given, Ledger, approved, deal_id, registered, time, won},
+    given::{Given, Ledger, approved, decisions, registered, time, won},
     query::{Page, Query, find_view},
     table::Places,
 };
@@ -296,35 +295,6 @@ fn read_models_of_another_ledger_are_made_again() {
     assert_eq!(figures(&engine.query("deals", &by(&[], &[])).expect("deals"), &["deal_id"]), [[json!("other")]]);
 }
 
-/// Any event of a deal, whether or not the domain would have let it happen.
-pub(super) fn event() -> impl Strategy<Value = AccountEvent> {
-    let deal = (0..4_u8).prop_map(|n| format!("d{n}"));
-    (deal, 0..9_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
-        let (id, at) = (deal_id(&deal), time("2026-01-01").plus_hours(i64::from(number)));
-        let partner = format!("p{}", number % 3);
-        let amount = format!("{number}.25");
-        match kind {
-            0..=2 => registered(&deal, &partner, ["GTX", "MG"][number as usize % 2], &amount),
-            3 => approved(&deal),
-            4 => won(&deal, &amount, &at.to_string()),
-            5 => {
-                AccountEvent::DealLost { deal_id: id, reason: pledger_domain::values::Text::parse("price").expect("a text"), closed_at: at }
-            }
-            6 => AccountEvent::StageAdvanced { deal_id: id, from: Stage::Prospect, to: Stage::Committed },
-            7 => AccountEvent::DealExpired { deal_id: id, expired_at: at },
-            _ => AccountEvent::DealCanceled { deal_id: id },
-        }
-    })
-}
-
-fn decisions() -> impl Strategy<Value = Vec<Given>> {
-    let one = (0..6_u8, event(), 0..400_i64).prop_map(|(account, event, day)| {
-        let at = time("2026-01-01").plus_days(day).to_string();
-        Given::account(&format!("a{account}.com"), &at, vec![event])
-    });
-    prop::collection::vec(one, 1..80)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
@@ -336,7 +306,6 @@ proptest! {
         prop_assert_eq!(&folded(&ledger, Options { read_records, ..options(8) }).digests(Places::Covered), &one);
     }
 
-    #[test]
     #[test]
     fn a_moment_is_a_fold_of_what_counts(decisions in decisions(), as_of in prop::option::of(0..400_i64), known_at in prop::option::of(0..80_i64)) {
         let [as_of, known_at] = [as_of, known_at].map(|day| day.map(|day| time("2026-01-01").plus_days(day)));

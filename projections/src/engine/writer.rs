@@ -19,8 +19,9 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(5);
 /// Records before the first write of a rebuild.
 const FIRST_RECORDS: u64 = 25_000;
-/// How long it waits after a write failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long it waits after a write failed: twice as long each time, up to a bound.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
 /// Tries to write once the engine stops.
 const LAST_TRIES: usize = 3;
 
@@ -30,26 +31,54 @@ pub(super) struct Writer {
     /// The records done with at the last write.
     written: u64,
     wrote_at: Instant,
+    /// How long it waits after the next write that fails.
+    retry: Duration,
+}
+
+/// How a write ended.
+#[derive(PartialEq, Eq)]
+enum Written {
+    All,
+    /// Something is left to be written.
+    NotAll,
+    /// Nothing more can be written.
+    Over,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, store: Box<dyn Store>) -> Self {
-        Self { shared, store, written: 0, wrote_at: Instant::now() }
+        Self { shared, store, written: 0, wrote_at: Instant::now(), retry: FIRST_RETRY }
     }
 
     /// Writes until the engine stops and everything is written.
     pub(super) fn run(mut self) {
         while !self.shared.stopping() {
-            if self.is_due() { self.write_all() } else { thread::sleep(LOOK) }
+            if !self.is_due() {
+                thread::sleep(LOOK);
+                continue;
+            }
+            match self.write_all() {
+                Written::All => {}
+                Written::NotAll => self.wait_to_retry(),
+                Written::Over => return,
+            }
         }
         while !self.shared.drained.load(Ordering::Acquire) {
             thread::sleep(LOOK);
         }
-        for _ in 0..LAST_TRIES {
-            self.write_all();
-            if self.shared.writer_trouble.lock().is_none() {
+        for last in 1..=LAST_TRIES {
+            if self.write_all() != Written::NotAll || last == LAST_TRIES {
                 break;
             }
+            thread::sleep(FIRST_RETRY);
+        }
+    }
+
+    fn wait_to_retry(&mut self) {
+        let until = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(LONGEST_RETRY);
+        while Instant::now() < until && !self.shared.stopping() {
+            thread::sleep(LOOK);
         }
     }
 
@@ -65,7 +94,7 @@ impl Writer {
         }
     }
 
-    fn write_all(&mut self) {
+    fn write_all(&mut self) -> Written {
         let done = self.shared.done.load(Ordering::Acquire);
         let shared = Arc::clone(&self.shared);
         let written: Result<Vec<()>, _> = shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard)).collect();
@@ -74,15 +103,17 @@ impl Writer {
             Ok(_) => {
                 self.written = done;
                 self.wrote_at = Instant::now();
+                self.retry = FIRST_RETRY;
                 *trouble = None;
+                Written::All
             }
             Err(error) => {
+                let text = format!("the read models cannot be written: {}", causes(&error));
                 if trouble.is_none() {
-                    tracing::error!(%error, "the read models cannot be written; the ledger is not affected");
+                    tracing::error!("{text}; the ledger is not affected");
                 }
-                *trouble = Some(format!("the read models cannot be written: {}", causes(&error)));
-                drop(trouble);
-                thread::sleep(RETRY);
+                *trouble = Some(text);
+                if matches!(error, StoreError::TakenOver { .. }) { Written::Over } else { Written::NotAll }
             }
         }
     }

@@ -77,6 +77,9 @@ impl Generations for DirectoryGenerations {
     }
 
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
+        if self.current()? == Some(generation) {
+            return Err(StoreError::InUse(generation));
+        }
         Ok(fs::remove_dir_all(self.folder(generation))?)
     }
 }
@@ -98,5 +101,6 @@ mod tests {
         drop(generations.start().expect("started"));
         assert_eq!(generations.current().expect("read"), Some(3));
         assert_eq!(generations.all().expect("read"), [3]);
+        assert!(matches!(generations.remove(3), Err(StoreError::InUse(3))));
     }
 }

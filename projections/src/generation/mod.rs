@@ -1,12 +1,17 @@
 //! Generations: what all read models were folded into, by one version of the folds. One of them is in use.
 
 mod directory;
+#[cfg(feature = "postgres")]
+mod postgres;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use directory::DirectoryGenerations;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresGenerations;
 
 use crate::{
+    row::ColumnSpec,
     shard::Shard,
     store::{Store, StoreError},
 };
@@ -19,7 +24,10 @@ const FOLDS: u32 = 1;
 pub fn fingerprint() -> String {
     let mut text = format!("folds {FOLDS}\n");
     for table in Shard::default().tables() {
-        text.push_str(&format!("{} {} {:?}\n", table.name(), table.key_columns(), table.columns()));
+        text.push_str(&format!("{} {}\n", table.name(), table.key_columns()));
+        for ColumnSpec { name, kind, nullable, about: _ } in table.columns() {
+            text.push_str(&format!("  {name} {kind:?} {nullable}\n"));
+        }
     }
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
@@ -71,7 +79,7 @@ pub trait Generations: Send + Sync {
     /// Takes a generation away for ever.
     ///
     /// # Errors
-    /// `StoreError`.
+    /// `StoreError`; `InUse` where it is the one in use.
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError>;
 
     /// Makes an empty generation and puts it in use; the ones before are taken away.

@@ -67,7 +67,9 @@ impl Funds {
             }),
             FundEvent::ClaimSubmitted { claim_id, request_id, partner_id: _, amount, proof: _ } => {
                 let request = CompactString::new(request_id.as_str());
-                let claim = || FundClaim { request, status: FundClaimStatus::Submitted, amount: amount.minor() };
+
+                let claim =
+                    || FundClaim { request, currency: amount.currency(), status: FundClaimStatus::Submitted, amount: amount.minor() };
                 self.claims.upsert(claim_key(claim_id, at), at, claim);
                 self.change(request_id, at, |request| request.claimed = request.claimed.saturating_add(amount.minor()));
             }

@@ -121,6 +121,8 @@ row! {
         }
         /// Under which request.
         request: CompactString,
+        /// The currency.
+        currency: Currency,
         /// Where it stands.
         status: FundClaimStatus,
         /// What was claimed, or what was approved of it.

@@ -21,8 +21,21 @@ use crate::{
 /// Parts that are read ahead for each shard.
 const PARTS_AHEAD: usize = 256;
 
-/// Rows of a table, by its number in `Shard::tables`.
-pub(super) type Part = (usize, Arc<str>);
+/// Rows of a table.
+pub(super) struct Part {
+    /// The table, by its number in `Shard::tables`.
+    pub(super) table: usize,
+    pub(super) rows: Rows,
+}
+
+/// As a database has them.
+pub(super) enum Rows {
+    /// A JSON array of rows, each an array of its columns.
+    Json(Arc<str>),
+    /// Rows, each its columns.
+    #[cfg(feature = "postgres")]
+    Cells(Vec<Vec<Cell>>),
+}
 
 /// Where parts go: an inbox a shard.
 pub(super) type Inboxes = [SyncSender<Part>];
@@ -48,11 +61,15 @@ pub(super) fn fill(shards: &mut [Shard], read: impl FnOnce(&Inboxes) -> Result<(
 /// Takes the rows of its slices in, until there are no more.
 fn load_shard(shard: &mut Shard, number: usize, many: usize, parts: &Receiver<Part>) -> Result<(), StoreError> {
     let mut tables = shard.tables_mut();
-    for (at, text) in parts {
-        let table = &mut tables[at];
+    for part in parts {
+        let table = &mut tables[part.table];
         let place = table.columns().len() - STAND_COLUMNS.len();
         let wrong = |_| UnreadableRow { table: table.name(), column: "rows" };
-        let rows: Vec<Vec<Cell>> = serde_json::from_str(&text).map_err(wrong)?;
+        let rows: Vec<Vec<Cell>> = match part.rows {
+            Rows::Json(text) => serde_json::from_str(&text).map_err(wrong)?,
+            #[cfg(feature = "postgres")]
+            Rows::Cells(rows) => rows,
+        };
         for row in rows {
             let position = row.get(place).cloned().and_then(Position::from_cell);
             if position.map_or(0, |position| usize::from(position.slice)) % many == number {

@@ -1,6 +1,8 @@
 //! Where the rows and the cursors of a generation are kept: in SQLite, or in PostgreSQL.
 
 mod load;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 
 use pledger_ledger::{chain::ChainHead, slices::SliceId};
@@ -13,6 +15,12 @@ pub enum StoreError {
     /// The database failed.
     #[error("the read models' database failed")]
     Database(#[from] sqlx::Error),
+    /// The database does not answer.
+    #[error("the read models' database did not answer within {0} s")]
+    Late(u64),
+    /// What is in use is not taken away.
+    #[error("generation {0} of the read models is in use")]
+    InUse(u64),
     /// The file system failed.
     #[error("the read models' directory cannot be used")]
     Files(#[from] std::io::Error),

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{
     Changes, Cursor, Store, StoreError,
-    load::{Inboxes, fill},
+    load::{Inboxes, Part, Rows, fill},
 };
 use crate::{generation::fingerprint, row::UnreadableRow, shard::Shard, table::AnyTable};
 
@@ -224,7 +224,7 @@ async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, 
             let (id, text): (i64, Arc<str>) = (chunk.try_get(0)?, chunk.try_get::<&str, _>(1)?.into());
             let shard = usize::try_from(id >> CHUNK_BITS).unwrap_or(usize::MAX);
             let wanted = inboxes.iter().enumerate().filter(|(number, _)| !as_before || *number == shard);
-            if wanted.into_iter().any(|(_, inbox)| inbox.send((at, Arc::clone(&text))).is_err()) {
+            if wanted.into_iter().any(|(_, inbox)| inbox.send(Part { table: at, rows: Rows::Json(Arc::clone(&text)) }).is_err()) {
                 // It met a row that it cannot read, and says so when it is joined.
                 return Ok(());
             }

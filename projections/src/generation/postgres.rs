@@ -1,0 +1,161 @@
+//! Generations in PostgreSQL: a schema each, and views that show the one in use.
+
+use pledger_ledger::postgres::PostgresOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::runtime::Builder;
+
+use super::{Access, GenerationNumber, Generations, fingerprint};
+use crate::store::{
+    Store, StoreError,
+    postgres::{PostgresStore, create_tables, schema_of, state_schema, views, within},
+};
+
+/// Held while schemas are made or generations are put in use, so that processes that start together do not meet.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7346523)";
+
+/// The generations of one schema of a PostgreSQL database.
+///
+/// Beside the schema, which only has views, there is `<schema>_state` with what generations there are, and
+/// `<schema>_g<number>` with the tables of each.
+#[derive(Clone, Debug)]
+pub struct PostgresGenerations {
+    options: PostgresOptions,
+}
+
+impl PostgresGenerations {
+    /// Those of the options' schema.
+    #[must_use]
+    pub const fn of(options: PostgresOptions) -> Self {
+        Self { options }
+    }
+
+    /// The role that may read the views, and nothing else.
+    fn reader(&self) -> String {
+        format!("{}_read", self.options.schema())
+    }
+
+    /// Does something in a transaction of its own, alone.
+    fn transact<T>(&self, work: impl AsyncFnOnce(&mut PgConnection, &str) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(within(async {
+            let mut connection = self.options.connect().await?;
+            let mut transaction = connection.begin().await?;
+            transaction.execute(LOCK).await?;
+            let done = work(&mut transaction, &state_schema(&self.options)).await?;
+            transaction.commit().await?;
+            Ok::<_, StoreError>(done)
+        }))
+    }
+
+    /// Makes the schemas and the role, where they are missing.
+    async fn prepare(&self, connection: &mut PgConnection, state: &str) -> Result<(), StoreError> {
+        let (schema, reader) = (self.options.schema(), self.reader());
+        let sql = format!(
+            "CREATE SCHEMA IF NOT EXISTS {state};\n\
+             CREATE TABLE IF NOT EXISTS {state}.generations (number bigint PRIMARY KEY, schema text NOT NULL UNIQUE, \
+             fingerprint text NOT NULL, made_at timestamptz NOT NULL DEFAULT now(), in_use boolean NOT NULL DEFAULT false);\n\
+             CREATE SCHEMA IF NOT EXISTS {schema};\n\
+             COMMENT ON SCHEMA {schema} IS 'The read models of pledger: views to read, made anew by pledger.';\n\
+             DO $$ BEGIN \
+               IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{reader}') THEN CREATE ROLE {reader} NOLOGIN; END IF; \
+             EXCEPTION WHEN insufficient_privilege OR duplicate_object THEN NULL; END $$;"
+        );
+        connection.execute(AssertSqlSafe(sql)).await?;
+        Ok(())
+    }
+
+    /// Lets the reader read the views, where that role is there.
+    async fn grant(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let (schema, reader) = (self.options.schema(), self.reader());
+        let there = sqlx::query_scalar("SELECT count(*) FROM pg_roles WHERE rolname = $1").bind(&reader);
+        let there: i64 = there.fetch_one(&mut *connection).await?;
+        if there == 0 {
+            tracing::warn!(role = reader, "there is no role to read the views with, and this user may not create one");
+            return Ok(());
+        }
+        let sql = format!("GRANT USAGE ON SCHEMA {schema} TO {reader};\nGRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader};");
+        connection.execute(AssertSqlSafe(sql)).await?;
+        Ok(())
+    }
+
+    async fn is_prepared(connection: &mut PgConnection, state: &str) -> Result<bool, StoreError> {
+        let table = format!("{state}.generations");
+        Ok(sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(connection).await?)
+    }
+}
+
+impl Generations for PostgresGenerations {
+    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError> {
+        self.transact(async |connection, state| {
+            if !Self::is_prepared(connection, state).await? {
+                return Ok(Vec::new());
+            }
+            let sql = format!("SELECT number FROM {state}.generations ORDER BY number");
+            let numbers: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?;
+            Ok(numbers.into_iter().map(i64::cast_unsigned).collect())
+        })
+    }
+
+    fn current(&self) -> Result<Option<GenerationNumber>, StoreError> {
+        self.transact(async |connection, state| {
+            if !Self::is_prepared(connection, state).await? {
+                return Ok(None);
+            }
+            let sql = format!("SELECT number FROM {state}.generations WHERE in_use");
+            let number: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_optional(connection).await?;
+            Ok(number.map(i64::cast_unsigned))
+        })
+    }
+
+    fn create(&self) -> Result<GenerationNumber, StoreError> {
+        self.transact(async |connection, state| {
+            self.prepare(connection, state).await?;
+            let sql = format!("SELECT coalesce(max(number), 0) + 1 FROM {state}.generations");
+            let number: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await?;
+            let number = number.cast_unsigned();
+            let schema = schema_of(&self.options, number);
+            connection.execute(AssertSqlSafe(create_tables(&schema))).await?;
+            let sql = format!("INSERT INTO {state}.generations (number, schema, fingerprint) VALUES ($1, $2, $3)");
+            let insert = sqlx::query(AssertSqlSafe(sql)).bind(number.cast_signed()).bind(schema).bind(fingerprint());
+            insert.execute(connection).await?;
+            Ok(number)
+        })
+    }
+
+    fn open(&self, generation: GenerationNumber, access: Access) -> Result<Box<dyn Store>, StoreError> {
+        match access {
+            Access::Write | Access::Read => Ok(Box::new(PostgresStore::open(&self.options, generation)?)),
+        }
+    }
+
+    fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
+        self.transact(async |connection, state| {
+            for (name, view) in views::show(self.options.schema(), &schema_of(&self.options, generation)) {
+                // The same columns: what others made of the view stays. Other columns: it is made anew.
+                connection.execute("SAVEPOINT before").await?;
+                if connection.execute(AssertSqlSafe(format!("CREATE OR REPLACE {view}"))).await.is_err() {
+                    connection.execute("ROLLBACK TO before").await?;
+                    let sql = format!("DROP VIEW IF EXISTS {}.\"{name}\";\nCREATE {view};", self.options.schema());
+                    connection.execute(AssertSqlSafe(sql)).await?;
+                }
+            }
+            self.grant(connection).await?;
+            let sql = format!("UPDATE {state}.generations SET in_use = (number = $1) WHERE in_use OR number = $1");
+            sqlx::query(AssertSqlSafe(sql)).bind(generation.cast_signed()).execute(connection).await?;
+            Ok(())
+        })
+    }
+
+    fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
+        self.transact(async |connection, state| {
+            let sql = format!("DELETE FROM {state}.generations WHERE number = $1 RETURNING in_use");
+            let delete = sqlx::query_scalar(AssertSqlSafe(sql)).bind(generation.cast_signed());
+            if delete.fetch_optional(&mut *connection).await? == Some(true) {
+                return Err(StoreError::InUse(generation));
+            }
+            let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", schema_of(&self.options, generation));
+            connection.execute(AssertSqlSafe(sql)).await?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! What is in PostgreSQL is the fold, for any number of workers, any batches, any end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pledger_projections::{
+    engine::{Engine, Options},
+    generation::{Access, GenerationNumber, Generations, PostgresGenerations},
+    query::Query,
+    shard::Shard,
+    store::{Changes, Store, StoreError},
+    table::Places,
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+
+use crate::{
+    given::{Given, Ledger, approved, decisions, registered, time, won},
+    home::{InPostgres, LONG, digests, options},
+};
+
+pub(crate) fn history() -> Vec<Given> {
+    vec![
+        Given::account("acme.com", "2026-01-10", vec![registered("d1", "p1", "GTX", "100.00")]),
+        Given::account("acme.com", "2026-01-12", vec![approved("d1")]),
+        Given::account("umbrella.com", "2026-02-01", vec![registered("d2", "p2", "GTX", "50.00")]),
+        Given::account("acme.com", "2026-03-11", vec![won("d1", "120.00", "2026-03-11")]),
+    ]
+}
+
+pub(crate) fn read_models_survive_their_engine(home: &InPostgres) {
+    let ledger = Ledger::with(history());
+    let engine = home.caught_up(&ledger, options(2));
+    let whole = engine.digests(Places::Covered);
+    assert_eq!(whole, digests(&ledger));
+    engine.stop();
+    assert_eq!(home.stored_digests(), whole);
+    let engine = home.open(&ledger, options(2));
+    assert_eq!(engine.digests(Places::Covered), whole, "nothing is folded again");
+    let at = ledger.add(Given::account("acme.com", "2026-04-01", vec![registered("d3", "p1", "GTX", "7.00")]));
+    engine.wait_for(&[at], LONG).expect("folded");
+    engine.stop();
+    let stored = home.stored();
+    assert_eq!(stored.query("deals", &Query::default()).expect("deals").items.len(), 3);
+    assert_eq!(stored.position().len(), 3);
+    assert_eq!(stored.digests(Places::Covered), digests(&ledger));
+}
+
+/// Generations whose stores write a few times and then no more, as those of a process that was killed.
+struct Dying<'a> {
+    generations: &'a PostgresGenerations,
+    writes: Arc<AtomicUsize>,
+}
+
+struct DyingStore {
+    store: Box<dyn Store>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Generations for Dying<'_> {
+    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError> {
+        self.generations.all()
+    }
+    fn current(&self) -> Result<Option<GenerationNumber>, StoreError> {
+        self.generations.current()
+    }
+    fn create(&self) -> Result<GenerationNumber, StoreError> {
+        self.generations.create()
+    }
+    fn open(&self, generation: GenerationNumber, access: Access) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(DyingStore { store: self.generations.open(generation, access)?, writes: Arc::clone(&self.writes) }))
+    }
+    fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
+        self.generations.promote(generation)
+    }
+    fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
+        self.generations.remove(generation)
+    }
+}
+
+impl Store for DyingStore {
+    fn fingerprint(&mut self) -> Result<String, StoreError> {
+        self.store.fingerprint()
+    }
+    fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError> {
+        self.store.load(shards, names)
+    }
+    fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError> {
+        self.store.take_over(shards)
+    }
+    fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError> {
+        let left = self.writes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        // What ends a writer for good, so that nothing is tried again.
+        left.map_err(|_| StoreError::TakenOver { slice: 0 })?;
+        self.store.write(changes)
+    }
+}
+
+/// A run between two ends: after so many decisions, by so many workers, in such batches; killed after so many writes, or
+/// stopped.
+type Run = (usize, usize, usize, Option<usize>);
+
+fn runs() -> impl Strategy<Value = Vec<Run>> {
+    let workers = prop_oneof![Just(1_usize), Just(2), Just(8)];
+    prop::collection::vec((0..80_usize, workers, prop_oneof![1..4_usize, Just(4096)], prop::option::of(0..6_usize)), 1..5)
+}
+
+pub(crate) fn stopping_and_crashing_anywhere_changes_nothing(home: &InPostgres) {
+    let mut runner = TestRunner::new(Config { cases: 24, source_file: Some(file!()), ..Config::default() });
+    let checked = runner.run(&(decisions(), runs()), |(decisions, mut runs)| {
+        runs.sort_unstable();
+        let ledger = Ledger::with([]);
+        let mut decisions = decisions.into_iter();
+        let mut added = 0;
+        // A ledger of its own for each case.
+        home.generations().start().map_err(|error| TestCaseError::fail(error.to_string()))?;
+        for (until, workers, read_records, writes) in runs {
+            for given in decisions.by_ref().take(until.saturating_sub(added)) {
+                ledger.add(given);
+                added += 1;
+            }
+            let eager = Options { read_records, rebuild_flush_records: 1, flush_every: Duration::ZERO, ..options(workers) };
+            let generations = home.generations();
+            let dying = Dying { generations: &generations, writes: Arc::new(AtomicUsize::new(writes.unwrap_or(usize::MAX))) };
+            let engine = Engine::open_in(&dying, Arc::new(ledger.clone()), eager).expect("it starts");
+            prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
+            prop_assert_eq!(engine.digests(Places::Covered), digests(&ledger));
+            engine.stop();
+            let stored = home.stored();
+            prop_assert_eq!(stored.digests(Places::Covered), digests(&ledger.cut(&stored.position())));
+            prop_assert!(writes.is_some() || stored.digests(Places::Covered) == digests(&ledger));
+        }
+        decisions.for_each(|given| {
+            ledger.add(given);
+        });
+        home.caught_up(&ledger, options(2)).stop();
+        prop_assert_eq!(home.stored_digests(), digests(&ledger));
+        Ok(())
+    });
+    checked.expect("every case holds");
+}
+
+pub(crate) fn what_is_stored_is_the_fold_up_to_its_cursors(home: &InPostgres) {
+    let ledger = Ledger::with([]);
+    let eager = Options { rebuild_flush_records: 1, flush_every: Duration::ZERO, read_records: 16, ..options(2) };
+    let engine = home.open(&ledger, eager);
+    // Few rows that change again and again, and new ones beside them.
+    for n in 0..4_000 {
+        let deal = format!("d{}", n % 700);
+        let event = if n % 3 == 0 { registered(&deal, "p", "GTX", "1.00") } else { approved(&deal) };
+        ledger.add(Given::account(&format!("a{}.com", n % 7), "2026-01-01", vec![event]));
+        if n % 500 == 499 {
+            let stored = home.stored();
+            let position = stored.position();
+            assert_eq!(stored.digests(Places::Covered), digests(&ledger.cut(&position)), "at {position:?}");
+        }
+    }
+    engine.stop();
+    assert_eq!(home.stored_digests(), digests(&ledger));
+}
+
+pub(crate) fn many_rows_are_written_and_read_again(home: &InPostgres) {
+    let deals = |from: usize| (from..from + 40).map(|n| registered(&format!("d{n:05}"), "p", "GTX", "1.00")).collect();
+    let ledger = Ledger::with((0..1000).map(|n| Given::account(&format!("a{n}.com"), "2026-01-01", deals(n * 40))));
+    let engine = home.caught_up(&ledger, options(1));
+    let whole = engine.digests(Places::Covered);
+    engine.stop();
+    assert_eq!(home.stored_digests(), whole);
+    assert_eq!(home.open(&ledger, options(8)).digests(Places::Covered), whole);
+}
+
+pub(crate) fn read_models_of_another_ledger_are_made_again(home: &InPostgres) {
+    home.caught_up(&Ledger::with(history()), options(2)).stop();
+    let other = Ledger::with([Given::account("acme.com", "2026-04-01", vec![registered("other", "p1", "GTX", "7.00")])]);
+    home.caught_up(&other, options(2)).stop();
+    assert_eq!(home.stored_digests(), digests(&other));
+    assert_eq!(home.generations().all().expect("read"), [2]);
+}
+
+pub(crate) fn generations_are_put_in_use_and_taken_away(home: &InPostgres) {
+    let generations = home.generations();
+    assert_eq!(generations.all().expect("read"), [0_u64; 0]);
+    assert_eq!(generations.current().expect("read"), None);
+    home.caught_up(&Ledger::with(history()), options(2)).stop();
+    assert_eq!(generations.current().expect("read"), Some(1));
+    let count = || home.sql("SELECT count(*)::text FROM {}.deals").expect("a count")[0][0].clone();
+    assert_eq!(count(), "2");
+    // A view of somebody's own stays.
+    home.sql("CREATE VIEW {}.mine AS SELECT deal FROM {}.deals").expect("made");
+    assert_eq!(generations.create().expect("made"), 2);
+    assert_eq!(count(), "2", "the new one is not in use");
+    generations.promote(2).expect("put in use");
+    assert_eq!((generations.current().expect("read"), count().as_str()), (Some(2), "0"));
+    assert!(matches!(generations.remove(2), Err(StoreError::InUse(2))));
+    generations.promote(1).expect("put back");
+    generations.remove(2).expect("taken away");
+    assert_eq!((generations.all().expect("read"), count().as_str()), (vec![1], "2"));
+    assert_eq!(home.sql("SELECT deal FROM {}.mine ORDER BY 1").expect("rows"), [["d1"], ["d2"]]);
+    assert_eq!(time("2026-01-01").to_string(), "2026-01-01T00:00:00Z");
+}

@@ -1,0 +1,50 @@
+//! The read models in a real PostgreSQL: the same fold, the same digests, whatever happens to the server or to us.
+//!
+//! `PLEDGER_TEST_POSTGRES` is its URL, of a user who may create roles and databases; `cargo xtask postgres up` starts one and
+//! says its URL. A server that is killed is another one: `PLEDGER_XTASK` names the program that starts it. `cargo xtask
+//! test` sets both. Where one is not set, the tests that need it are listed as ignored.
+
+mod folding;
+#[path = "../../src/given.rs"]
+#[expect(dead_code, reason = "the unit tests use the rest of it")]
+mod given;
+mod home;
+
+use home::InPostgres;
+use libtest_mimic::{Arguments, Trial};
+
+type Case = (&'static str, fn(&InPostgres));
+
+const CASES: &[Case] = &[
+    ("read_models_survive_their_engine", folding::read_models_survive_their_engine),
+    ("stopping_and_crashing_anywhere_changes_nothing", folding::stopping_and_crashing_anywhere_changes_nothing),
+    ("what_is_stored_is_the_fold_up_to_its_cursors", folding::what_is_stored_is_the_fold_up_to_its_cursors),
+    ("many_rows_are_written_and_read_again", folding::many_rows_are_written_and_read_again),
+    ("read_models_of_another_ledger_are_made_again", folding::read_models_of_another_ledger_are_made_again),
+    ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),
+];
+
+fn main() {
+    let url = setting("PLEDGER_TEST_POSTGRES", "a PostgreSQL (`cargo xtask postgres up` starts one)");
+    let cases = CASES.iter().map(|(name, case)| trial(name, &url, |url| case(&InPostgres::new(url))));
+    libtest_mimic::run(&Arguments::from_args(), cases.collect()).exit();
+}
+
+/// What the environment names, and a word where it does not.
+fn setting(variable: &str, what: &str) -> Option<String> {
+    let setting = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    if setting.is_none() {
+        eprintln!("{variable} does not name {what}: the tests that need it are left out");
+    }
+    setting
+}
+
+/// A test that is left out where `setting` is not there.
+fn trial(name: &str, setting: &Option<String>, case: impl FnOnce(&str) + Send + 'static) -> Trial {
+    let given = setting.clone();
+    let run = move || {
+        case(&given.expect("left out where it is not there"));
+        Ok(())
+    };
+    Trial::test(name, run).with_ignored_flag(setting.is_none())
+}
