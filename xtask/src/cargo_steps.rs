@@ -1,6 +1,7 @@
 //! The steps that are one cargo command each.
 
 use crate::python;
+use crate::service::Service;
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -47,21 +48,23 @@ pub(crate) const TESTS: Step = Step {
 };
 
 fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
-    let (mut services, has_kafka) = (tree.services(), tree.has_kafka());
+    let mut services = tree.variables()?;
+    let missing: Vec<Service> = Service::ALL.into_iter().filter(|service| !tree.has(*service)).collect();
     services.push((python::PYTHON.to_owned(), python::interpreter()?.display().to_string()));
     let env: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let passed = tree.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], &env)?;
     // What needed them is done.
-    tree.drop_kafka()?;
-    if !has_kafka {
-        tree.leave_out(left_out(tree)?);
+    tree.drop_services()?;
+    for service in missing {
+        tree.leave_out(left_out(tree, service)?);
     }
     Ok(Verdict::from_success(passed))
 }
 
-/// The tests that need a Kafka, all in files that are named after it.
-fn left_out(tree: &Tree) -> anyhow::Result<Vec<String>> {
+/// The tests that need the service, all in files that are named after it.
+fn left_out(tree: &Tree, service: Service) -> anyhow::Result<Vec<String>> {
+    let files = format!("{}*", service.name());
     let listed =
-        tree.output("cargo", &["test", "--workspace", "--locked", "--quiet", "--test", "kafka*", "--", "--list", "--format=terse"])?;
+        tree.output("cargo", &["test", "--workspace", "--locked", "--quiet", "--test", &files, "--", "--list", "--format=terse"])?;
     Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }

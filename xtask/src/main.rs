@@ -46,7 +46,8 @@ const STEPS: &[Step] = &[
     file_sizes::STEP,
     cargo_steps::CLIPPY,
     cargo_steps::DOCS,
-    service::STEP,
+    service::KAFKA_STEP,
+    service::POSTGRES_STEP,
     cargo_steps::TESTS,
 ];
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::python;
-use crate::service::postgres;
+use crate::service::{Service, postgres};
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -23,8 +23,8 @@ struct Need {
     what: What,
     package: &'static str,
     purpose: &'static str,
-    /// Only the tests with a Kafka need it.
-    for_kafka: bool,
+    /// Only the tests with this service need it.
+    only_for: Option<Service>,
 }
 
 /// How a need is seen to be met.
@@ -48,21 +48,21 @@ impl What {
 }
 
 const NEEDS: &[Need] = &[
-    Need { what: What::Program("cc"), package: "gcc libc6-dev", purpose: "builds SQLite and librdkafka, and links", for_kafka: false },
-    Need { what: What::Program("c++"), package: "g++", purpose: "builds librdkafka", for_kafka: false },
-    Need { what: What::Program("make"), package: "make", purpose: "builds librdkafka", for_kafka: false },
+    Need { what: What::Program("cc"), package: "gcc libc6-dev", purpose: "builds SQLite and librdkafka, and links", only_for: None },
+    Need { what: What::Program("c++"), package: "g++", purpose: "builds librdkafka", only_for: None },
+    Need { what: What::Program("make"), package: "make", purpose: "builds librdkafka", only_for: None },
     Need {
         what: What::Program("python3"),
         package: "python3 python3-venv",
         purpose: "builds librdkafka, and reads exports back",
-        for_kafka: false,
+        only_for: None,
     },
-    Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finds OpenSSL", for_kafka: false },
-    Need { what: What::Library("openssl"), package: "libssl-dev", purpose: "encrypts what goes to Kafka", for_kafka: false },
-    Need { what: What::Program("git"), package: "git", purpose: "lists the files to check", for_kafka: false },
-    Need { what: What::Postgres, package: "postgresql", purpose: "keeps the read models of a cluster", for_kafka: false },
-    Need { what: What::Program("java"), package: "default-jre-headless", purpose: "runs Kafka", for_kafka: true },
-    Need { what: What::Program("mvn"), package: "maven", purpose: "fetches Kafka; or set KAFKA_HOME", for_kafka: true },
+    Need { what: What::Program("pkg-config"), package: "pkg-config", purpose: "finds OpenSSL", only_for: None },
+    Need { what: What::Library("openssl"), package: "libssl-dev", purpose: "encrypts what goes to Kafka", only_for: None },
+    Need { what: What::Program("git"), package: "git", purpose: "lists the files to check", only_for: None },
+    Need { what: What::Postgres, package: "postgresql", purpose: "keeps the read models of a cluster", only_for: Some(Service::Postgres) },
+    Need { what: What::Program("java"), package: "default-jre-headless", purpose: "runs Kafka", only_for: Some(Service::Kafka) },
+    Need { what: What::Program("mvn"), package: "maven", purpose: "fetches Kafka; or set KAFKA_HOME", only_for: Some(Service::Kafka) },
 ];
 
 /// A part of the Rust toolchain, by the cargo command it brings.
@@ -103,10 +103,13 @@ fn run(tree: &Tree) -> anyhow::Result<Verdict> {
 /// Whether this run comes to a step that needs it.
 fn is_wanted(tree: &Tree, need: &Need) -> bool {
     let given = |variable| env::var_os(variable).is_some();
+    if need.only_for.is_some_and(|service| tree.is_without(service)) {
+        return false;
+    }
     match need.what {
-        What::Postgres => !given("PLEDGER_TEST_POSTGRES"),
-        What::Program("mvn") if given("KAFKA_HOME") => false,
-        What::Program(_) | What::Library(_) => !(need.for_kafka && tree.is_without_kafka()),
+        What::Postgres => !given(Service::Postgres.variable()),
+        What::Program("mvn") => !given("KAFKA_HOME"),
+        What::Program(_) | What::Library(_) => true,
     }
 }
 

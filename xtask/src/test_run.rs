@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use crate::service::Service;
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -14,7 +15,7 @@ use crate::tree::Tree;
 const MAX_LINES_A_STEP: usize = 200;
 
 /// A step that is nothing without an earlier one, and that one.
-const STANDS_ON: &[(&str, &str)] = &[("tests", "kafka")];
+const STANDS_ON: &[(&str, &str)] = &[("tests", "kafka"), ("tests", "postgres")];
 
 /// What to run.
 #[derive(Args)]
@@ -28,13 +29,6 @@ pub(crate) struct TestArgs {
     /// Leave out the tests that need this service; they are named at the end.
     #[arg(long, value_enum, value_name = "SERVICE")]
     without: Vec<Service>,
-}
-
-/// A service that tests need.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Service {
-    /// A Kafka broker, which needs Java.
-    Kafka,
 }
 
 /// A step that was run.
@@ -53,8 +47,7 @@ pub(crate) fn run(steps: &[Step], args: &TestArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let without_kafka = args.without.contains(&Service::Kafka);
-    let tree = if without_kafka { Tree::here()?.without_kafka() } else { Tree::here()? };
+    let tree = Tree::here()?.without(args.without.clone());
     let mut done = Vec::new();
     for step in &chosen {
         println!("==> {}: {}", step.name, step.about);
@@ -114,7 +107,7 @@ fn summary(done: &[Done], not_run: &[Step], left_out: &[String]) -> String {
         writeln!(text, "not run: {}", names.join(", ")).expect("a string takes any text");
     }
     if !left_out.is_empty() {
-        writeln!(text, "left out, {} tests for want of a Kafka:\n    {}", left_out.len(), left_out.join("\n    "))
+        writeln!(text, "left out, {} tests for want of a service:\n    {}", left_out.len(), left_out.join("\n    "))
             .expect("a string takes any text");
     }
     writeln!(text, "{} passed, {} failed", done.len() - failed.len(), failed.len()).expect("a string takes any text");
@@ -143,8 +136,8 @@ mod tests {
 
     #[test]
     fn what_a_step_stands_on_comes_along() {
-        let steps = [step("docs"), step("kafka"), step("tests")];
-        assert_eq!(names(&choose(&steps, &["tests".to_owned()]).unwrap()), ["kafka", "tests"]);
+        let steps = [step("docs"), step("kafka"), step("postgres"), step("tests")];
+        assert_eq!(names(&choose(&steps, &["tests".to_owned()]).unwrap()), ["kafka", "postgres", "tests"]);
         assert_eq!(names(&choose(&steps, &["docs".to_owned()]).unwrap()), ["docs"]);
     }
 
@@ -162,7 +155,7 @@ mod tests {
         assert_eq!(summary(&done, &[step("c")], &[]), expected);
         let left_out = ["x", "y"].map(str::to_owned);
         let text = summary(&done, &[], &left_out);
-        assert!(text.ends_with("\nleft out, 2 tests for want of a Kafka:\n    x\n    y\n1 passed, 1 failed\n"), "{text}");
+        assert!(text.ends_with("\nleft out, 2 tests for want of a service:\n    x\n    y\n1 passed, 1 failed\n"), "{text}");
     }
 
     #[test]

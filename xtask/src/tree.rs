@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 
 use crate::metadata::Metadata;
-use crate::service::KafkaForTests;
+use crate::service::{Service, ServiceForTests, variables};
 
 /// A checkout of the workspace.
 pub(crate) struct Tree {
     root: PathBuf,
     metadata: OnceCell<Metadata>,
-    kafka: RefCell<Option<KafkaForTests>>,
-    without_kafka: bool,
+    services: RefCell<Vec<ServiceForTests>>,
+    without: Vec<Service>,
     left_out: RefCell<Vec<String>>,
 }
 
@@ -26,20 +26,20 @@ impl Tree {
         Ok(Self {
             root: root.to_owned(),
             metadata: OnceCell::new(),
-            kafka: RefCell::new(None),
-            without_kafka: false,
+            services: RefCell::default(),
+            without: Vec::new(),
             left_out: RefCell::default(),
         })
     }
 
-    /// The same, where the tests that need a Kafka are left out.
-    pub(crate) fn without_kafka(self) -> Self {
-        Self { without_kafka: true, ..self }
+    /// The same, where the tests that need these services are left out.
+    pub(crate) fn without(self, without: Vec<Service>) -> Self {
+        Self { without, ..self }
     }
 
-    /// Whether the tests that need a Kafka are left out.
-    pub(crate) fn is_without_kafka(&self) -> bool {
-        self.without_kafka
+    /// Whether the tests that need the service are left out.
+    pub(crate) fn is_without(&self, service: Service) -> bool {
+        self.without.contains(&service)
     }
 
     /// Remembers tests that were left out.
@@ -52,24 +52,24 @@ impl Tree {
         self.left_out.borrow().clone()
     }
 
-    /// Whether a Kafka was kept.
-    pub(crate) fn has_kafka(&self) -> bool {
-        self.kafka.borrow().is_some()
+    /// Whether the service was kept.
+    pub(crate) fn has(&self, service: Service) -> bool {
+        self.services.borrow().iter().any(|known| known.service() == service)
     }
 
-    /// Keeps a running Kafka for the steps to come.
-    pub(crate) fn keep_kafka(&self, kafka: KafkaForTests) {
-        self.kafka.replace(Some(kafka));
+    /// Keeps a running service for the steps to come.
+    pub(crate) fn keep_service(&self, service: ServiceForTests) {
+        self.services.borrow_mut().push(service);
     }
 
-    /// Takes the Kafka down that was kept, if any.
-    pub(crate) fn drop_kafka(&self) -> anyhow::Result<()> {
-        self.kafka.take().map_or(Ok(()), KafkaForTests::down)
+    /// Takes down the services that were kept.
+    pub(crate) fn drop_services(&self) -> anyhow::Result<()> {
+        self.services.take().into_iter().try_for_each(ServiceForTests::down)
     }
 
     /// What tests are told of the services that run for them.
-    pub(crate) fn services(&self) -> Vec<(String, String)> {
-        self.kafka.borrow().as_ref().map_or_else(KafkaForTests::none, KafkaForTests::variables)
+    pub(crate) fn variables(&self) -> anyhow::Result<Vec<(String, String)>> {
+        variables(&self.services.borrow())
     }
 
     pub(crate) fn root(&self) -> &Path {

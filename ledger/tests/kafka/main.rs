@@ -53,7 +53,8 @@ const KILLS: &[Kill] = &[
 
 fn main() {
     let brokers = setting("PLEDGER_TEST_KAFKA", "a broker (`cargo xtask kafka up` starts one)");
-    let xtask = setting("PLEDGER_XTASK", "the program that starts brokers (target/debug/xtask)");
+    // It may be named for another service: brokers need Java.
+    let xtask = brokers.as_ref().and(setting("PLEDGER_XTASK", "the program that starts brokers (target/debug/xtask)"));
     let contract = contract::CASES.iter().map(|(name, case)| {
         let run = move |brokers: &String| case(&InKafka::new(brokers));
         trial(format!("kafka::{name}"), &brokers, run)

@@ -1,76 +1,98 @@
-//! The Kafka of a test run: brought up before the tests, and down after them.
+//! The services of a test run: brought up before the tests, and down after them.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{KAFKA, XTASK, kafka, process::Group, scratch};
+use super::{Service, XTASK, kafka, postgres, process::Group, scratch};
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
-pub(crate) const STEP: Step = Step {
+pub(crate) const KAFKA_STEP: Step = Step {
     name: "kafka",
     about: "a Kafka broker answers, for the tests that need one",
     advice: "see above; `cargo xtask test --without kafka` leaves those tests out",
     stops_the_run: false,
-    run,
+    run: |tree| run(tree, Service::Kafka),
 };
 
-/// A running Kafka.
-pub(crate) struct KafkaForTests {
-    brokers: String,
-    xtask: PathBuf,
+pub(crate) const POSTGRES_STEP: Step = Step {
+    name: "postgres",
+    about: "a PostgreSQL server answers, for the tests that need one",
+    advice: "see above; `cargo xtask test --without postgres` leaves those tests out",
+    stops_the_run: false,
+    run: |tree| run(tree, Service::Postgres),
+};
+
+/// A running service.
+pub(crate) struct ServiceForTests {
+    service: Service,
+    /// How it is reached.
+    address: String,
     /// Where it was started; nothing where it was running before.
     dir: Option<PathBuf>,
 }
 
-impl KafkaForTests {
-    fn up(tree: &Tree) -> anyhow::Result<Self> {
-        let xtask = env::current_exe().context("the path of this program")?;
-        let dir = scratch(tree, "kafka-test");
-        let given = env::var_os(KAFKA).is_some_and(|brokers| !brokers.is_empty());
+impl ServiceForTests {
+    fn up(tree: &Tree, service: Service) -> anyhow::Result<Self> {
+        let dir = scratch(tree, &format!("{}-test", service.name()));
+        let given = env::var_os(service.variable()).is_some_and(|address| !address.is_empty());
         if !given {
             // What a run that was killed left behind.
-            kafka::down(&dir)?;
+            take_down(service, &dir)?;
         }
-        let brokers = kafka::up(&dir, 1, Group::Ours)?;
-        Ok(Self { brokers, xtask, dir: (!given).then_some(dir) })
+        let address = match service {
+            Service::Kafka => kafka::up(&dir, 1, Group::Ours)?,
+            Service::Postgres => postgres::up(&dir)?,
+        };
+        Ok(Self { service, address, dir: (!given).then_some(dir) })
     }
 
-    /// What tests are told where there is none, though the environment may name one.
-    pub(crate) fn none() -> Vec<(String, String)> {
-        [KAFKA, XTASK].map(|name| (name.to_owned(), String::new())).into()
-    }
-
-    /// What tests are told.
-    pub(crate) fn variables(&self) -> Vec<(String, String)> {
-        vec![(KAFKA.to_owned(), self.brokers.clone()), (XTASK.to_owned(), self.xtask.display().to_string())]
+    /// Which service it is.
+    pub(crate) fn service(&self) -> Service {
+        self.service
     }
 
     /// Stops what was started for the tests.
     pub(crate) fn down(mut self) -> anyhow::Result<()> {
-        self.dir.take().map_or(Ok(()), |dir| kafka::down(&dir))
+        self.dir.take().map_or(Ok(()), |dir| take_down(self.service, &dir))
     }
 }
 
-impl Drop for KafkaForTests {
+impl Drop for ServiceForTests {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.dir.take().map(|dir| kafka::down(&dir)) {
-            eprintln!("Kafka was not taken down: {error:#}");
+        if let Some(Err(error)) = self.dir.take().map(|dir| take_down(self.service, &dir)) {
+            eprintln!("{} was not taken down: {error:#}", self.service.name());
         }
     }
 }
 
-fn run(tree: &Tree) -> anyhow::Result<Verdict> {
-    if tree.is_without_kafka() {
-        return Ok(Verdict::Passed(vec!["left out: --without kafka".to_owned()]));
+fn take_down(service: Service, dir: &Path) -> anyhow::Result<()> {
+    match service {
+        Service::Kafka => kafka::down(dir),
+        Service::Postgres => postgres::down(dir),
     }
-    let kafka = KafkaForTests::up(tree)?;
-    let summary = match &kafka.dir {
-        Some(dir) => format!("started at {}, in {}", kafka.brokers, dir.display()),
-        None => format!("{KAFKA} names {}", kafka.brokers),
+}
+
+/// What tests are told: nothing of a service that does not run, though the environment may name one.
+pub(crate) fn variables(running: &[ServiceForTests]) -> anyhow::Result<Vec<(String, String)>> {
+    let address = |service| running.iter().find(|known| known.service == service).map(|known| known.address.clone()).unwrap_or_default();
+    let mut variables: Vec<_> = Service::ALL.iter().map(|service| (service.variable().to_owned(), address(*service))).collect();
+    let xtask = if running.is_empty() { PathBuf::new() } else { env::current_exe().context("the path of this program")? };
+    variables.push((XTASK.to_owned(), xtask.display().to_string()));
+    Ok(variables)
+}
+
+fn run(tree: &Tree, service: Service) -> anyhow::Result<Verdict> {
+    if tree.is_without(service) {
+        return Ok(Verdict::Passed(vec![format!("left out: --without {}", service.name())]));
+    }
+    let running = ServiceForTests::up(tree, service)?;
+    let summary = match &running.dir {
+        Some(dir) => format!("started in {}", dir.display()),
+        None => format!("{} names one", service.variable()),
     };
-    tree.keep_kafka(kafka);
+    tree.keep_service(running);
     Ok(Verdict::Passed(vec![summary]))
 }

@@ -13,17 +13,47 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-pub(crate) use self::for_tests::{KafkaForTests, STEP};
+pub(crate) use self::for_tests::{KAFKA_STEP, POSTGRES_STEP, ServiceForTests, variables};
 use crate::tree::Tree;
 
 /// The variable that names a running broker to the tests.
 const KAFKA: &str = "PLEDGER_TEST_KAFKA";
 /// The variable that names a running PostgreSQL to the tests.
 const POSTGRES: &str = "PLEDGER_TEST_POSTGRES";
-/// The variable that names this program to the tests that stop and start brokers of their own.
+/// The variable that names this program to the tests that stop and start services of their own.
 const XTASK: &str = "PLEDGER_XTASK";
+
+/// A service that tests need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// A Kafka broker, which needs Java.
+    Kafka,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+impl Service {
+    /// Every service.
+    pub(crate) const ALL: [Self; 2] = [Self::Kafka, Self::Postgres];
+
+    /// Its name, as its step and the files of its tests have it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// The variable that names a running one to the tests.
+    pub(crate) const fn variable(self) -> &'static str {
+        match self {
+            Self::Kafka => KAFKA,
+            Self::Postgres => POSTGRES,
+        }
+    }
+}
 
 /// What to do with Kafka.
 #[derive(Subcommand)]
@@ -66,6 +96,16 @@ pub(crate) enum PostgresChore {
     },
     /// Stop the server and remove its folder.
     Down {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Kill the server as a crash would, with SIGKILL; its data stays.
+    Kill {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Start what was killed again, on its old data and port, and wait until it answers.
+    Start {
         #[command(flatten)]
         at: At,
     },
@@ -123,6 +163,8 @@ pub(crate) fn run_postgres(chore: PostgresChore) -> anyhow::Result<ExitCode> {
     match chore {
         PostgresChore::Up { at } => println!("{POSTGRES}={}", postgres::up(&at.dir("postgres")?)?),
         PostgresChore::Down { at } => postgres::down(&at.dir("postgres")?)?,
+        PostgresChore::Kill { at } => postgres::kill(&at.dir("postgres")?)?,
+        PostgresChore::Start { at } => postgres::start(&at.dir("postgres")?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

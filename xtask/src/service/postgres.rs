@@ -27,11 +27,14 @@ const STATE: &str = "postgres.json";
 struct Server {
     bin: PathBuf,
     url: String,
+    port: u16,
 }
 
 /// Starts a server in `dir` and waits until it answers; answers its URL. Uses that of `PLEDGER_TEST_POSTGRES` where set.
 pub(crate) fn up(dir: &Path) -> anyhow::Result<String> {
-    if let Ok(given) = env::var(POSTGRES) {
+    if let Ok(given) = env::var(POSTGRES)
+        && !given.is_empty()
+    {
         return Ok(given);
     }
     if let Some(server) = load(dir)? {
@@ -42,14 +45,14 @@ pub(crate) fn up(dir: &Path) -> anyhow::Result<String> {
     }
     let bin = binaries()?;
     std::fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
-    let started = start(dir, bin);
+    let started = make(dir, bin);
     if started.is_err() {
         drop(down(dir));
     }
     started
 }
 
-fn start(dir: &Path, bin: PathBuf) -> anyhow::Result<String> {
+fn make(dir: &Path, bin: PathBuf) -> anyhow::Result<String> {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
     if let Some((uid, gid)) = server_user()? {
         chown(dir, Some(uid), Some(gid)).with_context(|| format!("giving {} to {SYSTEM_USER}", dir.display()))?;
@@ -60,18 +63,43 @@ fn start(dir: &Path, bin: PathBuf) -> anyhow::Result<String> {
     std::fs::write(&secret, &password)?;
     let data = data(dir);
     let port = process::free_ports(1)?[0];
-    let server = Server { bin, url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres") };
+    let server = Server { bin, url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres"), port };
     std::fs::write(dir.join(STATE), serde_json::to_vec_pretty(&server)?).context("writing what is started")?;
     let pwfile = format!("--pwfile={}", secret.display());
     let initdb = ["-D", &data, "-U", USER, "--auth=scram-sha-256", &pwfile, "-E", "UTF8", "--locale=C", "--no-sync"];
     run(&server.bin, "initdb", &initdb, dir)?;
+    launch(&server, dir)?;
+    Ok(server.url)
+}
+
+/// Starts the server that was made in `dir` and waits until it answers.
+fn launch(server: &Server, dir: &Path) -> anyhow::Result<()> {
     let log = dir.join("postgres.log").to_string_lossy().into_owned();
-    let options = format!("-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=");
-    run(&server.bin, "pg_ctl", &["-D", &data, "-l", &log, "-o", &options, "-w", "-t", "60", "start"], dir).with_context(|| {
+    let options = format!("-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories=", server.port);
+    run(&server.bin, "pg_ctl", &["-D", &data(dir), "-l", &log, "-o", &options, "-w", "-t", "60", "start"], dir).with_context(|| {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
         format!("PostgreSQL did not start; its log:\n{said}")
-    })?;
-    Ok(server.url)
+    })
+}
+
+/// Kills the server that was started in `dir`, as a crash of its machine would; its data stays.
+pub(crate) fn kill(dir: &Path) -> anyhow::Result<()> {
+    load(dir)?.with_context(|| format!("no PostgreSQL was started in {}", dir.display()))?;
+    let file = dir.join("data/postmaster.pid");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).context("the server recorded no id")?;
+    let children = process::children(pid)?;
+    process::end(pid, Path::new(&data(dir)))?;
+    // Nothing of it writes any more once they are gone too.
+    children.into_iter().try_for_each(|child| process::end(child, Path::new("postgres: ")))?;
+    // A process that nobody waits for keeps its id, and would pass for a server that runs.
+    std::fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))
+}
+
+/// Starts the server in `dir` again that was killed.
+pub(crate) fn start(dir: &Path) -> anyhow::Result<()> {
+    let server = load(dir)?.with_context(|| format!("no PostgreSQL was started in {}", dir.display()))?;
+    if is_up(&server, dir)? { Ok(()) } else { launch(&server, dir) }
 }
 
 /// Stops the server that was started in `dir` and removes it.

@@ -55,6 +55,28 @@ pub(super) fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The processes that a process started and that still run.
+pub(super) fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let proc = Path::new("/proc");
+    if !proc.join("self").exists() {
+        let output = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().context("running ps")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let pairs = said.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+        return Ok(pairs.filter(|(_, parent)| parent.trim().parse() == Ok(pid)).filter_map(|(child, _)| child.parse().ok()).collect());
+    }
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir(proc).context("reading /proc")?.flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Its name, in parentheses, may hold anything; then come its state and its parent.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        if parent == Some(pid) {
+            children.push(child);
+        }
+    }
+    Ok(children)
+}
+
 /// Ends a process at once: what it would save in an orderly end is scratch. It is gone afterwards.
 pub(super) fn end(pid: u32, mark: &Path) -> anyhow::Result<()> {
     let until = Instant::now() + TO_END;
@@ -121,6 +143,7 @@ mod tests {
         command.args(["-c", "while :; do sleep 1; done", "sh"]).arg(&mark);
         let pid = launch(&mut command, &log, Group::Ours).expect("started");
         let mine = wait_until("the shell", &log, TO_END, || true, || is_ours(pid, &mark));
+        assert!(children(std::process::id()).expect("listed").contains(&pid));
         assert!(!is_ours(pid, Path::new("/another/mark")));
         end(pid, &mark).expect("ended");
         assert!(!is_ours(pid, &mark));
