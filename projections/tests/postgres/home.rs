@@ -25,6 +25,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// A schema that nobody else has; it is dropped in the end, with all that stands beside it.
 pub(crate) struct InPostgres {
     pub(crate) options: PostgresOptions,
+    pub(crate) url: String,
     runtime: Runtime,
 }
 
@@ -34,8 +35,21 @@ impl InPostgres {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
         let schema = format!("test_{now}_{}_{count}", std::process::id());
-        let options = PostgresOptions::parse(url).expect("a URL").with_schema(&schema).expect("a schema");
-        Self { options, runtime: Builder::new_current_thread().enable_all().build().expect("a runtime") }
+        Self {
+            options: Self::options_of(url, &schema),
+            url: url.to_owned(),
+            runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
+        }
+    }
+
+    pub(crate) fn options_of(url: &str, schema: &str) -> PostgresOptions {
+        PostgresOptions::parse(url).expect("a URL").with_schema(schema).expect("a schema")
+    }
+
+    /// The same server, another database.
+    pub(crate) fn in_database(&self, database: &str) -> Self {
+        let server = self.url.split_once('?').map_or(self.url.as_str(), |(server, _)| server);
+        Self::new(&format!("{}/{database}", server.rsplit_once('/').expect("a database").0))
     }
 
     pub(crate) fn generations(&self) -> PostgresGenerations {

@@ -9,6 +9,10 @@ mod folding;
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 mod given;
 mod home;
+mod server;
+mod trouble;
+
+use std::path::Path;
 
 use home::InPostgres;
 use libtest_mimic::{Arguments, Trial};
@@ -22,12 +26,23 @@ const CASES: &[Case] = &[
     ("many_rows_are_written_and_read_again", folding::many_rows_are_written_and_read_again),
     ("read_models_of_another_ledger_are_made_again", folding::read_models_of_another_ledger_are_made_again),
     ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),
+    ("what_is_written_by_two_stops_one_of_them", trouble::what_is_written_by_two_stops_one_of_them),
+    ("a_database_that_is_read_only_is_said_and_written_later", trouble::a_database_that_is_read_only_is_said_and_written_later),
+    ("no_password_is_in_what_is_said", trouble::no_password_is_in_what_is_said),
 ];
+
+/// Starts a server of its own with the program at this path.
+type Kill = (&'static str, fn(&Path));
+
+const KILLS: &[Kill] = &[("a_server_that_is_killed_loses_nothing", trouble::a_server_that_is_killed_loses_nothing)];
 
 fn main() {
     let url = setting("PLEDGER_TEST_POSTGRES", "a PostgreSQL (`cargo xtask postgres up` starts one)");
     let cases = CASES.iter().map(|(name, case)| trial(name, &url, |url| case(&InPostgres::new(url))));
-    libtest_mimic::run(&Arguments::from_args(), cases.collect()).exit();
+    // It may be named for another service.
+    let xtask = url.as_ref().and(setting("PLEDGER_XTASK", "the program that starts a server (target/debug/xtask)"));
+    let kills = KILLS.iter().map(|(name, case)| trial(name, &xtask, |xtask| case(Path::new(xtask))));
+    libtest_mimic::run(&Arguments::from_args(), cases.chain(kills).collect()).exit();
 }
 
 /// What the environment names, and a word where it does not.
