@@ -1,6 +1,6 @@
 //! The log behind one trait: SQLite on one machine, Kafka in a cluster, memory in a simulation.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pledger_domain::stream::StreamName;
 
@@ -82,6 +82,20 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError`.
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError>;
 
+    /// A reader of some slices only, each from the offset given for it. By default one of all slices that passes over the
+    /// others' records.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn tail_of(&self, places: &[(SliceId, u64)]) -> Result<Box<dyn Tail>, LogError> {
+        let from: Result<Vec<u64>, LogError> = self
+            .slices()
+            .all()
+            .map(|slice| places.iter().find(|(wanted, _)| *wanted == slice).map_or_else(|| self.end(slice), |(_, from)| Ok(*from)))
+            .collect();
+        Ok(Box::new(OfSome { tail: self.tail(&from?)?, slices: places.iter().map(|(slice, _)| *slice).collect() }))
+    }
+
     /// A new producer. Dropping it purges what it had not sent yet.
     ///
     /// # Errors
@@ -96,6 +110,26 @@ pub trait Tail: Send {
     /// # Errors
     /// `LogError`.
     fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Placed>, LogError>;
+}
+
+/// A tail of all slices that answers records of these only.
+struct OfSome {
+    tail: Box<dyn Tail>,
+    slices: Vec<SliceId>,
+}
+
+impl Tail for OfSome {
+    fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Placed>, LogError> {
+        let until = Instant::now() + wait;
+        loop {
+            let mut placed = self.tail.next(max, until.saturating_duration_since(Instant::now()))?;
+            let came = !placed.is_empty();
+            placed.retain(|placed| self.slices.contains(&placed.record.header.slice));
+            if !placed.is_empty() || !came {
+                return Ok(placed);
+            }
+        }
+    }
 }
 
 /// Appends batches, several of which may be in flight.
@@ -143,6 +177,21 @@ impl UpTo {
         let left = ends.iter().zip(from.clone()).map(|(end, from)| end.saturating_sub(from)).sum();
         let from: Vec<u64> = from.take(ends.len()).collect();
         Ok(Self { tail: log.tail(&from)?, ends, left })
+    }
+
+    /// Some slices, each from its offset to the end that it has now.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn the_end_of(log: &dyn Log, places: &[(SliceId, u64)]) -> Result<Self, LogError> {
+        let mut ends = vec![0; usize::from(log.slices().count)];
+        let mut left = 0;
+        for (slice, from) in places {
+            let end = log.end(*slice)?;
+            ends[usize::from(*slice)] = end;
+            left += end.saturating_sub(*from);
+        }
+        Ok(Self { tail: log.tail_of(places)?, ends, left })
     }
 
     /// The next records, about `max` of them; empty at the ends.

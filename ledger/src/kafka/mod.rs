@@ -215,7 +215,13 @@ impl Log for KafkaLog {
     }
 
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        Ok(Box::new(KafkaTail::new(&self.shared, from)?))
+        let from = from.iter().copied().chain(std::iter::repeat(0));
+        let places: Vec<(SliceId, u64)> = self.slices().all().zip(from).collect();
+        Ok(Box::new(KafkaTail::new(&self.shared, &places)?))
+    }
+
+    fn tail_of(&self, places: &[(SliceId, u64)]) -> Result<Box<dyn Tail>, LogError> {
+        Ok(Box::new(KafkaTail::new(&self.shared, places)?))
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {

@@ -15,7 +15,10 @@ use super::{
     Shared, message,
     read::{Reader, missing},
 };
-use crate::log::{LogError, Placed, Tail};
+use crate::{
+    log::{LogError, Placed, Tail},
+    slices::SliceId,
+};
 
 /// How many records are handed on at once, at most.
 const RUN: usize = 1024;
@@ -26,7 +29,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 type Run = Result<Vec<Placed>, LogError>;
 
-/// A reader of all slices. Between slices the order is that of arrival here.
+/// A reader of several slices. Between slices the order is that of arrival here.
 pub(super) struct KafkaTail {
     runs: Receiver<Run>,
     wanted: Arc<AtomicBool>,
@@ -35,11 +38,14 @@ pub(super) struct KafkaTail {
 }
 
 impl KafkaTail {
-    pub(super) fn new(shared: &Shared, from: &[u64]) -> Result<Self, LogError> {
+    pub(super) fn new(shared: &Shared, places: &[(SliceId, u64)]) -> Result<Self, LogError> {
         let mut reader = shared.reader()?;
-        let from = from.iter().copied().chain(std::iter::repeat(0));
-        let mut next: Vec<u64> = from.take(usize::from(shared.slices.count)).collect();
-        reader.assign(shared.slices.all().zip(next.iter().copied()))?;
+        let mut next = vec![0; usize::from(shared.slices.count)];
+        for (slice, from) in places {
+            shared.check(*slice)?;
+            next[usize::from(*slice)] = *from;
+        }
+        reader.assign(places.iter().copied())?;
         let (sender, runs) = mpsc::sync_channel(RUNS);
         let wanted = Arc::new(AtomicBool::new(true));
         let still = Arc::clone(&wanted);
