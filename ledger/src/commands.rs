@@ -97,6 +97,12 @@ pub trait CommandSink: Send + Sync + 'static {
         None
     }
 
+    /// Ends when more of the ledger was taken in here than now, so that an id which is unknown may be known then; nothing
+    /// where the directory always knows all that was decided.
+    fn more(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        None
+    }
+
     /// How many commands wait to be decided.
     fn queued(&self) -> usize {
         0

@@ -3,6 +3,7 @@
 mod body_stream;
 pub mod chain;
 pub mod commands;
+pub mod commands_topic;
 pub mod directory;
 pub mod edge;
 pub mod evidence;

@@ -4,9 +4,12 @@
 //! the log only that a partition keeps its order, and that every record is reported with its offset or as failed.
 
 mod client;
+mod command_reader;
+mod commands;
 mod courier;
 mod inbox;
 mod letters;
+mod membership;
 mod message;
 mod options;
 mod producer;
@@ -19,6 +22,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use pledger_domain::stream::StreamName;
 
 pub use self::{
+    commands::KafkaCommands,
     inbox::KafkaInbox,
     letters::{Entry, KafkaLetters, Mark, MarkKind},
     options::{DEFAULT_INBOX_PARTITIONS, DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions},

@@ -126,6 +126,36 @@ impl KafkaOptions {
         self.client(&tuned, &[("acks", "all"), ("enable.idempotence", "true"), ("message.max.bytes", &largest)])
     }
 
+    /// Writes commands, whose senders wait for a decision.
+    pub(super) fn command_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        for (name, value) in [("message.timeout.ms", "10000"), ("linger.ms", "0")] {
+            if !self.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        config
+    }
+
+    /// A member of a group that reads nothing.
+    pub(super) fn member(&self, group: &str, silence: Duration) -> ClientConfig {
+        let mut config = self.consumer();
+        let silence = silence.as_millis();
+        let settings = [
+            ("group.id", group.to_owned()),
+            ("group.protocol", "classic".to_owned()),
+            ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+            ("session.timeout.ms", silence.to_string()),
+            ("heartbeat.interval.ms", (silence / 4).max(100).to_string()),
+            // Its thread does nothing but poll.
+            ("max.poll.interval.ms", silence.max(300_000).to_string()),
+        ];
+        for (name, value) in settings {
+            config.set(name, value);
+        }
+        config
+    }
+
     pub(super) fn consumer(&self) -> ClientConfig {
         let tuned = [
             ("fetch.wait.max.ms", "20"),

@@ -22,7 +22,7 @@ use crate::{log::LogError, slices::Slices};
 /// The topic of decisions.
 pub(super) const LEDGER: &str = "ledger";
 /// The topic of commands, partitioned as the ledger is.
-const COMMANDS: &str = "commands";
+pub(super) const COMMANDS: &str = "commands";
 /// The topic of what services send.
 pub(super) const INBOX: &str = "inbox";
 /// The topic of published events, partitioned as the ledger is.
