@@ -47,11 +47,19 @@ impl Deadlines {
 }
 
 impl Processor {
+    /// Looks at a stream again at `due`.
+    pub fn look_again(&mut self, stream: StreamName, due: Timestamp) {
+        self.deadlines.push(due, stream);
+    }
+
     /// What fell due by `now` and still stands, with its stream. Its commands are the driver's to send.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<(StreamName, Deadline)> {
         let mut due = Vec::new();
         for stream in self.deadlines.take(now) {
             let slice = self.log.slices().of(&stream);
+            if !self.owns(slice) {
+                continue;
+            }
             if let Err(error) = self.refold_if_stale(slice, &stream) {
                 tracing::warn!(%stream, %error, "what falls due in it is not known for now; it is looked at again");
                 self.deadlines.push(now.plus_hours(AGAIN_HOURS), stream);

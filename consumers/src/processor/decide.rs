@@ -7,16 +7,17 @@ use pledger_domain::{catalogue::Command, rejection::Rejection, stream::StreamNam
 use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Undecided},
     edge::senders,
+    log::LogError,
     record::{Body, BodyError, CommandRecord, Decision, Events, Outcome},
     slices::{Position, SliceId},
 };
 use serde_json::value::RawValue;
 
 use super::{
-    Processor, Waiter,
+    Asker, Processor,
     asked::{Asked, rules_before_any},
     key_window::{KeyUse, ScopedKey},
-    slice::{InFlight, InFlightDecision},
+    slice::InFlightDecision,
 };
 
 /// Bodies of records are written into blocks of this many bytes, each freed with its last record ...
@@ -34,38 +35,75 @@ struct Ruled {
     outcome: Result<Events<'static>, Rejection>,
 }
 
+/// What taking a slice over showed.
+enum Prepared {
+    /// The command can be decided.
+    Ready,
+    /// The ledger is past the command.
+    Passed,
+    /// Its key was used.
+    Used(KeyUse),
+}
+
 impl Processor {
-    pub(super) fn decide(&mut self, slice: SliceId, envelope: CommandEnvelope, waiter: Waiter, now: Timestamp, facts_behind: bool) {
+    pub(super) fn decide(&mut self, slice: SliceId, envelope: CommandEnvelope, asker: Asker, now: Timestamp, facts_behind: bool) {
         let key = ScopedKey::new(&envelope.sender, &envelope.stream, &envelope.key);
+        if self.is_passed(slice, asker) {
+            return;
+        }
         if let Some(used) = self.slices[usize::from(slice)].keys.get(key) {
-            return self.repeat(slice, used, envelope.input, waiter);
+            return self.repeat(slice, used, envelope.input, asker, now);
         }
-        if let Some(reason) = &self.damage {
-            self.answers.push((waiter, Err(Undecided::Unavailable(reason.clone()))));
-            return;
+        if let Some(reason) = self.damage.clone() {
+            return self.put_off(slice, asker, reason);
         }
-        let was_open = self.slices[usize::from(slice)].writer.is_open();
-        let prepared = self.ensure_term(slice, now).and_then(|()| self.refold_if_stale(slice, &envelope.stream));
-        if let Err(error) = prepared {
-            self.refuse_damage(&error);
-            self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
-            return;
-        }
-        // Taking the slice over may have shown that another writer decided it.
-        let decided_meanwhile = if was_open { None } else { self.slices[usize::from(slice)].keys.get(key) };
-        if let Some(used) = decided_meanwhile {
-            return self.repeat(slice, used, envelope.input, waiter);
+        match self.prepare(slice, &envelope, key, asker, now) {
+            Ok(Prepared::Ready) => {}
+            Ok(Prepared::Passed) => return,
+            Ok(Prepared::Used(used)) => return self.repeat(slice, used, envelope.input, asker, now),
+            Err(error) => {
+                self.refuse_damage(&error);
+                return self.put_off(slice, asker, error.to_string());
+            }
         }
         let ruled = self.rule(slice, &envelope, now, facts_behind);
-        if let Err(error) = self.record(slice, envelope, key, ruled, waiter) {
+        if let Err(error) = self.record(slice, envelope, key, ruled, asker) {
             // The aggregate went on without its record: it has to come back from the ledger.
             self.recover(&error.to_string());
-            self.answers.push((waiter, Err(Undecided::Unavailable(error.to_string()))));
+            self.put_off(slice, asker, error.to_string());
         }
     }
 
+    /// Makes sure that a term is open and that the stream's state is there. Taking the slice over may show that another
+    /// writer decided the command; no term is opened for it then.
+    fn prepare(
+        &mut self,
+        slice: SliceId,
+        envelope: &CommandEnvelope,
+        key: ScopedKey,
+        asker: Asker,
+        now: Timestamp,
+    ) -> Result<Prepared, LogError> {
+        if !self.slices[usize::from(slice)].writer.is_open() {
+            self.read_to_end(slice)?;
+            if self.is_passed(slice, asker) {
+                return Ok(Prepared::Passed);
+            }
+            if let Some(used) = self.slices[usize::from(slice)].keys.get(key) {
+                return Ok(Prepared::Used(used));
+            }
+            self.open_term(slice, now)?;
+        }
+        self.refold_if_stale(slice, &envelope.stream).map(|()| Prepared::Ready)
+    }
+
     /// Answers a repeated key from the decision that used it: once that is durable, and only to the same input.
-    fn repeat(&mut self, slice: SliceId, used: KeyUse, input: u128, waiter: Waiter) {
+    fn repeat(&mut self, slice: SliceId, used: KeyUse, input: u128, asker: Asker, now: Timestamp) {
+        let waiter = match asker {
+            Asker::Here(waiter) => waiter,
+            // Whoever sent it follows the ledger, and is answered by the first record.
+            Asker::Topic(offset) => return self.pass(slice, offset, now),
+        };
         let state = &mut self.slices[usize::from(slice)];
         let first = Position { slice, pseq: used.pseq };
         if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
@@ -75,6 +113,17 @@ impl Processor {
         } else {
             let answer = self.answer_from_ledger(first).map_err(Undecided::Unavailable);
             self.answers.push((waiter, answer));
+        }
+    }
+
+    /// The command cannot be decided now: who waits here is told, what came from the topic is taken from there again.
+    fn put_off(&mut self, slice: SliceId, asker: Asker, reason: String) {
+        match asker {
+            Asker::Here(waiter) => self.answers.push((waiter, Err(Undecided::Unavailable(reason)))),
+            Asker::Topic(offset) => {
+                tracing::warn!(slice, offset, reason, "a command waits");
+                self.rewind(slice, offset);
+            }
         }
     }
 
@@ -125,7 +174,11 @@ impl Processor {
     }
 
     /// Frames the decision's record, and remembers who waits for it.
-    fn record(&mut self, slice: SliceId, envelope: CommandEnvelope, key: ScopedKey, ruled: Ruled, waiter: Waiter) -> Result<(), BodyError> {
+    fn record(&mut self, slice: SliceId, envelope: CommandEnvelope, key: ScopedKey, ruled: Ruled, asker: Asker) -> Result<(), BodyError> {
+        let next_command = match asker {
+            Asker::Here(_) => None,
+            Asker::Topic(offset) => Some(offset + 1),
+        };
         let uses_key = ruled.outcome.as_ref().err().is_none_or(|rejection| !rejection.may_pass_later());
         let (outcome, raw) = match ruled.outcome {
             Ok(events) => {
@@ -144,7 +197,7 @@ impl Processor {
             effective_at: ruled.effective_at,
             relied_on: ruled.relied_on,
             historical: envelope.historical,
-            next_command: None,
+            next_command,
         };
         if self.block.capacity() < BLOCK_LEAST {
             self.block = BytesMut::with_capacity(BLOCK_BYTES);
@@ -173,9 +226,11 @@ impl Processor {
         if let Outcome::Accepted(events) = &outcome {
             self.deadlines.note(&envelope.stream, events);
         }
-        let decided = InFlightDecision { envelope, answer, outcome, waiter, repeated: Vec::new(), reused: Vec::new() };
-        state.in_flight.push_back(InFlight { pseq, hash: record.header.hash, decided: Some(decided) });
-        self.batch.push(record);
+        if let Some(next) = next_command {
+            state.place.recorded(next);
+        }
+        let decided = InFlightDecision { envelope, answer, outcome, asker, repeated: Vec::new(), reused: Vec::new() };
+        self.send_later(record, next_command, Some(decided));
         Ok(())
     }
 

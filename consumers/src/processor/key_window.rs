@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use pledger_domain::{stream::StreamName, values::Timestamp};
+use pledger_ledger::{edge::senders, record::Decision};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -59,6 +60,12 @@ pub(crate) struct KeyWindow {
 impl KeyWindow {
     pub(crate) fn get(&self, key: ScopedKey) -> Option<KeyUse> {
         self.uses.get(&key).copied()
+    }
+
+    /// Remembers what a recorded decision used its key for. An import's keys do not age.
+    pub(crate) fn remember(&mut self, key: ScopedKey, used: KeyUse, decision: &Decision<'_>, limits: KeyLimits) {
+        let ages = !decision.command.sender.starts_with(senders::IMPORT);
+        self.insert(key, used, decision.recorded_at, ages, limits);
     }
 
     /// Remembers a use and forgets what is too old or too much.

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod asked;
+mod command_place;
 mod deadlines;
 mod decide;
 mod digest;
@@ -10,6 +11,7 @@ mod places;
 mod recover;
 mod references;
 mod slice;
+mod sliced;
 mod snapshot;
 mod snapshot_store;
 mod unit_of_work;
@@ -30,6 +32,9 @@ use pledger_ledger::{
 pub(crate) use asked::{Asked, rules_before_any};
 use deadlines::Deadlines;
 pub use key_window::KeyLimits;
+pub(crate) use key_window::{KeyUse, KeyWindow, ScopedKey};
+pub(crate) use places::Places;
+pub(crate) use recover::{BEFORE_ALL, Said, intact, uses_key};
 use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
 pub(crate) use slice::{Standing, Streams};
@@ -48,23 +53,39 @@ pub struct Waiter {
     pub index: usize,
 }
 
+/// Where a command came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// From somebody here, who waits for the answer.
+    Here(Waiter),
+    /// From this offset of the commands topic. Whoever waits, waits for the record.
+    Topic(u64),
+}
+
 /// A command that waits for facts, and with it those behind it in its slice.
 struct Parked {
     envelope: CommandEnvelope,
-    waiter: Waiter,
+    asker: Asker,
     until: Timestamp,
 }
 
-/// Decides the commands of all slices of a ledger, one after the other, and appends the decisions in batches.
+/// Decides the commands of the slices that it writes, one after the other, and appends the decisions in batches. On one
+/// machine these are all slices of the ledger.
 ///
 /// It has no thread and no clock: its driver offers commands, flushes, and settles what the log reports.
 pub struct Processor {
     log: Arc<dyn Log>,
     producer: Option<Box<dyn Producer>>,
     slices: Vec<Slice>,
+    /// Of each slice, whether it is written here.
+    owned: Vec<bool>,
     parked: Vec<VecDeque<Parked>>,
     references: Arc<RwLock<References>>,
     directory: Arc<RwLock<Directory>>,
+    /// Whether commands come from the commands topic.
+    from_topic: bool,
+    /// Whether the directory is kept here, and not by somebody who follows all of the ledger.
+    keeps_directory: bool,
     deadlines: Deadlines,
     limits: KeyLimits,
     /// Names this writer in the terms that it opens.
@@ -77,6 +98,8 @@ pub struct Processor {
     unreported: VecDeque<usize>,
     /// Answers that are due.
     answers: Vec<(Waiter, Decided)>,
+    /// How often `recover` had to.
+    recoveries: u64,
     /// Why nothing is written, where that is so: the ledger is damaged, or its end is missing.
     damage: Option<String>,
     /// Of each slice, the records that the snapshot it was restored from holds.
@@ -90,12 +113,16 @@ impl Processor {
     /// decision is durable.
     pub fn offer(&mut self, envelope: CommandEnvelope, waiter: Waiter, now: Timestamp) {
         let slice = self.log.slices().of(&envelope.stream);
+        self.take(slice, envelope, Asker::Here(waiter), now);
+    }
+
+    fn take(&mut self, slice: SliceId, envelope: CommandEnvelope, asker: Asker, now: Timestamp) {
         let parked = &mut self.parked[usize::from(slice)];
         if !parked.is_empty() || !self.references.read().has_seen(&envelope.after) {
             let until = now.plus_micros(FACTS_WAIT_MS * 1_000);
-            parked.push_back(Parked { envelope, waiter, until });
+            parked.push_back(Parked { envelope, asker, until });
         } else {
-            self.decide(slice, envelope, waiter, now, false);
+            self.decide(slice, envelope, asker, now, false);
         }
     }
 
@@ -107,9 +134,9 @@ impl Processor {
                 if !seen && first.until > now {
                     break;
                 }
-                let Some(Parked { envelope, waiter, .. }) = self.parked[slice].pop_front() else { break };
+                let Some(Parked { envelope, asker, .. }) = self.parked[slice].pop_front() else { break };
                 let id = self.slices[slice].id;
-                self.decide(id, envelope, waiter, now, !seen);
+                self.decide(id, envelope, asker, now, !seen);
             }
         }
     }
@@ -172,7 +199,9 @@ impl Processor {
         }
         while slice.in_flight.front().is_some_and(|first| first.pseq < slice.writer.settled().next_pseq) {
             if let Some(settled) = slice.in_flight.pop_front() {
-                acknowledge(&mut self.answers, &mut self.references.write(), &mut self.directory.write(), report.slice, settled);
+                slice.place.settle(settled.next_command);
+                let directory = self.keeps_directory.then_some(&*self.directory);
+                acknowledge(&mut self.answers, &mut self.references.write(), directory, report.slice, settled);
             }
         }
         Ok(())
@@ -193,6 +222,18 @@ impl Processor {
     #[must_use]
     pub fn has_parked(&self) -> bool {
         self.parked.iter().any(|parked| !parked.is_empty())
+    }
+
+    /// How many commands wait for facts.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.iter().map(VecDeque::len).sum()
+    }
+
+    /// How often the terms were lost and the ledger was read again.
+    #[must_use]
+    pub const fn recoveries(&self) -> u64 {
+        self.recoveries
     }
 
     /// Refuses commands from here on: the ledger was found damaged.
@@ -224,24 +265,26 @@ impl Processor {
         self.references.read().positions()
     }
 
-    /// Opens a term in the slice, unless one is open: after reading to the end, with nothing of ours in flight.
-    fn ensure_term(&mut self, slice: SliceId, now: Timestamp) -> Result<(), LogError> {
-        if self.slices[usize::from(slice)].writer.is_open() {
-            return Ok(());
-        }
+    /// Opens a term in the slice: right after reading to the end, with nothing of ours in flight.
+    fn open_term(&mut self, slice: SliceId, now: Timestamp) -> Result<(), LogError> {
         if self.producer.is_none() {
             self.producer = Some(self.log.producer()?);
         }
-        self.read_to_end(slice)?;
         // Not the log's end, which may have moved meanwhile: what was not read must not count as read.
         let end = self.slices[usize::from(slice)].writer.settled().next_offset;
-        let opened = TermOpened { v: FORMAT, opened_at: now, writer: self.writer_id.clone(), next_command: None };
+        let next_command = self.from_topic.then_some(self.slices[usize::from(slice)].place.next);
+        let opened = TermOpened { v: FORMAT, opened_at: now, writer: self.writer_id.clone(), next_command };
         let body = Body::TermOpened(opened).encode().map_err(|error| LogError::Store(error.to_string()))?;
-        let slice = &mut self.slices[usize::from(slice)];
-        let record = slice.writer.open(end, body);
-        slice.in_flight.push_back(InFlight { pseq: record.header.pseq, hash: record.header.hash, decided: None });
-        self.batch.push(record);
+        let record = self.slices[usize::from(slice)].writer.open(end, body);
+        self.send_later(record, next_command, None);
         Ok(())
+    }
+
+    /// Keeps a framed record for the next batch.
+    fn send_later(&mut self, record: Record, next_command: Option<u64>, decided: Option<InFlightDecision>) {
+        let slice = &mut self.slices[usize::from(record.header.slice)];
+        slice.in_flight.push_back(InFlight { pseq: record.header.pseq, hash: record.header.hash, next_command, decided });
+        self.batch.push(record);
     }
 }
 
@@ -249,28 +292,33 @@ impl Processor {
 fn acknowledge(
     answers: &mut Vec<(Waiter, Decided)>,
     references: &mut References,
-    directory: &mut Directory,
+    directory: Option<&RwLock<Directory>>,
     slice: SliceId,
     settled: InFlight,
 ) {
     let position = Position { slice, pseq: settled.pseq };
-    if let Some(InFlightDecision { envelope, answer, outcome, waiter, repeated, reused }) = settled.decided {
-        directory.take_in(&envelope.stream, &decide::command_record(&envelope), &outcome);
+    if let Some(InFlightDecision { envelope, answer, outcome, asker, repeated, reused }) = settled.decided {
+        if let Some(directory) = directory {
+            directory.write().take_in(&envelope.stream, &decide::command_record(&envelope), &outcome);
+        }
         if let Outcome::Accepted(events) = &outcome
             && envelope.stream.kind().is_reference()
         {
             references.apply(&envelope.stream, answer.version, events, answer.effective_at);
         }
-        let again = repeated.into_iter().map(|waiter| (waiter, Ok(Answer { replayed: true, ..answer.clone() })));
-        answers.extend(again);
-        answers.push((waiter, Ok(answer)));
-        answers.extend(reused.into_iter().map(|waiter| (waiter, Err(Undecided::KeyReused { first: position }))));
+        if let Asker::Here(waiter) = asker {
+            let again = repeated.into_iter().map(|waiter| (waiter, Ok(Answer { replayed: true, ..answer.clone() })));
+            answers.extend(again);
+            answers.push((waiter, Ok(answer)));
+            answers.extend(reused.into_iter().map(|waiter| (waiter, Err(Undecided::KeyReused { first: position }))));
+        }
     }
     references.advance(position);
 }
 
 /// What those are told who wait for a decision that may or may not have become durable.
 fn unknown(answers: &mut Vec<(Waiter, Decided)>, decided: InFlightDecision, reason: &str) {
-    let waiting = std::iter::once(decided.waiter).chain(decided.repeated).chain(decided.reused);
+    let Asker::Here(waiter) = decided.asker else { return };
+    let waiting = std::iter::once(waiter).chain(decided.repeated).chain(decided.reused);
     answers.extend(waiting.map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
 }

@@ -7,9 +7,9 @@ use parking_lot::RwLock;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    edge::senders,
+    directory::Directory,
     log::{Log, LogError, Placed, UpTo},
-    record::{Body, Decision, Outcome, Record},
+    record::{Body, Decision, Outcome, Progress, Record, TermOpened},
     slices::{Position, SliceId},
 };
 
@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How many records are read at once.
-const READ_RECORDS: usize = 4_096;
+pub(super) const READ_RECORDS: usize = 4_096;
 
 impl Processor {
     /// Restores the state of every slice from its snapshot and the ledger after it, checking the hash of every record
@@ -36,25 +36,7 @@ impl Processor {
     /// # Errors
     /// `LogError::Damaged` with the first bad position, or the log's own.
     pub fn restore(log: Arc<dyn Log>, snapshots: &dyn SnapshotStore, limits: KeyLimits, writer_id: String) -> Result<Self, LogError> {
-        let shape = log.slices();
-        let mut processor = Self {
-            producer: None,
-            slices: shape.all().map(Slice::new).collect(),
-            parked: shape.all().map(|_| VecDeque::new()).collect(),
-            references: Arc::new(RwLock::new(References::new(shape))),
-            directory: Arc::default(),
-            deadlines: Deadlines::default(),
-            limits,
-            writer_id,
-            batch: Vec::new(),
-            block: BytesMut::new(),
-            unreported: VecDeque::new(),
-            answers: Vec::new(),
-            damage: None,
-            from_snapshots: vec![0; usize::from(shape.count)],
-            directory_from_snapshot: 0,
-            log,
-        };
+        let mut processor = Self::new(log, limits, writer_id, Arc::default());
         let beyond = processor.load_snapshots(snapshots)?;
         let offsets: Vec<u64> = processor.slices.iter().map(|slice| slice.writer.settled().next_offset).collect();
         let mut up_to = UpTo::the_end(&*processor.log, &offsets)?;
@@ -73,8 +55,35 @@ impl Processor {
         Ok(processor)
     }
 
+    /// A processor of an empty ledger.
+    pub(super) fn new(log: Arc<dyn Log>, limits: KeyLimits, writer_id: String, directory: Arc<RwLock<Directory>>) -> Self {
+        let shape = log.slices();
+        Self {
+            producer: None,
+            slices: shape.all().map(Slice::new).collect(),
+            owned: vec![true; usize::from(shape.count)],
+            parked: shape.all().map(|_| VecDeque::new()).collect(),
+            references: Arc::new(RwLock::new(References::new(shape))),
+            directory,
+            keeps_directory: true,
+            from_topic: false,
+            deadlines: Deadlines::default(),
+            limits,
+            writer_id,
+            batch: Vec::new(),
+            block: BytesMut::new(),
+            unreported: VecDeque::new(),
+            answers: Vec::new(),
+            recoveries: 0,
+            damage: None,
+            from_snapshots: vec![0; usize::from(shape.count)],
+            directory_from_snapshot: 0,
+            log,
+        }
+    }
+
     /// Takes no writes where the ledger does not reach the positions that snapshots of it were kept at.
-    fn refuse_missing_end(&mut self, mut beyond: Vec<Position>) {
+    pub(super) fn refuse_missing_end(&mut self, mut beyond: Vec<Position>) {
         beyond.sort_unstable();
         beyond.dedup_by_key(|position| position.slice);
         let Some(first) = beyond.first() else { return };
@@ -112,13 +121,13 @@ impl Processor {
 
     /// Notes what another writer's decision lets fall due. A void one only has its stream looked at in vain.
     fn note_deadlines(&mut self, placed: &Placed) {
-        if let Ok(Some(Decision { stream, outcome: Outcome::Accepted(events), .. })) = read(&placed.record) {
+        if let Ok(Said { decision: Some(Decision { stream, outcome: Outcome::Accepted(events), .. }), .. }) = Said::of(&placed.record) {
             self.deadlines.note(&stream, &events);
         }
     }
 
     /// Takes in one record that was read, where it is valid.
-    fn replay(&mut self, placed: &Placed) -> Result<(), LogError> {
+    pub(super) fn replay(&mut self, placed: &Placed) -> Result<(), LogError> {
         let Placed { offset, record } = placed;
         // Before it is judged: a chain field that was tampered with must not pass for the mark of a void record.
         intact(record)?;
@@ -128,18 +137,19 @@ impl Processor {
             tracing::warn!(position = %record.position(), offset, ?reason, "a void record was skipped");
             return Ok(());
         }
-        let decision = read(record)?;
+        let said = Said::of(record)?;
         state.writer.resume(head);
         state.places.note(record.header.pseq, *offset);
-        if let Some(decision) = &decision {
-            self.directory.write().apply(decision);
+        state.last_recorded_at = state.last_recorded_at.max(said.recorded_at);
+        state.place.settle(said.next_command);
+        state.place.catch_up();
+        if let Some(decision) = &said.decision {
+            if self.keeps_directory {
+                self.directory.write().apply(decision);
+            }
             take_in(state, decision, record.header.pseq, self.limits);
         }
-        let mut references = self.references.write();
-        if let Some(Decision { stream, version, outcome: Outcome::Accepted(events), effective_at, .. }) = &decision {
-            references.apply(stream, *version, events, *effective_at);
-        }
-        references.advance(record.position());
+        self.refer(&said, record.position());
         Ok(())
     }
 
@@ -147,6 +157,7 @@ impl Processor {
     /// and forgets whatever else the lost batches had touched.
     pub(super) fn recover(&mut self, reason: &str) {
         tracing::warn!(reason, "an append failed; reading the ledger again");
+        self.recoveries += 1;
         self.producer = None;
         self.batch.clear();
         self.unreported.clear();
@@ -170,6 +181,11 @@ impl Processor {
         if let Err(error) = self.reread(slice, &mut lost) {
             tracing::error!(slice, %error, "the slice could not be read again; it is when it is next written to");
             self.refuse_damage(&error);
+        }
+        if self.from_topic {
+            // What did not become durable is there still.
+            self.parked[slice].clear();
+            self.slices[slice].place.rewind_to_settled();
         }
         for record in lost {
             if let Some(decided) = record.decided {
@@ -200,29 +216,31 @@ impl Processor {
 
     /// A record that the re-read shows valid: ours is acknowledged, anyone's is taken in.
     fn settle_reread(&mut self, slice: usize, offset: u64, record: &Record, lost: &mut VecDeque<InFlight>) -> Result<(), LogError> {
-        let decision = read(record)?;
+        let said = Said::of(record)?;
         let state = &mut self.slices[slice];
         state.places.note(record.header.pseq, offset);
-        if let Some(decision) = &decision {
+        state.last_recorded_at = state.last_recorded_at.max(said.recorded_at);
+        state.place.settle(said.next_command);
+        if let Some(decision) = &said.decision {
             state.streams.forget(&decision.stream);
-            state.last_recorded_at = state.last_recorded_at.max(decision.recorded_at);
             remember_key(state, decision, record.header.pseq, self.limits);
         }
-        let mut references = self.references.write();
         if lost.front().is_some_and(|first| first.hash == record.header.hash)
             && let Some(settled) = lost.pop_front()
         {
-            acknowledge(&mut self.answers, &mut references, &mut self.directory.write(), record.header.slice, settled);
+            let directory = self.keeps_directory.then_some(&*self.directory);
+            acknowledge(&mut self.answers, &mut self.references.write(), directory, record.header.slice, settled);
             return Ok(());
         }
-        if let Some(decision) = &decision {
-            self.directory.write().apply(decision);
+        if let Some(decision) = &said.decision {
+            if self.keeps_directory {
+                self.directory.write().apply(decision);
+            }
+            if let Outcome::Accepted(events) = &decision.outcome {
+                self.deadlines.note(&decision.stream, events);
+            }
         }
-        if let Some(Decision { stream, version, outcome: Outcome::Accepted(events), effective_at, .. }) = &decision {
-            references.apply(stream, *version, events, *effective_at);
-            self.deadlines.note(stream, events);
-        }
-        references.advance(record.position());
+        self.refer(&said, record.position());
         Ok(())
     }
 
@@ -255,7 +273,8 @@ impl Processor {
                     continue;
                 }
                 intact(&record)?;
-                let Some(Decision { version: after, outcome: Outcome::Accepted(events), effective_at, .. }) = read(&record)? else {
+                let Some(Decision { version: after, outcome: Outcome::Accepted(events), effective_at, .. }) = Said::of(&record)?.decision
+                else {
                     continue;
                 };
                 version += 1;
@@ -286,24 +305,39 @@ pub(super) fn find_in(log: &dyn Log, state: &Slice, pseq: u64) -> Result<Record,
 }
 
 /// Refuses a record whose hash is not that of its content.
-fn intact(record: &Record) -> Result<(), LogError> {
+pub(crate) fn intact(record: &Record) -> Result<(), LogError> {
     if record.is_intact() {
         return Ok(());
     }
     Err(LogError::Damaged { position: record.position(), reason: "the record does not have its hash".into() })
 }
 
-/// The decision in a record, where it is one.
-fn read(record: &Record) -> Result<Option<Decision<'_>>, LogError> {
-    match Body::decode(&record.body).map_err(|error| LogError::Damaged { position: record.position(), reason: error.to_string() })? {
-        Body::Decision(decision) => Ok(Some(*decision)),
-        Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => Ok(None),
+/// What a record says.
+pub(crate) struct Said<'a> {
+    /// The decision in it, where it is one.
+    pub(crate) decision: Option<Decision<'a>>,
+    /// When it was written.
+    recorded_at: Timestamp,
+    /// Where a successor goes on in the commands topic.
+    next_command: Option<u64>,
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn of(record: &'a Record) -> Result<Self, LogError> {
+        let body = Body::decode(&record.body);
+        Ok(match body.map_err(|error| LogError::Damaged { position: record.position(), reason: error.to_string() })? {
+            Body::Decision(decision) => {
+                Self { recorded_at: decision.recorded_at, next_command: decision.next_command, decision: Some(*decision) }
+            }
+            Body::Progress(Progress { recorded_at, next_command, .. }) => Self { decision: None, recorded_at, next_command },
+            Body::TermOpened(TermOpened { next_command, .. }) => Self { decision: None, recorded_at: BEFORE_ALL, next_command },
+            Body::LedgerCreated(_) => Self { decision: None, recorded_at: BEFORE_ALL, next_command: None },
+        })
     }
 }
 
 /// Brings the slice's state past a recorded decision.
 fn take_in(state: &mut Slice, decision: &Decision<'_>, pseq: u64, limits: KeyLimits) {
-    state.last_recorded_at = state.last_recorded_at.max(decision.recorded_at);
     if let Outcome::Accepted(events) = &decision.outcome {
         state.streams.evolve(&decision.stream, decision.version, events, decision.effective_at);
     }
@@ -311,15 +345,19 @@ fn take_in(state: &mut Slice, decision: &Decision<'_>, pseq: u64, limits: KeyLim
 }
 
 fn remember_key(state: &mut Slice, decision: &Decision<'_>, pseq: u64, limits: KeyLimits) {
-    if matches!(&decision.outcome, Outcome::Rejected(rejection) if rejection.may_pass_later()) {
+    if !uses_key(&decision.outcome) {
         return;
     }
     let command = &decision.command;
     let Ok(input) = u128::from_str_radix(&command.input, 16) else { return };
     let key = ScopedKey::new(&command.sender, &decision.stream, &command.id);
-    let ages = !command.sender.starts_with(senders::IMPORT);
-    state.keys.insert(key, KeyUse { pseq, input }, decision.recorded_at, ages, limits);
+    state.keys.remember(key, KeyUse { pseq, input }, decision, limits);
+}
+
+/// Whether an outcome uses its command's key up.
+pub(crate) fn uses_key(outcome: &Outcome<'_>) -> bool {
+    !matches!(outcome, Outcome::Rejected(rejection) if rejection.may_pass_later())
 }
 
 /// The earliest time there is: before any record.
-pub(super) const BEFORE_ALL: Timestamp = Timestamp::from_micros(i64::MIN);
+pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_micros(i64::MIN);

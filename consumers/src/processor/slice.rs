@@ -27,8 +27,9 @@ use pledger_ledger::{
 };
 
 use super::{
-    Waiter,
+    Asker, Waiter,
     aggregate::{Ask, Decides, Live},
+    command_place::CommandPlace,
     key_window::KeyWindow,
     places::Places,
     recover::BEFORE_ALL,
@@ -223,7 +224,9 @@ fn for_each_due<S: Decides>(store: &Store<S>, f: &mut impl FnMut(Timestamp, &Str
 pub(crate) struct InFlight {
     pub(crate) pseq: u64,
     pub(crate) hash: Hash,
-    /// What is done once it is acknowledged; absent for a `TermOpened`.
+    /// What the record says of it.
+    pub(crate) next_command: Option<u64>,
+    /// What is done once it is acknowledged; absent for a `TermOpened` and a `Progress`.
     pub(crate) decided: Option<InFlightDecision>,
 }
 
@@ -233,7 +236,7 @@ pub(crate) struct InFlightDecision {
     pub(crate) answer: Answer,
     pub(crate) outcome: Outcome<'static>,
     /// Who asked for it.
-    pub(crate) waiter: Waiter,
+    pub(crate) asker: Asker,
     /// Those who wait for it too, since they repeated its key.
     pub(crate) repeated: Vec<Waiter>,
     /// Those who used its key for something else; they are refused once it is durable.
@@ -249,6 +252,7 @@ pub(crate) struct Slice {
     pub(crate) keys: KeyWindow,
     pub(crate) in_flight: VecDeque<InFlight>,
     pub(crate) last_recorded_at: Timestamp,
+    pub(crate) place: CommandPlace,
 }
 
 impl Slice {
@@ -261,6 +265,7 @@ impl Slice {
             keys: KeyWindow::default(),
             in_flight: VecDeque::new(),
             last_recorded_at: BEFORE_ALL,
+            place: CommandPlace::default(),
         }
     }
 

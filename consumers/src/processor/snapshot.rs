@@ -24,7 +24,7 @@ use super::{
 };
 
 /// The version of the snapshot's own form: another one is left aside.
-const SNAPSHOT_FORM: u32 = 3;
+const SNAPSHOT_FORM: u32 = 4;
 
 /// Why no snapshot could be made.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,8 @@ struct Head {
     term: u64,
     hash: [u8; 32],
     last_recorded_at: Timestamp,
+    /// Where the slice goes on in the commands topic.
+    next_command: Option<u64>,
     places: Places,
 }
 
@@ -92,6 +94,7 @@ impl Processor {
             term: settled.term,
             hash: settled.hash.0,
             last_recorded_at: state.last_recorded_at,
+            next_command: state.place.settled,
             places: state.places.clone(),
         };
         let mut bytes = postcard::to_extend(&head, vec![0; 32])?;
@@ -176,6 +179,19 @@ impl Processor {
         Ok(beyond)
     }
 
+    /// Loads the snapshot of one slice, where there is one that fits the ledger. Answers where it was kept, if the ledger
+    /// does not reach that.
+    pub(super) fn load_slice(&mut self, slice: SliceId, snapshots: &dyn SnapshotStore) -> Result<Option<Position>, LogError> {
+        let Some(bytes) = snapshots.load(slice) else { return Ok(None) };
+        match read(slice, self.ledger()?, &bytes) {
+            Ok(state) => Ok(self.load_snapshot(slice, state)),
+            Err(error) => {
+                tracing::warn!(slice, %error, "a snapshot was left aside; the slice is folded from the ledger");
+                Ok(None)
+            }
+        }
+    }
+
     /// What tells this ledger from every other one: the hash of its first record, which says when it was created. A
     /// ledger without any record is told from none.
     fn ledger(&self) -> Result<Hash, LogError> {
@@ -251,6 +267,13 @@ impl Processor {
     /// The reference facts that the state holds.
     fn refer_to(&self, state: &Slice) {
         let mut references = self.references.write();
+        if let Some(pseq) = state.writer.settled().next_pseq.checked_sub(1)
+            && state.id < self.log.slices().reference
+            && references.has_seen(&[Position { slice: state.id, pseq }])
+        {
+            // They stand there or later already.
+            return;
+        }
         state.streams.program.unit.for_each(|_, live| references.put_program(live.version, &live.state));
         state.streams.partner.unit.for_each(|stream, live| references.put_partner(stream, live.version, &live.state));
         if let Some(pseq) = state.writer.settled().next_pseq.checked_sub(1) {
@@ -299,6 +322,8 @@ fn read(slice: SliceId, ledger: Hash, bytes: &[u8]) -> Result<Slice, UnfitSnapsh
     let Head { next_pseq, next_offset, term, hash, .. } = head;
     state.writer.resume(ChainHead { next_pseq, next_offset, term, hash: Hash(hash) });
     state.last_recorded_at = head.last_recorded_at;
+    state.place.settle(head.next_command);
+    state.place.catch_up();
     state.places = head.places;
     let rest = read_store(&state.streams.program, rest)?;
     let rest = read_store(&state.streams.partner, rest)?;
