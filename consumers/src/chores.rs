@@ -37,20 +37,6 @@ impl EmbeddedChores {
         Self { directory_kept: processor.directory_from_snapshot(), kept, edge, snapshots }
     }
 
-    fn envelope(&self, stream: &StreamName, deadline: &Deadline, now: Timestamp) -> Option<CommandEnvelope> {
-        let payload = deadline.payload_in(stream).to_string();
-        let incoming = Incoming {
-            key: Some(&deadline.id),
-            received_at: Some(now),
-            effective_at: Some(deadline.due),
-            ..Incoming::new(deadline.command, payload.as_bytes(), Arc::from(senders::DEADLINES), Channel::Deadline)
-        };
-        self.edge
-            .prepare(incoming)
-            .inspect_err(|refused| tracing::error!(%stream, command = deadline.command, %refused, "a deadline cannot be sent"))
-            .ok()
-    }
-
     fn keep(&mut self, processor: &Processor, slice: SliceId) {
         let records = processor.settled(slice);
         match processor.snapshot(slice).map_err(|error| error.to_string()).and_then(|bytes| self.save(slice, &bytes)) {
@@ -71,10 +57,24 @@ impl EmbeddedChores {
     }
 }
 
+/// The command of a deadline. Its key follows from what falls due, so that it is decided once however often it is sent.
+pub(crate) fn deadline_envelope(edge: &Edge, stream: &StreamName, deadline: &Deadline, now: Timestamp) -> Option<CommandEnvelope> {
+    let payload = deadline.payload_in(stream).to_string();
+    let incoming = Incoming {
+        key: Some(&deadline.id),
+        received_at: Some(now),
+        effective_at: Some(deadline.due),
+        ..Incoming::new(deadline.command, payload.as_bytes(), Arc::from(senders::DEADLINES), Channel::Deadline)
+    };
+    edge.prepare(incoming)
+        .inspect_err(|refused| tracing::error!(%stream, command = deadline.command, %refused, "a deadline cannot be sent"))
+        .ok()
+}
+
 impl Chores for EmbeddedChores {
     fn due(&mut self, processor: &mut Processor, now: Timestamp) -> Vec<CommandEnvelope> {
         let due = processor.take_due(now);
-        due.iter().filter_map(|(stream, deadline)| self.envelope(stream, deadline, now)).collect()
+        due.iter().filter_map(|(stream, deadline)| deadline_envelope(&self.edge, stream, deadline, now)).collect()
     }
 
     fn answered(&mut self, answer: &Decided) {

@@ -1,6 +1,7 @@
 //! The workers: command processor, ingest, policies, deadlines, imports.
 
 pub mod chores;
+pub mod cluster;
 pub mod counterfactual;
 pub mod embedded;
 pub mod import;

@@ -165,7 +165,7 @@ fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
     let (replicas, in_sync) = if cluster.brokers.len() == 3 { ("3", "2") } else { ("1", "1") };
     let data = broker.folder(dir).join("data").to_string_lossy().into_owned();
     let plaintext = format!("PLAINTEXT://{}", broker.address());
-    let settings: [(&str, &str); 24] = [
+    let settings: [(&str, &str); 25] = [
         ("process.roles", "broker,controller"),
         ("node.id", &broker.id.to_string()),
         ("controller.quorum.voters", &voters),
@@ -184,6 +184,8 @@ fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
         ("transaction.state.log.min.isr", in_sync),
         ("transaction.state.log.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "0"),
+        // A member may be silent for 6 s by default at least, too long for tests.
+        ("group.min.session.timeout.ms", "1000"),
         // How long a broker may be silent before it counts as lost: 9 s by default, too long for tests.
         ("broker.session.timeout.ms", "3000"),
         ("broker.heartbeat.interval.ms", "500"),

@@ -1,0 +1,249 @@
+//! What a cluster promises, on any engine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use pledger_consumers::cluster::SinkLimits;
+use pledger_domain::{rejection::Rejection, rules::Rules};
+use pledger_ledger::{
+    commands::{CommandSink as _, Decided, Undecided},
+    commands_topic::encode,
+    record::Body,
+    slices::Position,
+};
+use serde_json::json;
+
+use crate::{
+    running::{Api, deal, fixed, next_commands, of_all, until, valid},
+    topics::Topics,
+};
+
+/// A scenario, by its name.
+pub(crate) type Case = (&'static str, fn(&dyn Topics));
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_deal_is_registered_and_won", a_deal_is_registered_and_won),
+    ("a_repeated_key_is_answered_from_the_ledger", a_repeated_key_is_answered_from_the_ledger),
+    ("those_who_ask_the_same_at_once_get_one_decision", those_who_ask_the_same_at_once_get_one_decision),
+    ("a_refusal_that_may_pass_later_answers_its_own_sender", a_refusal_that_may_pass_later_answers_its_own_sender),
+    ("slices_are_shared_out_and_facts_are_followed", slices_are_shared_out_and_facts_are_followed),
+    ("a_successor_goes_on_where_the_ledger_says", a_successor_goes_on_where_the_ledger_says),
+    ("two_that_think_every_slice_theirs_decide_each_command_once", two_that_think_every_slice_theirs_decide_each_command_once),
+    ("what_is_no_command_is_passed_over", what_is_no_command_is_passed_over),
+    ("commands_that_leave_no_record_are_recorded_as_progress", commands_that_leave_no_record_are_recorded_as_progress),
+    ("who_waits_too_long_or_with_too_many_is_told", who_waits_too_long_or_with_too_many_is_told),
+];
+
+fn a_deal_is_registered_and_won(topics: &dyn Topics) {
+    let (_processor, api) = (of_all(topics), Api::start(topics));
+    api.open();
+    let registered = api.accepted(("RegisterDeal", deal(1), "r"));
+    assert!(!registered.replayed);
+    // The directory knows where the deal lives.
+    api.accepted(("ApproveDeal", json!({"deal_id": "d-1"}), "a"));
+    let won = api.accepted(("CloseWon", json!({"deal_id": "d-1", "amount": {"amount": "150.00", "currency": "USD"}}), "w"));
+    assert_eq!((won.position.slice, won.version), (registered.position.slice, 3));
+    // Another API process finds everything in the ledger.
+    let other = Api::start(topics);
+    let again = other.accepted(("CloseWon", json!({"deal_id": "d-1", "amount": {"amount": "150.00", "currency": "USD"}}), "w"));
+    assert_eq!((again.position, again.replayed), (won.position, true));
+}
+
+fn a_repeated_key_is_answered_from_the_ledger(topics: &dyn Topics) {
+    let (_processor, api) = (of_all(topics), Api::start(topics));
+    api.open();
+    let first = api.accepted(("RegisterDeal", deal(1), "same"));
+    let taken = next_commands(&*topics.log(), first.position.slice);
+    let again = api.accepted(("RegisterDeal", deal(1), "same"));
+    assert_eq!((again.position, again.version, again.replayed), (first.position, first.version, true));
+    assert_eq!(again.outcome.expect("accepted").get(), first.outcome.expect("accepted").get());
+    let mut other = deal(1);
+    other["amount"]["amount"] = json!("7.00");
+    assert_eq!(api.ask(("RegisterDeal", other, "same")).expect_err("another input"), Undecided::KeyReused { first: first.position });
+    // No message was sent for either: the next one is the next.
+    let mut next = deal(1);
+    next["deal_id"] = json!("d-2");
+    let next = api.ask(("RegisterDeal", next, "next")).expect("decided");
+    let after = next_commands(&*topics.log(), next.position.slice);
+    assert_eq!(after.last().copied(), taken.last().map(|offset| offset + 1));
+}
+
+fn those_who_ask_the_same_at_once_get_one_decision(topics: &dyn Topics) {
+    let (_processor, api, elsewhere) = (of_all(topics), Api::start(topics), Api::start(topics));
+    api.open();
+    until("the other one sees the partner", || elsewhere.sink.reference_positions() == api.sink.reference_positions());
+    let ask = || vec![api.prepare(("RegisterDeal", deal(1), "same")); 5];
+    let mut other = deal(1);
+    other["amount"]["amount"] = json!("7.00");
+    let mut all = ask();
+    all.push(api.prepare(("RegisterDeal", other, "same")));
+    let (here, there): (Vec<Decided>, Vec<Decided>) = std::thread::scope(|scope| {
+        let there = scope.spawn(|| elsewhere.submit(ask()));
+        (api.submit(all), there.join().expect("no panic"))
+    });
+    let mut positions: HashMap<Position, usize> = HashMap::new();
+    let mut reused = 0;
+    for decided in here.into_iter().chain(there) {
+        match decided {
+            Ok(answer) => *positions.entry(answer.position).or_default() += 1,
+            Err(Undecided::KeyReused { first }) => {
+                reused += 1;
+                positions.entry(first).or_default();
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(positions.len(), 1, "one decision");
+    // Which of the inputs came first is for the topic to say.
+    assert!([(10, 1), (1, 10)].contains(&(positions.into_values().sum::<usize>(), reused)));
+}
+
+fn a_refusal_that_may_pass_later_answers_its_own_sender(topics: &dyn Topics) {
+    let (_processor, api) = (of_all(topics), Api::start(topics));
+    api.open();
+    let mut unknown = deal(1);
+    unknown["partner_id"] = json!("p-2");
+    let refused = api.ask(("RegisterDeal", unknown.clone(), "k")).expect("decided");
+    assert!(matches!(refused.outcome, Err(Rejection::PartnerUnknown { .. })), "{:?}", refused.outcome);
+    let both = api.submit(vec![api.prepare(("RegisterDeal", unknown.clone(), "k")), api.prepare(("RegisterDeal", unknown.clone(), "k"))]);
+    let positions: Vec<Position> = both.into_iter().map(|decided| decided.expect("decided").position).collect();
+    assert!(positions[0] > refused.position && positions[1] > positions[0], "{positions:?}");
+    for (name, payload, key) in [
+        ("RegisterPartner", json!({"partner_id": "p-2", "name": "Sudwind", "roles": ["reseller"]}), "q1"),
+        ("SignAgreement", json!({"partner_id": "p-2"}), "q2"),
+        ("ActivatePartner", json!({"partner_id": "p-2"}), "q3"),
+    ] {
+        api.accepted((name, payload, key));
+    }
+    let accepted = api.accepted(("RegisterDeal", unknown, "k"));
+    assert!(!accepted.replayed);
+}
+
+fn slices_are_shared_out_and_facts_are_followed(topics: &dyn Topics) {
+    let slices = topics.log().slices();
+    let _references = fixed(topics, slices.references());
+    let odd = |parity| slices.all().filter(move |slice| *slice >= slices.reference && slice % 2 == parity);
+    let (_even, _odd) = (fixed(topics, odd(0)), fixed(topics, odd(1)));
+    let api = Api::start(topics);
+    api.open();
+    for number in 0..20 {
+        api.accepted(("RegisterDeal", deal(number), &format!("r{number}")));
+    }
+    let suspended = api.accepted(("SuspendPartner", json!({"partner_id": "p-1", "reason": "unpaid"}), "s"));
+    // Whoever has seen the suspension is decided on it, wherever.
+    for number in 20..30 {
+        let refused = api.ask(("RegisterDeal", deal(number), &format!("r{number}"))).expect("decided");
+        assert!(matches!(refused.outcome, Err(Rejection::PartnerNotActive { .. })), "{suspended:?} {:?}", refused.outcome);
+    }
+}
+
+fn a_successor_goes_on_where_the_ledger_says(topics: &dyn Topics) {
+    let api = Api::start(topics);
+    let first = of_all(topics);
+    api.open();
+    let won = api.accepted(("RegisterDeal", deal(1), "r"));
+    first.stop();
+    // What is sent meanwhile waits in the topic.
+    let sent = api.submit_later(vec![api.prepare(("ApproveDeal", json!({"deal_id": "d-1"}), "a"))]);
+    let _second = of_all(topics);
+    let approved = sent.join().expect("no panic").remove(0).expect("decided");
+    assert_eq!(approved.version, won.version + 1);
+    let next = next_commands(&*topics.log(), won.position.slice);
+    assert!(next.is_sorted(), "{next:?}");
+    let commands = decisions_of(topics).values().filter(|keys| keys.len() > 1).count();
+    assert_eq!(commands, 0, "each command is decided once");
+}
+
+/// The positions of the decisions under each key.
+fn decisions_of(topics: &dyn Topics) -> BTreeMap<String, Vec<Position>> {
+    let mut keys: BTreeMap<String, Vec<Position>> = BTreeMap::new();
+    for record in valid(&*topics.log()) {
+        if let Body::Decision(decision) = Body::decode(&record.body).expect("readable") {
+            keys.entry(decision.command.id.into_owned()).or_default().push(record.position());
+        }
+    }
+    keys
+}
+
+fn two_that_think_every_slice_theirs_decide_each_command_once(topics: &dyn Topics) {
+    const ROUNDS: usize = 12;
+    const AT_ONCE: usize = 40;
+    let (one, other, api) = (of_all(topics), of_all(topics), Api::start(topics));
+    api.open();
+    let mut told = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let keys: Vec<String> = (0..AT_ONCE).map(|n| format!("r{}", round * AT_ONCE + n)).collect();
+        let commands = keys.iter().enumerate().map(|(n, key)| api.prepare(("RegisterDeal", deal(round * AT_ONCE + n), key)));
+        let decided = api.submit(commands.collect());
+        told.extend(keys.into_iter().zip(decided.into_iter().map(|decided| decided.expect("decided").position)));
+    }
+    let recorded = decisions_of(topics);
+    for (key, position) in &told {
+        assert_eq!(recorded.get(key), Some(&vec![*position]), "{key}");
+    }
+    let lost = one.status().lost_terms() + other.status().lost_terms();
+    assert!(lost > 0, "they met");
+    for slice in topics.log().slices().all() {
+        let next = next_commands(&*topics.log(), slice);
+        assert!(next.is_sorted(), "{slice}: {next:?}");
+    }
+}
+
+fn what_is_no_command_is_passed_over(topics: &dyn Topics) {
+    let (processor, api) = (of_all(topics), Api::start(topics));
+    api.open();
+    let slices = topics.log().slices();
+    let command = api.prepare(("RegisterDeal", deal(1), "r"));
+    let slice = slices.of(&command.stream);
+    let elsewhere = slices.all().find(|other| *other != slice).expect("another slice");
+    let whole = encode(&command);
+    let text = std::str::from_utf8(&whole).expect("text");
+    topics.write_foreign(slice, b"\xff\x00 what is this");
+    topics.write_foreign(slice, &whole[..whole.len() / 2]);
+    topics.write_foreign(slice, text.replacen("\"v\":1", "\"v\":9", 1).as_bytes());
+    topics.write_foreign(slice, text.replacen("RegisterDeal", "RegisterDream", 1).as_bytes());
+    topics.write_foreign(elsewhere, &whole);
+    api.submit(vec![command]).remove(0).expect("decided").outcome.expect("accepted");
+    until("all five are passed over", || processor.status().passed_over() == 5);
+    assert_eq!(next_commands(&*topics.log(), slice).last(), Some(&5));
+}
+
+fn commands_that_leave_no_record_are_recorded_as_progress(topics: &dyn Topics) {
+    const REPEATED: u64 = 10_000;
+    let (_processor, api) = (of_all(topics), Api::start(topics));
+    api.open();
+    let command = api.prepare(("RegisterDeal", deal(1), "r"));
+    let first = api.submit(vec![command.clone()]).remove(0).expect("decided");
+    let sender = topics.sender();
+    for _ in 0..REPEATED {
+        sender.send(&command, Box::new(|undecided| panic!("{undecided}"))).expect("sent");
+    }
+    let slice = first.position.slice;
+    until("the progress", || next_commands(&*topics.log(), slice).last() == Some(&(REPEATED + 1)));
+    let progress = valid(&*topics.log()).into_iter().filter(|record| record.body.starts_with(b"{\"progress\""));
+    assert_eq!(progress.count(), 1);
+    // It goes on in the same term, and the chain holds.
+    let next = api.accepted(("ApproveDeal", json!({"deal_id": "d-1"}), "a"));
+    assert_eq!(next.position, Position { slice, pseq: first.position.pseq + 2 });
+}
+
+fn who_waits_too_long_or_with_too_many_is_told(topics: &dyn Topics) {
+    // Nobody decides.
+    let api = Api::with(topics, SinkLimits { waiting: 2, patience: Duration::from_millis(200) });
+    let rules = || json!({"program": Rules::DEFAULT, "effective_from": "2020-01-01"});
+    let ask = |key: &str| api.prepare(("PublishRules", rules(), key));
+    let too_many = api.submit(vec![ask("a"), ask("b"), ask("c")]);
+    assert!(too_many.iter().all(|decided| matches!(decided, Err(Undecided::Overloaded))), "{too_many:?}");
+    assert_eq!(api.sink.queued(), 0);
+    let waited = api.submit(vec![ask("a")]).remove(0).expect_err("nobody decides");
+    assert!(matches!(waited, Undecided::Unknown(_)), "{waited}");
+    // Asked again with the same key, it is decided once, though it was sent twice.
+    let _processor = of_all(topics);
+    let api = Api::start(topics);
+    let first = api.accepted(("PublishRules", rules(), "a"));
+    let again = api.accepted(("PublishRules", rules(), "a"));
+    assert_eq!((again.position, again.replayed), (first.position, true));
+    assert_eq!(decisions_of(topics)["a"].len(), 1);
+}
