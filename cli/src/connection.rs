@@ -38,6 +38,8 @@ pub(crate) struct Told {
     pub(crate) next_cursor: Option<String>,
     /// Why no command is decided any more, where that is so.
     warning: Option<String>,
+    /// The streams that are folded no further, where there are any.
+    incomplete: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -159,6 +161,9 @@ impl Connection {
         {
             eprintln!("Warning: {warning}");
         }
+        if let Some(incomplete) = &told.incomplete {
+            eprintln!("Incomplete: what came after is left out of every figure: {incomplete}. See: pledger doctor");
+        }
         Ok(told)
     }
 
@@ -186,10 +191,11 @@ fn over_http(announcement: &Announcement, agent: &ureq::Agent, ask: Ask) -> Resu
     }
     let mut response = agent.run(request.body(ask.body)?).with_context(|| format!("the server at {} does not answer", announcement.url))?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (replayed, next_cursor, warning) = (header("idempotent-replay").is_some(), header("next-cursor"), header("pledger-warning"));
+    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let (warning, incomplete) = (header("pledger-warning"), header("pledger-incomplete"));
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec()?;
-    Ok(Told { status, replayed, next_cursor, warning, body })
+    Ok(Told { status, replayed, next_cursor, warning, incomplete, body })
 }
 
 async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
@@ -200,10 +206,11 @@ async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
     }
     let response = assembly.router().oneshot(request.body(Body::from(ask.body))?).await.expect("a router never fails");
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (replayed, next_cursor, warning) = (header("idempotent-replay").is_some(), header("next-cursor"), header("pledger-warning"));
+    let (replayed, next_cursor) = (header("idempotent-replay").is_some(), header("next-cursor"));
+    let (warning, incomplete) = (header("pledger-warning"), header("pledger-incomplete"));
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes().to_vec();
-    Ok(Told { status, replayed, next_cursor, warning, body })
+    Ok(Told { status, replayed, next_cursor, warning, incomplete, body })
 }
 
 /// Percent-encodes one segment or one query value.

@@ -143,8 +143,10 @@ impl Assembly {
         let metrics = Metrics::new(prometheus::Registry::new())?;
         metrics.watch(&sink, &engine)?;
         let token = random_id();
-        let operator =
-            Principal { name: Arc::from("command-line"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
+        let operator = Principal {
+            name: Arc::from("command-line"),
+            rights: Rights { import: true, backdate: true, erase: true, operate: true, persons: true },
+        };
         let policy_status = Arc::new(PolicyStatus::default());
         count_policies(&metrics, &policy_status)?;
         let (folding, acting) = (Arc::clone(&engine), Arc::clone(&policy_status));

@@ -14,6 +14,7 @@ mod linger;
 mod metrics;
 mod openapi;
 mod opened;
+mod parked;
 mod past;
 mod path;
 mod persons;

@@ -17,6 +17,8 @@ pub struct Rights {
     pub erase: bool,
     /// Whether a business date chooses the rules that were in force then.
     pub backdate: bool,
+    /// Whether it may rebuild read models, put them in use, and have parked streams tried again.
+    pub operate: bool,
     /// Whether it sees the names of persons where they are not erased; others see the sealed form.
     pub persons: bool,
 }
@@ -77,7 +79,10 @@ mod tests {
 
     #[test]
     fn a_token_names_its_principal_and_nobody_else() {
-        let importer = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
+        let importer = Principal {
+            name: Arc::from("owner"),
+            rights: Rights { import: true, backdate: true, erase: true, operate: true, persons: true },
+        };
         let principals = Principals::default().with_token("s3cret", importer.clone()).expect("a free name");
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();

@@ -22,7 +22,7 @@ use tracing::Level;
 use crate::{
     ApiState, changes,
     commands::{batch, catalogue, cloud_events, single},
-    health, landing, linger, openapi,
+    health, landing, linger, openapi, parked,
     path::Segments,
     persons,
     problem::Problem,
@@ -63,7 +63,7 @@ fn warning_layer(state: &ApiState) -> MapResponseLayer<impl Fn(Response<Body>) -
 }
 
 /// As much of a text as a header can hold.
-fn header_text(text: &str) -> HeaderValue {
+pub(crate) fn header_text(text: &str) -> HeaderValue {
     let kept: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
     HeaderValue::from_str(&kept).expect("visible ASCII and spaces can stand in a header")
 }
@@ -149,6 +149,7 @@ impl Routes {
         let erase =
             |State(api): State<ApiState>, Segments(person): Segments<String>, request: Request| persons::erase(api, person, request);
         self.add("/v1/persons/{id}/erase", post(erase));
+        self.add("/v1/parked/retry", post(|State(api): State<ApiState>, headers: HeaderMap| parked::retry(api, headers)));
         let page = landing::page();
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();

@@ -11,12 +11,12 @@ use pledger_domain::values::Timestamp;
 use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment, WaitError},
-    query::{Page, Query, QueryError, VIEWS, ViewSpec, find_view},
+    query::{Incomplete, Page, Query, QueryError, VIEWS, ViewSpec, find_view},
 };
 
 use serde::Serialize;
 
-use crate::{ApiState, csv, input, opened::Opener, problem::Problem, query::Parameters};
+use crate::{ApiState, csv, input, opened::Opener, problem::Problem, query::Parameters, routes};
 
 /// Items a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -30,6 +30,10 @@ const AT_LEAST_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_S: u32 = 1;
 /// Where the next page of a CSV answer begins.
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
+/// Which streams are folded no further, where there are any: figures leave out what came after.
+const INCOMPLETE: HeaderName = HeaderName::from_static("pledger-incomplete");
+/// Streams that it names at most.
+const MAX_NAMED: usize = 10;
 
 /// The parameters that every view takes besides its dimensions.
 const COMMON: [&str; 6] = ["limit", "cursor", "at_least", "by", "as_of", "known_at"];
@@ -63,11 +67,22 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     reach(api, &engine, &at_least).await?;
     let mut page = ask(engine, view, query).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
-    match (form, page.items.as_slice()) {
+    let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
         (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: api.sink.halted() })),
+    }?;
+    if !page.incomplete.is_empty() {
+        response.headers_mut().insert(INCOMPLETE, routes::header_text(&incomplete(&page.incomplete)));
     }
+    Ok(response)
+}
+
+/// What figures leave out, whatever their form: `account/acme.com since 3:17`.
+fn incomplete(streams: &[Incomplete]) -> String {
+    let named: Vec<String> = streams.iter().take(MAX_NAMED).map(|one| format!("{} since {}", one.stream, one.since)).collect();
+    let more = streams.len().checked_sub(MAX_NAMED + 1).map(|more| format!(", and {} more", more + 1)).unwrap_or_default();
+    format!("{}{more}", named.join(", "))
 }
 
 /// A page, and why it may be incomplete where no command is decided any more.

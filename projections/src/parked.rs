@@ -58,6 +58,17 @@ impl Parked {
         parked.map(|parked| parked.left_out += 1).is_some()
     }
 
+    /// The row of a parked stream.
+    #[must_use]
+    pub fn row(&self, stream: &str) -> Option<&ParkedStream> {
+        self.streams.get(&ParkedKey { stream: CompactString::new(stream) })
+    }
+
+    /// Lets a stream be folded again, from where it was parked on: what was left out has to be folded first.
+    pub fn release(&mut self, stream: &str) {
+        self.streams.take_out(&ParkedKey { stream: CompactString::new(stream) });
+    }
+
     /// Since when the stream `kind/key` is parked.
     #[must_use]
     pub fn since(&self, kind: &str, key: &str) -> Option<Position> {

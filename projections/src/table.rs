@@ -52,7 +52,7 @@ struct Chunk {
     is_due: bool,
 }
 
-/// Rows by their keys. Rows are added and changed, never taken away.
+/// Rows by their keys. Rows are added and changed, and hardly ever taken away.
 #[derive(Debug)]
 pub struct Table<R: Row> {
     index: HashTable<u32>,
@@ -62,6 +62,8 @@ pub struct Table<R: Row> {
     changed: Vec<u32>,
     /// Chunks that were due when a row of theirs was changed, as they stood before.
     kept: HashMap<u32, Vec<u8>>,
+    /// Whether rows were taken out since the last write began.
+    emptied: bool,
 }
 
 impl<R: Row> Default for Table<R> {
@@ -73,6 +75,7 @@ impl<R: Row> Default for Table<R> {
             chunks: Vec::new(),
             changed: Vec::new(),
             kept: HashMap::new(),
+            emptied: false,
         }
     }
 }
@@ -103,6 +106,26 @@ impl<R: Row> Table<R> {
     pub fn change(&mut self, key: &R::Key, at: &At<'_>) -> Option<&mut R> {
         let place = self.find(key)?;
         Some(self.touch(place, at))
+    }
+
+    /// Takes a row out, if it is there. All other rows are written again, so that this is for tables of few rows.
+    pub fn take_out(&mut self, key: &R::Key) {
+        if self.find(key).is_none() {
+            return;
+        }
+        // A write that is under way gets what it began with.
+        for chunk in 0..self.chunks.len() {
+            self.keep(u32::try_from(chunk).expect("there are fewer chunks than rows"));
+        }
+        let slots = mem::take(&mut self.slots);
+        self.index.clear();
+        self.chunks.clear();
+        self.changed.clear();
+        for slot in slots.into_iter().filter(|slot| slot.key != *key) {
+            self.push(slot.key, slot.row, slot.stand);
+        }
+        (0..self.chunks.len()).for_each(|chunk| self.mark(u32::try_from(chunk).expect("there are fewer chunks than rows")));
+        self.emptied = true;
     }
 
     /// Every row with its key and what it stands on, in no order that means anything.
@@ -144,7 +167,10 @@ impl<R: Row> Table<R> {
         self.keep(place / CHUNK_ROWS);
         self.mark(place / CHUNK_ROWS);
         let slot = &mut self.slots[place as usize];
-        slot.stand = at.stand();
+        // What was left out and is folded late does not make a row older than what it stands on already.
+        if at.position.slice != slot.stand.position.slice || at.position.pseq >= slot.stand.position.pseq {
+            slot.stand = at.stand();
+        }
         &mut slot.row
     }
 
@@ -211,8 +237,11 @@ pub trait AnyTable: Send + Sync {
     /// Appends the rows of a chunk as they stood when the write began, where it is due: a JSON array of rows, each an
     /// array of its columns. It is due no more.
     fn due_chunk(&mut self, chunk: u32, json: &mut Vec<u8>);
-    /// These chunks could not be written: they count as changed again, and are not due.
-    fn give_back(&mut self, chunks: &[u32]);
+    /// Whether rows were taken out since the last write began: asked before each one begins.
+    fn begin_emptied(&mut self) -> bool;
+    /// These chunks could not be written: they count as changed again, and are not due. `emptied` is what was said when the
+    /// write began.
+    fn give_back(&mut self, chunks: &[u32], emptied: bool);
     /// Every chunk counts as changed.
     fn change_all(&mut self);
     /// Appends (the key's bytes, the hash of the whole row) of every row. `Places::Left` leaves places in the ledger out:
@@ -259,19 +288,26 @@ impl<R: Row> AnyTable for Table<R> {
         chunks
     }
 
+    fn begin_emptied(&mut self) -> bool {
+        mem::take(&mut self.emptied)
+    }
+
     fn due_chunk(&mut self, chunk: u32, json: &mut Vec<u8>) {
-        if mem::take(&mut self.chunks[chunk as usize].is_due) {
-            self.write_chunk(chunk, json);
-        } else if let Some(kept) = self.kept.remove(&chunk) {
+        if let Some(kept) = self.kept.remove(&chunk) {
             json.extend_from_slice(&kept);
+        } else if self.chunks.get_mut(chunk as usize).is_some_and(|chunk| mem::take(&mut chunk.is_due)) {
+            self.write_chunk(chunk, json);
         }
     }
 
-    fn give_back(&mut self, chunks: &[u32]) {
+    fn give_back(&mut self, chunks: &[u32], emptied: bool) {
         self.kept.clear();
+        self.emptied |= emptied;
         for chunk in chunks {
-            self.chunks[*chunk as usize].is_due = false;
-            self.mark(*chunk);
+            if let Some(given) = self.chunks.get_mut(*chunk as usize) {
+                given.is_due = false;
+                self.mark(*chunk);
+            }
         }
     }
 
@@ -352,7 +388,7 @@ mod tests {
         count(&mut table, "a");
         let chunks = table.begin_write();
         count(&mut table, "a");
-        table.give_back(&chunks);
+        table.give_back(&chunks, false);
         assert_eq!(table.begin_write(), [0]);
         assert_eq!(due(&mut table, 0), r#"[["a","0:7","x",2,"0:7",0]]"#);
     }

@@ -21,8 +21,17 @@ use crate::{
 
 /// Say what is reachable, what is behind and what is wrong; exit 1 where something is wrong
 #[derive(Args)]
-#[command(after_help = "Examples:\n  pledger doctor\n  pledger doctor --json\n\nEvery hash of the ledger is checked by: pledger verify")]
-pub(crate) struct Doctor {}
+#[command(after_help = "Examples:
+  pledger doctor
+  pledger doctor --json
+  pledger doctor --retry     try streams again that are folded no further, and say what came of it
+
+Every hash of the ledger is checked by: pledger verify")]
+pub(crate) struct Doctor {
+    /// Try parked streams again first: after an upgrade that can read their records, or once missing rules have come
+    #[arg(long)]
+    retry: bool,
+}
 
 /// What one look found.
 #[derive(Serialize)]
@@ -54,6 +63,9 @@ impl Doctor {
             findings.look("rules", rules::in_force(context));
             match Connection::to_read(context) {
                 Ok(connection) => {
+                    if self.retry {
+                        retry(&connection, &mut findings);
+                    }
                     ask(&connection, context, &mut findings);
                     connection.close();
                 }
@@ -141,6 +153,25 @@ fn behind(page: &Value, log: &dyn Log) -> Result<String> {
         0 => "the read models are at the ledger's end".to_owned(),
         records => format!("the read models are {} records behind (void records count)", output::cell(&records.into())),
     })
+}
+
+/// Has the parked streams tried again; what came of each.
+fn retry(connection: &Connection, findings: &mut Findings) {
+    let tried = connection.ask(Ask::post("/v1/parked/retry", Vec::new())).and_then(|told| told.success());
+    let told = tried.map(|document| {
+        let lines: Vec<String> = document["items"].as_array().into_iter().flatten().map(retried).collect();
+        if lines.is_empty() { "no stream is parked".to_owned() } else { lines.join("\n      ") }
+    });
+    findings.look("retry", told);
+}
+
+fn retried(item: &Value) -> String {
+    let name = format!("{} since {}", output::cell(&item["stream"]), output::cell(&item["since"]));
+    match item["outcome"].as_str() {
+        Some("taken_up") => format!("{name}: taken up again, {} records were folded in their order", output::cell(&item["records"])),
+        Some("needs_rebuild") => format!("{name}: it can be read now, and is put in its place by: pledger rebuild --promote"),
+        Some(_) | None => format!("{name}: parked still, at {}: {}", output::cell(&item["at"]), output::cell(&item["reason"])),
+    }
 }
 
 /// Streams of which a record could not be taken in.

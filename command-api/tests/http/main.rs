@@ -3,6 +3,7 @@
 mod bad_input;
 mod batches;
 mod faults;
+mod parked;
 mod questions;
 mod serving;
 mod single;

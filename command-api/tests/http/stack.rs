@@ -103,6 +103,13 @@ impl Stack {
         std::thread::scope(|scope| scope.spawn(|| Self::build(sink, probes, before)).join()).expect("a stack")
     }
 
+    /// The same with rules in force and an active partner `p-1`.
+    pub(crate) async fn reading_ready(before: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log> + Send) -> Self {
+        let stack = Self::reading(|processor| Arc::new(processor.sink()), Vec::new(), before);
+        stack.prepare().await;
+        stack
+    }
+
     fn build(
         sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink>,
         probes: Vec<Probe>,
@@ -131,7 +138,10 @@ impl Stack {
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
         let engine = Arc::new(Engine::in_memory(before(Arc::clone(&log)), Options::default()).expect("read models"));
-        let owner = Principal { name: Arc::from("owner"), rights: Rights { import: true, backdate: true, erase: true, persons: true } };
+        let owner = Principal {
+            name: Arc::from("owner"),
+            rights: Rights { import: true, backdate: true, erase: true, operate: true, persons: true },
+        };
         let portal = Principal { name: Arc::from("portal"), rights: Rights::default() };
         let metrics = Metrics::new(prometheus::Registry::new()).expect("metrics");
         let sink = sink(&processor);

@@ -10,6 +10,9 @@ mod reading;
 mod supposed;
 #[cfg(test)]
 mod tests;
+mod unpark;
+#[cfg(test)]
+mod unpark_tests;
 mod worker;
 mod writer;
 
@@ -26,10 +29,12 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use pledger_domain::program::Program;
+use pledger_domain::{program::Program, rules::RuleSet, stream::Stream};
 use pledger_ledger::{
     chain::ChainHead,
     log::{Log, LogError},
+    outline::Outline,
+    record::{Events, Outcome},
     slices::{Position, SliceId},
 };
 
@@ -37,6 +42,7 @@ pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use reading::Reading;
 pub use supposed::Supposed;
+pub use unpark::{Retried, RetryOutcome};
 
 use crate::{
     digest::{TableDigest, digests},
@@ -130,6 +136,8 @@ struct Shared {
     /// Whether the slice of the stream `program` is one of those that wait.
     program_waits: AtomicBool,
     void: AtomicU64,
+    /// Whether rows changed that no record counts for.
+    is_unwritten: AtomicBool,
     admission: Admission,
     /// What is folded and answered under in place of the rules as published.
     supposed: Option<Supposed>,
@@ -148,6 +156,22 @@ impl Shared {
     fn rows(&self) -> Rows<'_> {
         // Always in the order of the shards, so that no two questions and the workers can wait for each other.
         Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect()).supposing(self.supposed.as_ref())
+    }
+
+    /// Makes rules known to every worker before anything that was decided under them is folded; whether there were any.
+    fn publish(&self, decision: &Outline<'_>) -> bool {
+        let Outcome::Accepted(Events::Program(events)) = &decision.outcome else { return false };
+        let mut program = self.program.write();
+        for event in events.iter() {
+            Arc::make_mut(&mut program).evolve(event, decision.effective_at);
+        }
+        true
+    }
+
+    /// The rules that a decision is folded under, where it counts at all.
+    fn admitted(&self, decision: &Outline<'_>, named: Option<Arc<RuleSet>>) -> Option<Option<Arc<RuleSet>>> {
+        let supposed = || self.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
+        self.admission.admits(decision).then(|| supposed().map(Arc::clone).or(named))
     }
 
     fn stopping(&self) -> bool {
@@ -199,7 +223,12 @@ impl Engine {
             }
         };
         store.take_over(&mut shards)?;
-        Self::start(log, options, shards, Some(store), None)
+        let engine = Self::start(log, options, shards, Some(store), None)?;
+        // Whoever could not read a record may have been mended since.
+        for retried in engine.retry_parked()? {
+            tracing::warn!(stream = retried.stream, since = %retried.since, outcome = ?retried.outcome, "a parked stream was tried again");
+        }
+        Ok(engine)
     }
 
     /// The same without a database: the read models live as long as the engine.
@@ -246,6 +275,7 @@ impl Engine {
             held: AtomicU64::new(0),
             program_waits: AtomicBool::new(false),
             void: AtomicU64::new(0),
+            is_unwritten: AtomicBool::new(false),
             admission: Admission::new(options.moment),
             supposed,
             at_end: AtomicBool::new(false),

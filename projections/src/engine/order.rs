@@ -80,7 +80,7 @@ fn paid(number: u32) -> FundEvent {
 }
 
 /// Decisions by the number of their stream.
-fn decisions() -> impl Strategy<Value = Vec<(u8, Given)>> {
+pub(super) fn decisions() -> impl Strategy<Value = Vec<(u8, Given)>> {
     let one = (0..STREAMS, account_event(), 0..400_i64, 0..5000_u32).prop_map(|(stream, event, day, number)| {
         let at = time("2026-01-01").plus_days(day).to_string();
         let given = if stream < ACCOUNTS {
@@ -111,7 +111,7 @@ fn interleaved(decisions: &[(u8, Given)], picks: &[u8]) -> Vec<Given> {
     result
 }
 
-fn ledger(slices: u16, decisions: impl IntoIterator<Item = Given>) -> Ledger {
+pub(super) fn ledger(slices: u16, decisions: impl IntoIterator<Item = Given>) -> Ledger {
     let ledger = Ledger::new(slices);
     for version in 1..=RULES {
         ledger.add(Given::rules(version, "2020-01-01"));

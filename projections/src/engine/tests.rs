@@ -15,7 +15,7 @@ use crate::{
     table::Places,
 };
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 pub(super) fn options(workers: usize) -> Options {
     Options { workers, rules_wait: Duration::ZERO, ..Options::default() }

@@ -11,16 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pledger_domain::{
-    program::Program,
-    rules::RuleSet,
-    stream::{Stream, StreamName},
-};
+use pledger_domain::{rules::RuleSet, stream::StreamName};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
     log::Placed,
     outline::Outline,
-    record::{Events, Outcome},
     slices::{Position, SliceId},
 };
 
@@ -30,6 +25,8 @@ use super::{
 };
 use crate::{shard::At, symbol::Symbol};
 
+/// Why a stream is parked whose rules never came.
+pub(super) const NO_SUCH_RULES: &str = "it was decided under rules that the ledger does not have";
 /// How often it looks whether rules that a slice waits for have come.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -156,16 +153,15 @@ impl Worker {
             match decode(&record.body, &program) {
                 Meaning::Nothing => {}
                 Meaning::Decision(decision, rules) => {
-                    self.publish(&decision, &mut program);
-                    if self.shared.admission.admits(&decision) {
-                        let supposed = self.shared.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
-                        let rules = supposed.map(Arc::clone).or(rules);
+                    if self.shared.publish(&decision) {
+                        program = Arc::clone(&self.shared.program.read());
+                    }
+                    if let Some(rules) = self.shared.admitted(&decision, rules) {
                         steps.push(Step::Fold(record.position(), decision, rules));
                     }
                 }
                 Meaning::Ahead(stream) if self.gives_up() => {
-                    let reason = "it was decided under rules that the ledger does not have".to_owned();
-                    steps.push(Step::Park(record.position(), Some(stream.to_string()), reason));
+                    steps.push(Step::Park(record.position(), Some(stream.to_string()), NO_SUCH_RULES.to_owned()));
                 }
                 Meaning::Ahead(_) => {
                     put_off.slices.push(slice);
@@ -182,17 +178,6 @@ impl Worker {
             }
         }
         (steps, touched)
-    }
-
-    /// Makes rules known to every worker before anything that was decided under them is folded.
-    fn publish(&self, decision: &Outline<'_>, program: &mut Arc<Program>) {
-        if let Outcome::Accepted(Events::Program(events)) = &decision.outcome {
-            let mut shared = self.shared.program.write();
-            for event in events.iter() {
-                Arc::make_mut(&mut shared).evolve(event, decision.effective_at);
-            }
-            *program = Arc::clone(&shared);
-        }
     }
 
     /// Whether rules that are still missing will not come: everything else up to the ledger's end is folded, and that

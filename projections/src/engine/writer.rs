@@ -85,6 +85,9 @@ impl Writer {
     fn is_due(&self) -> bool {
         let changed = self.shared.done.load(Ordering::Acquire) - self.written;
         let options = &self.shared.options;
+        if self.shared.is_unwritten.load(Ordering::Acquire) {
+            return true;
+        }
         if self.shared.caught_up.load(Ordering::Acquire) {
             changed > 0 && self.wrote_at.elapsed() >= options.flush_every
         } else {
@@ -96,8 +99,10 @@ impl Writer {
 
     fn write_all(&mut self) -> Written {
         let done = self.shared.done.load(Ordering::Acquire);
+        let is_unwritten = self.shared.is_unwritten.swap(false, Ordering::AcqRel);
         let shared = Arc::clone(&self.shared);
-        let written: Result<Vec<()>, _> = shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard)).collect();
+        let written: Result<Vec<()>, _> =
+            shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard, is_unwritten)).collect();
         let mut trouble = self.shared.writer_trouble.lock();
         match written {
             Ok(_) => {
@@ -108,6 +113,7 @@ impl Writer {
                 Written::All
             }
             Err(error) => {
+                self.shared.is_unwritten.fetch_or(is_unwritten, Ordering::AcqRel);
                 let text = format!("the read models cannot be written: {}", causes(&error));
                 if trouble.is_none() {
                     tracing::error!("{text}; the ledger is not affected");
@@ -120,22 +126,26 @@ impl Writer {
 
     /// Writes a shard as it stands now. It may be read and changed meanwhile: the shard is held only while a few chunks
     /// are made.
-    fn write(&mut self, number: usize, shard: &RwLock<Shard>) -> Result<(), StoreError> {
-        let (cursors, tables) = {
+    fn write(&mut self, number: usize, shard: &RwLock<Shard>, is_late: bool) -> Result<(), StoreError> {
+        let (cursors, tables, emptied) = {
             let mut shard = shard.write();
+            let emptied =
+                shard.tables_mut().into_iter().enumerate().filter_map(|(at, table)| table.begin_emptied().then_some(at)).collect();
             let begin = |table: &mut dyn AnyTable| (table.name(), table.begin_write());
-            (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>())
+            (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>(), emptied)
         };
         let make = |at: usize, chunks: &[u32]| -> Vec<Vec<u8>> {
             let mut shard = shard.write();
             let mut tables = shard.tables_mut();
             chunks.iter().map(|chunk| due(tables[at], *chunk)).collect()
         };
-        let changes = Changes { shard: number, cursors, tables, make: &make };
+        let changes = Changes { shard: number, cursors, tables, emptied, is_late, make: &make };
         let written = self.store.write(&changes);
         if written.is_err() {
             let mut shard = shard.write();
-            shard.tables_mut().into_iter().zip(&changes.tables).for_each(|(table, (_, chunks))| table.give_back(chunks));
+            for (at, (table, (_, chunks))) in shard.tables_mut().into_iter().zip(&changes.tables).enumerate() {
+                table.give_back(chunks, changes.emptied.contains(&at));
+            }
         }
         written
     }

@@ -49,6 +49,11 @@ pub struct Changes<'a> {
     pub cursors: Vec<Cursor>,
     /// Of each of its tables, in `Shard::tables`' order, the chunks with changed rows.
     pub tables: Vec<(&'static str, Vec<u32>)>,
+    /// The tables whose rows of this shard are to be taken away first, by the same numbers: rows were taken out of them, and
+    /// all that are left are among the chunks.
+    pub emptied: Vec<usize>,
+    /// Whether rows may have changed by decisions before the cursors that were written last: what was left out is folded late.
+    pub is_late: bool,
     /// Makes them.
     pub make: &'a MakeChunks<'a>,
 }

@@ -134,6 +134,11 @@ impl Store for SqliteStore {
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin().await?;
             for (at, (table, chunks)) in changes.tables.iter().enumerate() {
+                if changes.emptied.contains(&at) {
+                    let sql = format!("DELETE FROM \"{table}_chunks\" WHERE id >= ? AND id < ?");
+                    let ids = [chunk_id(changes.shard, 0), chunk_id(changes.shard + 1, 0)];
+                    sqlx::query(AssertSqlSafe(sql)).bind(ids[0]).bind(ids[1]).execute(&mut *transaction).await?;
+                }
                 write_chunks(&mut transaction, table, changes.shard, chunks, |chunks| (changes.make)(at, chunks)).await?;
             }
             write_cursors(&mut transaction, &changes.cursors).await?;

@@ -53,6 +53,23 @@ pub(crate) fn read_models_survive_their_engine(home: &InPostgres) {
     assert_eq!(stored.digests(Places::Covered), digests(&ledger));
 }
 
+/// A stream that waited in vain for its rules is taken up again when they have come: rows that stand before the cursors.
+pub(crate) fn what_was_left_out_is_written_late(home: &InPostgres) {
+    let ledger = Ledger::with(history());
+    ledger.add(Given { rules: 2, ..Given::account("acme.com", "2026-04-01", vec![registered("d3", "p1", "GTX", "7.00")]) });
+    ledger.add(Given { rules: 7, ..Given::account("umbrella.com", "2026-04-01", vec![registered("d4", "p1", "GTX", "7.00")]) });
+    let engine = home.caught_up(&ledger, options(2));
+    assert_eq!(engine.status().parked, 2);
+    let rules = ledger.add(Given::rules(2, "2026-01-01"));
+    engine.wait_for(&[rules], LONG).expect("folded");
+    engine.stop();
+    assert_eq!(home.stored().query("deals", &Query::default()).expect("deals").incomplete.len(), 2);
+    let engine = home.caught_up(&ledger, options(3));
+    assert_eq!(engine.status().parked, 1, "the start took one up again");
+    engine.stop();
+    assert_eq!(home.stored_digests(), digests(&ledger));
+}
+
 /// Generations whose stores write a few times and then no more, as those of a process that was killed.
 struct Dying<'a> {
     generations: &'a PostgresGenerations,

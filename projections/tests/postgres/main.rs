@@ -23,6 +23,7 @@ const CASES: &[Case] = &[
     ("read_models_survive_their_engine", folding::read_models_survive_their_engine),
     ("stopping_and_crashing_anywhere_changes_nothing", folding::stopping_and_crashing_anywhere_changes_nothing),
     ("what_is_stored_is_the_fold_up_to_its_cursors", folding::what_is_stored_is_the_fold_up_to_its_cursors),
+    ("what_was_left_out_is_written_late", folding::what_was_left_out_is_written_late),
     ("many_rows_are_written_and_read_again", folding::many_rows_are_written_and_read_again),
     ("read_models_of_another_ledger_are_made_again", folding::read_models_of_another_ledger_are_made_again),
     ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),

@@ -99,6 +99,11 @@ impl PostgresStore {
         let mut transaction = within(connection.begin()).await?;
         cursors::move_on(&mut transaction, schema, left, &moved).await?;
         for (at, table) in Shard::default().tables().into_iter().enumerate() {
+            if changes.emptied.contains(&at) {
+                rows::empty(&mut transaction, schema, table, &changes.cursors).await?;
+            }
+            // What was left out and is folded late stands before the cursors, where nothing else is new.
+            let left = if changes.is_late { &Heads::new() } else { left };
             rows::write(&mut transaction, schema, table, left, &changes.tables[at].1, |chunks| (changes.make)(at, chunks)).await?;
         }
         doubt.extend(&moved);

@@ -12,7 +12,7 @@ use crate::{
     row::UnreadableRow,
     shard::Shard,
     store::{
-        StoreError,
+        Cursor, StoreError,
         load::{Inboxes, Part, Rows},
     },
     table::{AnyTable, CHUNK_ROWS, STAND_COLUMNS},
@@ -50,6 +50,15 @@ pub(super) async fn write(
         }
     }
     if rows.is_empty() { Ok(()) } else { execute(connection, &sql, &columns, &mut rows).await }
+}
+
+/// Takes the rows of these slices away.
+pub(super) async fn empty(connection: &mut PgConnection, schema: &str, table: &dyn AnyTable, cursors: &[Cursor]) -> Result<(), StoreError> {
+    let slices: Vec<i64> = cursors.iter().map(|(slice, _)| i64::from(*slice)).collect();
+    let sql =
+        format!("DELETE FROM {schema}.\"{}\" WHERE split_part(\"{}\", ':', 1)::bigint = ANY($1)", table.name(), STAND_COLUMNS[0].name);
+    within(sqlx::query(AssertSqlSafe(sql)).bind(slices).execute(connection)).await?;
+    Ok(())
 }
 
 /// Whether the row was changed after the cursor of its slice was left.
