@@ -1,4 +1,4 @@
-//! A Python with the tools that read exports back, in the user's cache.
+//! A Python with the tools that read exports back, and a Kafka client that is none of ours, in the user's cache.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 pub(crate) const PYTHON: &str = "PLEDGER_TEST_PYTHON";
 
 /// What is installed, about 100 MB to fetch. Another version is another folder.
-const WHEELS: [&str; 3] = ["duckdb==2.0.0", "pandas==3.1.1", "pyarrow==26.0.1"];
+const WHEELS: [&str; 4] = ["confluent-kafka==2.16.1", "duckdb==2.0.0", "pandas==3.1.1", "pyarrow==26.0.1"];
 
 /// The interpreter: the one that the variable names, or one of our own, which is set up where it is not there yet.
 pub(crate) fn interpreter() -> anyhow::Result<PathBuf> {

@@ -63,6 +63,7 @@ const NEEDS: &[Need] = &[
     Need { what: What::Postgres, package: "postgresql", purpose: "keeps the read models of a cluster", only_for: Some(Service::Postgres) },
     Need { what: What::Program("java"), package: "default-jre-headless", purpose: "runs Kafka", only_for: Some(Service::Kafka) },
     Need { what: What::Program("mvn"), package: "maven", purpose: "fetches Kafka; or set KAFKA_HOME", only_for: Some(Service::Kafka) },
+    Need { what: What::Program("kcat"), package: "kcat", purpose: "is a Kafka client of others", only_for: Some(Service::Kafka) },
 ];
 
 /// A part of the Rust toolchain, by the cargo command it brings.

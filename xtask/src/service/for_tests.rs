@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{Service, XTASK, kafka, postgres, process::Group, scratch};
+use super::{Service, TOOLS, XTASK, jars, kafka, postgres, process::Group, scratch};
 use crate::step::{Step, Verdict};
 use crate::tree::Tree;
 
@@ -81,6 +81,8 @@ pub(crate) fn variables(running: &[ServiceForTests]) -> anyhow::Result<Vec<(Stri
     let mut variables: Vec<_> = Service::ALL.iter().map(|service| (service.variable().to_owned(), address(*service))).collect();
     let xtask = if running.is_empty() { PathBuf::new() } else { env::current_exe().context("the path of this program")? };
     variables.push((XTASK.to_owned(), xtask.display().to_string()));
+    let has_kafka = running.iter().any(|known| known.service == Service::Kafka);
+    variables.push((TOOLS.to_owned(), if has_kafka { jars::class_path()? } else { String::new() }));
     Ok(variables)
 }
 

@@ -1,4 +1,4 @@
-//! Kafka's jars: those of `KAFKA_HOME`, or Maven Central's, fetched once into the user's cache.
+//! Kafka's jars, its console tools among them: those of `KAFKA_HOME`, or Maven Central's, fetched once into the user's cache.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) fn class_path() -> anyhow::Result<String> {
         Some(home) => PathBuf::from(home).join("libs"),
         None => cached()?,
     };
-    ensure!(has_broker(&libs), "no kafka_*.jar in {}; KAFKA_HOME has to name an unpacked Kafka", libs.display());
+    ensure!(is_whole(&libs), "no kafka_*.jar or kafka-tools-*.jar in {}; KAFKA_HOME has to name an unpacked Kafka", libs.display());
     Ok(libs.join("*").to_string_lossy().into_owned())
 }
 
@@ -42,23 +42,27 @@ fn java_version(said: &str) -> Option<u32> {
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn has_broker(libs: &Path) -> bool {
-    let mut names = std::fs::read_dir(libs).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    names.any(|name| name.to_str().is_some_and(|name| name.starts_with("kafka_2.") && name.ends_with(".jar")))
+/// Whether a broker and the console tools are there.
+fn is_whole(libs: &Path) -> bool {
+    let entries = std::fs::read_dir(libs).into_iter().flatten().flatten();
+    let names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".jar")).collect();
+    // Beside the tools there is a jar of their interface, kafka-tools-api.
+    let is_tools = |name: &String| name.strip_prefix("kafka-tools-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    names.iter().any(|name| name.starts_with("kafka_2.")) && names.iter().any(is_tools)
 }
 
 /// Fetches the jars if the cache has none.
 fn cached() -> anyhow::Result<PathBuf> {
-    let cache = super::cache()?.join(format!("kafka-{VERSION}"));
+    let cache = super::cache()?.join(format!("kafka-{VERSION}-tools"));
     let libs = cache.join("libs");
-    if has_broker(&libs) {
+    if is_whole(&libs) {
         return Ok(libs);
     }
     // Fetched aside and moved in whole, so that an interrupted run leaves no half of it.
     let aside = cache.join(format!("fetch-{}", std::process::id()));
     std::fs::create_dir_all(&aside).with_context(|| format!("creating {}", aside.display()))?;
     let fetched = fetch(&aside).and_then(|()| match std::fs::rename(aside.join("libs"), &libs) {
-        Err(error) if !has_broker(&libs) => Err(error).with_context(|| format!("moving the jars to {}", libs.display())),
+        Err(error) if !is_whole(&libs) => Err(error).with_context(|| format!("moving the jars to {}", libs.display())),
         _ => Ok(()),
     });
     // The pom; and the jars, where somebody else was quicker.
@@ -67,7 +71,7 @@ fn cached() -> anyhow::Result<PathBuf> {
 }
 
 fn fetch(dir: &Path) -> anyhow::Result<()> {
-    eprintln!("fetching Kafka {VERSION} with mvn (once, about 45 MB)");
+    eprintln!("fetching Kafka {VERSION} with mvn (once, about 55 MB)");
     std::fs::write(dir.join("pom.xml"), pom()).context("writing the pom")?;
     let mut mvn = Command::new("mvn");
     mvn.args(["-q", "-B", COPY, "-DincludeScope=runtime", "-DoutputDirectory=libs"]).current_dir(dir);
@@ -81,6 +85,7 @@ fn fetch(dir: &Path) -> anyhow::Result<()> {
 fn pom() -> String {
     let wanted = [
         ("org.apache.kafka", "kafka_2.13", VERSION),
+        ("org.apache.kafka", "kafka-tools", VERSION),
         ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
         ("org.apache.logging.log4j", "log4j-core", LOG4J),
     ];

@@ -16,6 +16,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use self::for_tests::{KAFKA_STEP, POSTGRES_STEP, ServiceForTests, variables};
+use crate::python::{PYTHON, interpreter};
 use crate::tree::Tree;
 
 /// The variable that names a running broker to the tests.
@@ -55,6 +56,9 @@ impl Service {
     }
 }
 
+/// The variable that is the Java class path of Kafka's console tools.
+const TOOLS: &str = "PLEDGER_TEST_KAFKA_TOOLS";
+
 /// What to do with Kafka.
 #[derive(Subcommand)]
 pub(crate) enum KafkaChore {
@@ -66,6 +70,8 @@ pub(crate) enum KafkaChore {
         #[command(flatten)]
         at: At,
     },
+    /// Print the variables that name other people's clients to the tests, fetching what is not there yet.
+    Clients,
     /// Stop the brokers and remove their folder.
     Down {
         #[command(flatten)]
@@ -151,6 +157,7 @@ fn cache_of(var: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
 pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
     match chore {
         KafkaChore::Up { brokers, at } => println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?),
+        KafkaChore::Clients => println!("{TOOLS}={}\n{PYTHON}={}", jars::class_path()?, interpreter()?.display()),
         KafkaChore::Down { at } => kafka::down(&at.dir("kafka")?)?,
         KafkaChore::Kill { broker, at } => kafka::kill(&at.dir("kafka")?, broker)?,
         KafkaChore::Start { at } => kafka::start(&at.dir("kafka")?)?,
