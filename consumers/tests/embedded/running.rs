@@ -61,7 +61,7 @@ impl Running {
         Ok(Self { log, edge, processor: Some(processor) })
     }
 
-    fn sink(&self) -> EmbeddedSink {
+    pub(crate) fn sink(&self) -> EmbeddedSink {
         self.processor.as_ref().expect("it runs").sink()
     }
 
