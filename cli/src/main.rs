@@ -1,5 +1,6 @@
 //! The pledger command line: one file a verb, wiring only.
 
+mod cluster;
 mod connection;
 mod context;
 mod demo;

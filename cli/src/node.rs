@@ -13,7 +13,7 @@ use pledger_consumers::{
 };
 use pledger_domain::{facts::Channel, rules::Rules};
 use pledger_ledger::{
-    commands::{CommandSink, Decided},
+    commands::{CommandEnvelope, CommandSink, Decided},
     edge::{Clock, ContinuingClock, Edge, Incoming, Randomness, SystemClock, SystemRandomness, senders},
     keys::{KeyStore, Minting, SqliteKeyStore},
     log::{Log, LogError},
@@ -115,22 +115,31 @@ impl Node {
     }
 
     fn publish_default_rules(&self) -> Result<()> {
-        let payload = serde_json::json!({"program": Rules::DEFAULT}).to_string();
-        let incoming = Incoming {
-            key: Some("default-rules"),
-            ..Incoming::new("PublishRules", payload.as_bytes(), Arc::from(senders::INIT), Channel::Api)
-        };
-        let envelope = self.edge.prepare(incoming)?;
-        match self.submit_one(envelope)?.map(|answer| answer.outcome) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(rejection)) => bail!("the default rules were refused: {rejection}"),
-            Err(undecided) => bail!("the default rules were not decided: {undecided}"),
-        }
+        told(self.submit_one(default_rules(&self.edge)?)?)
     }
 
-    fn submit_one(&self, envelope: pledger_ledger::commands::CommandEnvelope) -> Result<Decided> {
+    fn submit_one(&self, envelope: CommandEnvelope) -> Result<Decided> {
         let answers = runtime()?.block_on(self.sink().submit(vec![envelope]));
         answers.into_iter().next().context("the processor gave no answer")
+    }
+}
+
+/// The command that publishes the default rules.
+pub(crate) fn default_rules(edge: &Edge) -> Result<CommandEnvelope> {
+    let payload = serde_json::json!({"program": Rules::DEFAULT}).to_string();
+    let incoming = Incoming {
+        key: Some("default-rules"),
+        ..Incoming::new("PublishRules", payload.as_bytes(), Arc::from(senders::INIT), Channel::Api)
+    };
+    Ok(edge.prepare(incoming)?)
+}
+
+/// Whether they were published.
+pub(crate) fn told(decided: Decided) -> Result<()> {
+    match decided.map(|answer| answer.outcome) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(rejection)) => bail!("the default rules were refused: {rejection}"),
+        Err(undecided) => bail!("the default rules were not decided: {undecided}"),
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Assembly {
     engine: Arc<Engine>,
     /// Absent where another process writes.
     node: Option<Node>,
+    /// What policies send their commands by; absent where none are to be started.
+    acting: Option<(Edge, Arc<dyn CommandSink>)>,
     policy_status: Arc<PolicyStatus>,
     /// Absent until they are started.
     policies: Option<Policies>,
@@ -139,8 +141,22 @@ impl Assembly {
     }
 
     fn assemble(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, node: Option<Node>) -> Result<Self> {
-        let engine = Arc::new(engine);
+        let acting = node.as_ref().map(|node| (node.edge.clone(), Arc::new(node.sink()) as Arc<dyn CommandSink>));
         let metrics = Metrics::new(prometheus::Registry::new())?;
+        Ok(Self { node, ..Self::of_parts(edge, sink, log, engine, metrics, Vec::new(), acting)? })
+    }
+
+    /// Puts the routes around parts that are there. `acting` is what policies would send by.
+    pub(crate) fn of_parts(
+        edge: Edge,
+        sink: Arc<dyn CommandSink>,
+        log: Arc<dyn Log>,
+        engine: Engine,
+        metrics: Metrics,
+        probes: Vec<Probe>,
+        acting: Option<(Edge, Arc<dyn CommandSink>)>,
+    ) -> Result<Self> {
+        let engine = Arc::new(engine);
         metrics.watch(&sink, &engine)?;
         let token = random_id();
         let operator = Principal {
@@ -149,21 +165,22 @@ impl Assembly {
         };
         let policy_status = Arc::new(PolicyStatus::default());
         count_policies(&metrics, &policy_status)?;
-        let (folding, acting) = (Arc::clone(&engine), Arc::clone(&policy_status));
+        let (folding, policing) = (Arc::clone(&engine), Arc::clone(&policy_status));
         let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
-        let idle = Probe::new("policies", move || acting.trouble().map_or(Ok(()), Err));
+        let idle = Probe::new("policies", move || policing.trouble().map_or(Ok(()), Err));
         let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)
             .with_principals(Principals::default().with_token(&token, operator)?)
             .with_probe(behind)
             .with_probe(idle);
-        Ok(Self { state: Arc::new(api), engine, node, policy_status, policies: None, token })
+        let api = probes.into_iter().fold(api, Api::with_probe);
+        Ok(Self { state: Arc::new(api), engine, node: None, acting, policy_status, policies: None, token })
     }
 
     /// Starts the policies, where this process writes. Only a server does: a verb that does one thing does no other.
     pub(crate) fn start_policies(&mut self, look_every: Duration) -> Result<()> {
-        if let Some(node) = &self.node {
+        if let Some((edge, sink)) = self.acting.take() {
             let (view, status) = (EngineView(Arc::clone(&self.engine)), Arc::clone(&self.policy_status));
-            let policies = Policies::start(view, node.edge.clone(), Arc::new(node.sink()), status, look_every);
+            let policies = Policies::start(view, edge, sink, status, look_every);
             self.policies = Some(policies.context("the policies cannot be started")?);
         }
         Ok(())
@@ -235,10 +252,18 @@ fn reading_edge(log: &Arc<dyn Log>, data_dir: &Path) -> Result<Edge> {
 }
 
 /// Takes no commands: another process writes, or the ledger is damaged.
-struct NoWriter {
+pub(crate) struct NoWriter {
     reason: Arc<str>,
     /// Whether answers have to say so.
     damaged: bool,
+}
+
+#[cfg(feature = "kafka")]
+impl NoWriter {
+    /// Others take commands.
+    pub(crate) fn beside(reason: &str) -> Self {
+        Self { reason: reason.into(), damaged: false }
+    }
 }
 
 impl CommandSink for NoWriter {

@@ -35,8 +35,19 @@ pub(crate) fn healthz() -> Response<Body> {
 
 pub(crate) fn readyz(api: &ApiState) -> Response<Body> {
     let processor = ("processor", api.sink.halted().map_or(Ok(()), |reason| Err(reason.to_string())));
-    let probes = api.probes.iter().map(|probe| (probe.name, (probe.check)()));
-    let results: Vec<(&str, Result<(), String>)> = std::iter::once(processor).chain(probes).collect();
+    readiness(std::iter::once(processor).chain(probed(&api.probes)))
+}
+
+/// What the probes say.
+pub(crate) fn probed(probes: &[Probe]) -> impl Iterator<Item = Checked> + '_ {
+    probes.iter().map(|probe| (probe.name, (probe.check)()))
+}
+
+/// Something that was checked, and why it does not work.
+type Checked = (&'static str, Result<(), String>);
+
+pub(crate) fn readiness(results: impl Iterator<Item = Checked>) -> Response<Body> {
+    let results: Vec<Checked> = results.collect();
     let checks: Vec<Value> = results
         .iter()
         .map(|(name, result)| match result {

@@ -14,6 +14,7 @@ mod linger;
 mod metrics;
 mod openapi;
 mod opened;
+mod operations;
 mod parked;
 mod past;
 mod path;
@@ -39,10 +40,11 @@ pub use health::Probe;
 pub use input::MAX_BODY_LEN;
 pub use metrics::Metrics;
 pub use openapi::document as openapi_document;
+pub use operations::Operations;
 pub use principal::{Principal, Principals, Rights};
 pub use problem::Problem;
 pub use routes::router;
-pub use serve::serve;
+pub use serve::{serve, serve_operations};
 
 /// What the API stands on.
 pub struct Api {

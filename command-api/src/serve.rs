@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -13,7 +14,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::{ApiState, router};
+use crate::{ApiState, Operations, router};
 
 /// The most connections at a time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 4_096;
@@ -29,7 +30,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// None for now: a connection that fails ends alone.
 pub async fn serve(listener: TcpListener, api: ApiState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let service = TowerToHyperService::new(router(Arc::clone(&api)));
+    let routes = router(Arc::clone(&api));
+    serve_routes(listener, routes, shutdown, || api.changes.close()).await
+}
+
+/// Serves what a process without an API is watched by.
+///
+/// # Errors
+/// None for now.
+pub async fn serve_operations(listener: TcpListener, operations: Operations, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    serve_routes(listener, operations.router(), shutdown, || ()).await
+}
+
+async fn serve_routes(listener: TcpListener, routes: Router, shutdown: impl Future<Output = ()>, closing: impl FnOnce()) -> io::Result<()> {
+    let service = TowerToHyperService::new(routes);
     let mut http = http1::Builder::new();
     // Not `pipeline_flush`: with it hyper keeps to itself what it says to a head that cannot be read.
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
@@ -50,7 +64,7 @@ pub async fn serve(listener: TcpListener, api: ApiState, shutdown: impl Future<O
         });
     }
     drop(listener);
-    api.changes.close();
+    closing();
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in progress after {} s; they are cut off", DRAIN_TIMEOUT.as_secs());
     }

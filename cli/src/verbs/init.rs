@@ -8,6 +8,7 @@ use pledger_ledger::slices::{DEFAULT_SLICES, MAX_SLICES, Slices};
 use serde_json::json;
 
 use crate::{
+    cluster::{self, ClusterFlags},
     context::{Context, Usage},
     node::{Node, has_ledger},
     output,
@@ -16,17 +17,25 @@ use crate::{
 /// Create a ledger, and publish the default rules as its first version
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pledger init --data-dir ./acme-program\n\nThe number of slices is fixed for ever; 64 serve one machine and a cluster alike."
+    after_help = "Examples:\n  pledger init --data-dir ./acme-program\n  pledger init --kafka broker-1:9092 --replicas 3\n\nThe number of slices is fixed for ever; 64 serve one machine and a cluster alike."
 )]
 pub(crate) struct Init {
     /// How many slices the ledger has, for ever
     #[arg(long, default_value_t = DEFAULT_SLICES, value_parser = clap::value_parser!(u16).range(2..=i64::from(MAX_SLICES)))]
     slices: u16,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    /// How many of Kafka's brokers keep each record
+    #[arg(long, default_value_t = 3, requires = "kafka", value_parser = clap::value_parser!(u8).range(1..))]
+    replicas: u8,
 }
 
 impl Init {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let slices = Slices::new(self.slices).map_err(|error| Usage(error.to_string()))?;
+        if let Some(cluster) = self.cluster.cluster()? {
+            return cluster::init(&cluster, slices, self.replicas, context);
+        }
         if has_ledger(&context.data_dir) {
             bail!("{} holds a ledger already", context.data_dir.display());
         }

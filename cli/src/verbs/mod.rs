@@ -15,7 +15,7 @@ mod moment;
 mod query;
 mod replay;
 mod rules;
-mod serve;
+pub(crate) mod serve;
 mod simulate;
 mod verify;
 

@@ -1,13 +1,16 @@
-//! `pledger serve`: the embedded engine behind HTTP.
+//! `pledger serve`: the ledger behind HTTP, that of a directory or that of a cluster.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+#[cfg(feature = "kafka")]
+use pledger_command_api::Operations;
 use pledger_consumers::policies::LOOK_EVERY;
 use pledger_ledger::{log::Log, verify};
 
 use crate::{
+    cluster::{self, ClusterFlags, Joining},
     context::Context,
     output,
     serving::{Announcement, Assembly},
@@ -18,6 +21,7 @@ use crate::{
 #[command(after_help = "Examples:
   pledger serve
   pledger serve --data-dir ./acme-program --listen 127.0.0.1:8080
+  pledger serve --kafka broker-1:9092,broker-2:9092
 
 Creates a ledger where there is none. Other verbs find the server by its data directory.
 While it runs, policies complete retirements and evaluate tiers after each quarter; other verbs run none.
@@ -26,48 +30,103 @@ pub(crate) struct Serve {
     /// The address to serve on [default: 127.0.0.1:7400]
     #[arg(long, env = "PLEDGER_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    joining: Joining,
 }
 
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let assembly = Assembly::open(&context.data_dir)?;
-        serve(assembly, context, context.listen(self.listen))
+        let listen = context.listen(self.listen);
+        match self.cluster.cluster()? {
+            Some(cluster) => cluster::serve(&cluster, &self.joining, context, listen),
+            None => serve(Assembly::open(&context.data_dir)?, context, listen),
+        }
     }
 }
 
-/// Serves until a signal comes.
-pub(crate) fn serve(mut assembly: Assembly, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
+/// What is served.
+pub(crate) enum Served {
+    /// Commands and questions.
+    Api(Box<Assembly>),
+    /// Only what is watched; the read models are kept, and policies act.
+    #[cfg(feature = "kafka")]
+    Folding(Box<Assembly>),
+    /// Only what is watched.
+    #[cfg(feature = "kafka")]
+    Watched(Operations),
+}
+
+/// Serves the ledger of a directory until a signal comes.
+pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
+    let generated = assembly.node().is_some_and(|node| node.log.created().generated.is_some());
+    let label = format!("{}{}", context.data_dir.display(), if generated { " (a generated history)" } else { "" });
+    serve_until_signalled(Served::Api(Box::new(assembly)), &context.data_dir, &label, listen).map(|()| ExitCode::SUCCESS)
+}
+
+/// Serves until a signal comes, and closes what is served.
+pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: &str, listen: SocketAddr) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
             .await
             .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
         let url = format!("http://{}", listener.local_addr()?);
-        let announcement = Announcement { url: url.clone(), pid: std::process::id(), token: assembly.token().to_owned() };
-        announcement.write(&context.data_dir)?;
-        // Nobody has to read it: a server goes on behind a closed pipe.
-        if let Err(error) = say(&url, &assembly, context) {
-            tracing::debug!(%error, "stdout is closed");
+        match &mut served {
+            Served::Api(assembly) => {
+                let announcement = Announcement { url: url.clone(), pid: std::process::id(), token: assembly.token().to_owned() };
+                announcement.write(data_dir)?;
+                // Nobody has to read it: a server goes on behind a closed pipe.
+                if let Err(error) = say(&url, label) {
+                    tracing::debug!(%error, "stdout is closed");
+                }
+                verify_behind(assembly);
+                assembly.start_policies(LOOK_EVERY)?;
+                pledger_command_api::serve(listener, assembly.state(), signalled()).await?;
+            }
+            #[cfg(feature = "kafka")]
+            Served::Folding(assembly) => {
+                say_watched(&url, label);
+                assembly.start_policies(LOOK_EVERY)?;
+                pledger_command_api::serve_operations(listener, Operations::of(&assembly.state()), signalled()).await?;
+            }
+            #[cfg(feature = "kafka")]
+            Served::Watched(operations) => {
+                say_watched(&url, label);
+                pledger_command_api::serve_operations(listener, operations.clone(), signalled()).await?;
+            }
         }
-        verify_behind(&assembly);
-        assembly.start_policies(LOOK_EVERY)?;
-        pledger_command_api::serve(listener, assembly.state(), signalled()).await?;
         anyhow::Ok(())
     });
     // Requests that outlived the drain hold on to the parts; they end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Announcement::remove(&context.data_dir);
-    assembly.stop();
-    served.map(|()| ExitCode::SUCCESS)
+    match served {
+        Served::Api(assembly) => {
+            Announcement::remove(data_dir);
+            assembly.stop();
+        }
+        #[cfg(feature = "kafka")]
+        Served::Folding(assembly) => assembly.stop(),
+        #[cfg(feature = "kafka")]
+        Served::Watched(_) => {}
+    }
+    outcome
 }
 
-fn say(url: &str, assembly: &Assembly, context: &Context) -> Result<()> {
-    let generated = assembly.node().is_some_and(|node| node.log.created().generated.is_some());
-    let label = if generated { " (a generated history)" } else { "" };
+fn say(url: &str, label: &str) -> Result<()> {
     output::print(format!(
-        "\nServing {}{label} on {url} - stop with Ctrl-C. Try:\n  {url}/\n  {url}/v1/pipeline?by=region,status\n  {url}/v1/tiers\n  {url}/v1/conflicts?status=open\n  {url}/v1/openapi.json\n  curl -s {url}/v1/deals -H 'Accept: text/csv'",
-        context.data_dir.display()
+        "\nServing {label} on {url} - stop with Ctrl-C. Try:\n  {url}/\n  {url}/v1/pipeline?by=region,status\n  {url}/v1/tiers\n  {url}/v1/conflicts?status=open\n  {url}/v1/openapi.json\n  curl -s {url}/v1/deals -H 'Accept: text/csv'"
     ))
+}
+
+/// A process without an API.
+#[cfg(feature = "kafka")]
+fn say_watched(url: &str, label: &str) {
+    let said = output::print(format!("\nWorking on {label} - stop with Ctrl-C. Watch it at:\n  {url}/readyz\n  {url}/metrics"));
+    if let Err(error) = said {
+        tracing::debug!(%error, "stdout is closed");
+    }
 }
 
 /// Ends at Ctrl-C or SIGTERM.

@@ -1,0 +1,57 @@
+//! `pledger init --kafka`: the topics, the ledger's first record, and the default rules.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use pledger_consumers::processor::MemorySnapshots;
+use pledger_ledger::{
+    commands::CommandSink as _,
+    edge::{Clock as _, SystemClock},
+    kafka::{KafkaLog, KafkaOptions},
+    keys::MemoryKeyStore,
+    record::{FORMAT, LedgerCreated},
+    slices::Slices,
+};
+use serde_json::json;
+
+use super::{
+    Cluster,
+    node::{ClusterNode, Stores, Writes, options},
+};
+use crate::{
+    context::Context,
+    node::{default_rules, random_id, runtime, told},
+    output,
+};
+
+/// Creates a ledger in Kafka.
+pub(crate) fn init(cluster: &Cluster, slices: Slices, replicas: u8, context: &Context) -> Result<ExitCode> {
+    let created_at = SystemClock::new().now();
+    let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at, generated: None };
+    let log = KafkaLog::create(KafkaOptions { replicas, ..options(cluster) }, created)?;
+    let ledger_id = log.created().ledger_id.clone();
+    // The rules name nobody, and nothing is worth a snapshot yet.
+    let stores = Stores { keys: Arc::new(MemoryKeyStore::default()), snapshots: Arc::new(MemorySnapshots::default()) };
+    let node = ClusterNode::start(log, &stores, true, Writes::These(slices.references().collect()))?;
+    let published = publish(&node);
+    node.stop();
+    published?;
+    if context.json {
+        let said = json!({"kafka": cluster.brokers, "topic_prefix": cluster.prefix, "ledger_id": ledger_id, "slices": slices.count});
+        output::print_json(&said)?;
+    } else {
+        output::print(format!(
+            "Created the ledger {ledger_id} with {} slices: {cluster}.\nThe default rules are published as version 1.\nNext: pledger serve {}",
+            slices.count,
+            cluster.flags()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn publish(node: &ClusterNode) -> Result<()> {
+    let sending = node.sending.as_ref().context("a ledger is created by a process that sends")?;
+    let envelope = default_rules(&node.edge)?;
+    let decided = runtime()?.block_on(sending.sink.submit(vec![envelope]));
+    told(decided.into_iter().next().context("the processor gave no answer")?)
+}

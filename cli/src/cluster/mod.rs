@@ -1,0 +1,36 @@
+//! The cluster engine: what is asked for on the command line, and its parts put together.
+
+mod flags;
+#[cfg(feature = "kafka")]
+mod init;
+#[cfg(feature = "kafka")]
+mod node;
+#[cfg(feature = "kafka")]
+mod serve;
+
+pub(crate) use flags::{Cluster, ClusterFlags, Joining};
+#[cfg(feature = "kafka")]
+pub(crate) use {init::init, serve::serve};
+
+#[cfg(not(feature = "kafka"))]
+mod without {
+    use std::{net::SocketAddr, process::ExitCode};
+
+    use anyhow::{Result, bail};
+    use pledger_ledger::slices::Slices;
+
+    use super::{Cluster, Joining};
+    use crate::context::Context;
+
+    const WITHOUT: &str = "this pledger was built without Kafka; build one with it: cargo install --path cli --features kafka";
+
+    pub(crate) fn serve(_: &Cluster, _: &Joining, _: &Context, _: SocketAddr) -> Result<ExitCode> {
+        bail!(WITHOUT)
+    }
+
+    pub(crate) fn init(_: &Cluster, _: Slices, _: u8, _: &Context) -> Result<ExitCode> {
+        bail!(WITHOUT)
+    }
+}
+#[cfg(not(feature = "kafka"))]
+pub(crate) use without::{init, serve};
