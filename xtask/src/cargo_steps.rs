@@ -21,8 +21,10 @@ pub(crate) const CLIPPY: Step = Step {
     advice: "mend what clippy names; where it is wrong, `#[expect(lint, reason = \"...\")]`",
     stops_the_run: false,
     run: |tree| {
-        let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-        Ok(Verdict::from_success(tree.cargo(&args, &[])?))
+        let everything = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"];
+        // What is left without the engines that have to be asked for: nothing of it may be there for them alone.
+        let least = ["clippy", "-p", "pledger", "--locked", "--", "-D", "warnings"];
+        Ok(Verdict::from_success(tree.cargo(&everything, &[])? && tree.cargo(&least, &[])?))
     },
 };
 
@@ -33,7 +35,7 @@ pub(crate) const DOCS: Step = Step {
     advice: "mend the doc comments rustdoc names",
     stops_the_run: false,
     run: |tree| {
-        let args = ["doc", "--workspace", "--no-deps", "--locked"];
+        let args = ["doc", "--workspace", "--all-features", "--no-deps", "--locked"];
         Ok(Verdict::from_success(tree.cargo(&args, &[("RUSTDOCFLAGS", "-D warnings")])?))
     },
 };
@@ -52,7 +54,7 @@ fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
     let missing: Vec<Service> = Service::ALL.into_iter().filter(|service| !tree.has(*service)).collect();
     services.push((python::PYTHON.to_owned(), python::interpreter()?.display().to_string()));
     let env: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let passed = tree.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], &env)?;
+    let passed = tree.cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"], &env)?;
     // What needed them is done.
     tree.drop_services()?;
     for service in missing {
@@ -64,7 +66,9 @@ fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
 /// The tests that need the service, all in files that are named after it.
 fn left_out(tree: &Tree, service: Service) -> anyhow::Result<Vec<String>> {
     let files = format!("{}*", service.name());
-    let listed =
-        tree.output("cargo", &["test", "--workspace", "--locked", "--quiet", "--test", &files, "--", "--list", "--format=terse"])?;
+    let listed = tree.output(
+        "cargo",
+        &["test", "--workspace", "--all-features", "--locked", "--quiet", "--test", &files, "--", "--list", "--format=terse"],
+    )?;
     Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
