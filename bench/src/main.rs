@@ -31,6 +31,10 @@ use report::{Report, Row};
 use running::Running;
 use workload::Lane;
 
+/// Answers are made on one thread and freed on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Decisions of the largest ledger, where nothing else is asked for.
 const DECISIONS: u64 = 5_000_000;
 /// The same for `--quick`.

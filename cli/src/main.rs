@@ -16,6 +16,10 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use context::{Context, Settings};
 
+/// Answers are made on one thread and freed on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The system of record for B2B partner programs.
 ///
 /// Every request made of the program - register this deal, claim this money - becomes one immutable decision in an
