@@ -18,7 +18,7 @@ use super::{
     connection::{Access, Link, join, spawn},
     index,
     segment::{FRAME, Segment, frame},
-    state::State,
+    state::{State, write_rows},
 };
 use crate::{
     log::{LogError, Producer, Report},
@@ -33,6 +33,10 @@ const GROUP_RECORDS: usize = 2048;
 const GROUP_BYTES: usize = 4 << 20;
 /// The most that one batch may hold; SQLite takes no row of a gigabyte.
 const BATCH_BYTES: usize = 256 << 20;
+
+/// How many index rows are written together: they can be made from the segments, and each alone would cost a commit a
+/// page of the database.
+pub(super) const INDEX_EVERY: usize = 64;
 
 /// A batch on its way.
 struct Batch {
@@ -62,7 +66,7 @@ impl Commits {
     /// `LogError::Store`.
     pub(super) fn start(link: Link, state: Arc<State>) -> Result<Self, LogError> {
         let (batches, queue) = mpsc::sync_channel(IN_FLIGHT);
-        let thread = spawn("ledger-commit", move || Committer { link: Some(link), state, stale: false }.run(&queue))?;
+        let thread = spawn("ledger-commit", move || Committer { link: Some(link), state, stale: false, rows: Vec::new() }.run(&queue))?;
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 }
@@ -80,6 +84,8 @@ struct Committer {
     state: Arc<State>,
     /// A commit failed: nobody knows what the file holds before it is read again.
     stale: bool,
+    /// The index rows of the last segments, not written yet.
+    rows: Vec<(u32, Vec<u8>)>,
 }
 
 impl Committer {
@@ -98,6 +104,21 @@ impl Committer {
             if !alive.is_empty() {
                 self.commit(alive);
             }
+            if self.rows.len() >= INDEX_EVERY {
+                self.write_rows();
+            }
+        }
+        self.write_rows();
+    }
+
+    /// Writes the index rows that are not written yet. Where that fails, the next start makes them from the segments.
+    fn write_rows(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        if let Some(link) = self.link.as_mut().filter(|_| !self.stale)
+            && let Err(error) = write_rows(link, &rows)
+        {
+            tracing::warn!(%error, "rows of the ledger's index were not written; the next start makes them");
+            self.stale = true;
         }
     }
 
@@ -132,7 +153,8 @@ impl Committer {
         let segment = Segment::parse(id, Bytes::from(bytes.clone()), self.state.slices.count)?;
         let entries: Vec<_> = segment.entries().collect();
         let link = self.link.as_mut().expect("reopened after every failure");
-        insert(link, id, bytes, index::encode(&entries))?;
+        insert(link, id, bytes)?;
+        self.rows.push((id, index::encode(&entries)));
         let offsets = self.offsets(&entries);
         self.state.committed(segment, &entries)?;
         Ok(offsets)
@@ -160,17 +182,14 @@ impl Committer {
     }
 }
 
-/// Writes one segment and its index row, durably.
+/// Writes one segment, durably: one statement is one turn of the connection's thread.
 ///
 /// # Errors
 /// `LogError::Store`: full, away, or refused.
-pub(super) fn insert(link: &mut Link, id: u32, bytes: Vec<u8>, entries: Vec<u8>) -> Result<(), LogError> {
+fn insert(link: &mut Link, id: u32, bytes: Vec<u8>) -> Result<(), LogError> {
     link.run(async |connection| {
-        let mut transaction = sqlx::Connection::begin(connection).await?;
-        sqlx::query("INSERT INTO segment (id, bytes) VALUES (?, ?)").bind(id).bind(bytes).execute(&mut *transaction).await?;
-        let row = sqlx::query("INSERT OR REPLACE INTO segment_index (id, entries) VALUES (?, ?)");
-        row.bind(id).bind(entries).execute(&mut *transaction).await?;
-        transaction.commit().await
+        let insert = sqlx::query("INSERT INTO segment (id, bytes) VALUES (?, ?)").bind(id).bind(bytes);
+        insert.execute(connection).await.map(|_| ())
     })
 }
 

@@ -10,9 +10,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use parking_lot::{Condvar, Mutex, RwLock};
-use sqlx::Row;
+use sqlx::{QueryBuilder, Row};
 
 use super::{
+    commit::INDEX_EVERY,
     connection::Link,
     index::{self, Index},
     segment::Segment,
@@ -106,9 +107,11 @@ impl State {
             }
             let to = last.min(from.saturating_add(INDEX_ROWS - 1));
             let missing = self.take_rows(link, from, to)?;
-            if repair && !missing.is_empty() {
-                tracing::warn!(file = %self.file.display(), rows = missing.len(), "the ledger's index was rebuilt from its segments");
-                write_rows(link, missing)?;
+            if missing.len() > INDEX_EVERY {
+                tracing::warn!(file = %self.file.display(), rows = missing.len(), "the ledger's index is made from its segments");
+            }
+            if repair {
+                write_rows(link, &missing)?;
             }
         }
         self.announce(last);
@@ -137,15 +140,19 @@ impl State {
     }
 }
 
-fn write_rows(link: &mut Link, rows: Vec<(u32, Vec<u8>)>) -> Result<(), LogError> {
-    link.run(async |connection| {
-        let mut transaction = sqlx::Connection::begin(connection).await?;
-        for (id, entries) in rows {
-            let row = sqlx::query("INSERT OR REPLACE INTO segment_index (id, entries) VALUES (?, ?)");
-            row.bind(id).bind(entries).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
-    })
+/// Writes rows of the index.
+///
+/// # Errors
+/// `LogError::Store`.
+pub(super) fn write_rows(link: &mut Link, rows: &[(u32, Vec<u8>)]) -> Result<(), LogError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut insert = QueryBuilder::new("INSERT OR REPLACE INTO segment_index (id, entries) ");
+    insert.push_values(rows, |mut row, (id, entries)| {
+        row.push_bind(*id).push_bind(entries.as_slice());
+    });
+    link.run(async |connection| insert.build().persistent(false).execute(connection).await.map(|_| ()))
 }
 
 /// An id as the file has it.
