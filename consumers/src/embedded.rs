@@ -21,7 +21,7 @@ use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
     slices::Position,
 };
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::processor::{Processor, Waiter};
 
@@ -71,7 +71,7 @@ pub struct EmbeddedProcessor {
 }
 
 enum Message {
-    Submit(Vec<CommandEnvelope>, oneshot::Sender<Vec<Decided>>),
+    Submit(Vec<CommandEnvelope>, Reply),
     RefuseWrites(String),
     Stop,
 }
@@ -150,8 +150,9 @@ impl CommandSink for EmbeddedSink {
             self.queued.fetch_sub(count, Ordering::Relaxed);
             return Box::pin(std::future::ready(all(Undecided::Overloaded)));
         }
-        let (answer, answers) = oneshot::channel();
-        if self.queue.send(Message::Submit(commands, answer)).is_err() {
+        let (sender, answers) = oneshot::channel();
+        let reply = Reply { sender, runtime: Handle::try_current().ok() };
+        if self.queue.send(Message::Submit(commands, reply)).is_err() {
             self.queued.fetch_sub(count, Ordering::Relaxed);
             let reason = self.halted().map_or_else(|| "the processor has stopped".to_owned(), |reason| reason.to_string());
             return Box::pin(std::future::ready(all(Undecided::Unavailable(reason))));
@@ -176,7 +177,36 @@ impl CommandSink for EmbeddedSink {
 struct Submission {
     answers: Vec<Option<Decided>>,
     missing: usize,
-    reply: oneshot::Sender<Vec<Decided>>,
+    reply: Reply,
+}
+
+/// The way back to who submitted.
+struct Reply {
+    sender: oneshot::Sender<Vec<Decided>>,
+    /// Where the answer is waited for, when that is known.
+    runtime: Option<Handle>,
+}
+
+/// A reply and what it says.
+type Due = (Reply, Vec<Decided>);
+
+impl Reply {
+    fn send((reply, answers): Due) {
+        // A client that went away has its decision all the same.
+        drop(reply.sender.send(answers));
+    }
+
+    /// Sends replies that came due together. To wake the workers of a runtime from outside of it costs a system call for
+    /// nearly each; so they go over as one task, which wakes who waits from the inside.
+    fn send_all(due: Vec<Due>) {
+        let Some(runtime) = due.first().and_then(|(reply, _)| reply.runtime.clone()) else {
+            return due.into_iter().for_each(Self::send);
+        };
+        let there = |(reply, _): &Due| reply.runtime.as_ref().is_some_and(|other| other.id() == runtime.id());
+        let (together, others): (Vec<_>, Vec<_>) = due.into_iter().partition(there);
+        others.into_iter().for_each(Self::send);
+        runtime.spawn(async move { together.into_iter().for_each(Self::send) });
+    }
 }
 
 struct Driver<C> {
@@ -274,11 +304,11 @@ impl<C: Fn() -> Timestamp> Driver<C> {
         taken
     }
 
-    fn offer(&mut self, commands: Vec<CommandEnvelope>, reply: oneshot::Sender<Vec<Decided>>) -> usize {
+    fn offer(&mut self, commands: Vec<CommandEnvelope>, reply: Reply) -> usize {
         let count = commands.len();
         self.queued.fetch_sub(count, Ordering::Relaxed);
         if count == 0 {
-            let _ = reply.send(Vec::new());
+            let _ = reply.sender.send(Vec::new());
             return 0;
         }
         let submission = self.next;
@@ -299,6 +329,7 @@ impl<C: Fn() -> Timestamp> Driver<C> {
         }
         // Who is answered must find its own facts in force: the positions go first.
         *self.references.write() = self.processor.reference_positions();
+        let mut complete = Vec::new();
         for (waiter, answer) in answers {
             let Some(submission) = self.waiting.get_mut(&waiter.submission) else {
                 self.chores.answered(&answer);
@@ -309,10 +340,10 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             if submission.missing == 0
                 && let Some(done) = self.waiting.remove(&waiter.submission)
             {
-                // A client that went away has its decision all the same.
-                let _ = done.reply.send(done.answers.into_iter().flatten().collect());
+                complete.push((done.reply, done.answers.into_iter().flatten().collect()));
             }
         }
+        Reply::send_all(complete);
     }
 
     fn run_chores(&mut self) {
