@@ -8,6 +8,8 @@ mod connection;
 mod envelope;
 mod memory;
 mod mint;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod vault;
 
@@ -16,6 +18,8 @@ use pledger_domain::values::{PersonId, Personal, Timestamp};
 pub use envelope::subject_of;
 pub use memory::MemoryKeyStore;
 pub use mint::Minting;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresKeyStore;
 pub use sqlite::{KEYS_FILE, SqliteKeyStore};
 
 /// Why the key store cannot answer. Nothing was sealed and nothing erased.

@@ -9,6 +9,9 @@ mod folding;
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 mod given;
 mod home;
+#[path = "../../../ledger/tests/postgres/schemas.rs"]
+mod schemas;
+#[path = "../../../ledger/tests/postgres/server.rs"]
 mod server;
 mod trouble;
 

@@ -1,4 +1,4 @@
-//! How PostgreSQL is reached: it keeps the read models, the snapshots and the keys of a cluster.
+//! How PostgreSQL is reached.
 
 use std::{
     fmt,

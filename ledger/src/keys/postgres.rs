@@ -1,0 +1,250 @@
+//! The key store of a cluster: a schema of its own in PostgreSQL, that several processes mint in at once.
+//!
+//! A key is offered as soon as it is staged, without waiting for the disk; whoever offered first is whose key counts.
+//! `settle` waits until all of that is on disk: PostgreSQL writes its log in order. Nothing is remembered, since another
+//! process may erase it.
+//!
+//! Erasing takes the key out of its row, and the table is vacuumed at once, which overwrites it unless a transaction still
+//! runs that began before. PostgreSQL's write-ahead log, its replicas and backups hold it as long as they are kept.
+
+use parking_lot::Mutex;
+use pledger_domain::values::{PersonId, Personal, Timestamp};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+use super::{
+    Erasure, KeyStore, KeyStoreError, Minting, Opened,
+    envelope::{self, Envelope, SubjectKey},
+    mint::StoreKey,
+    vault::Kept,
+};
+use crate::postgres::{PostgresOptions, Session, SessionError};
+
+/// The layout of the tables.
+const LAYOUT: i32 = 1;
+/// What staging does not wait for.
+const BEGIN: &str = "SET synchronous_commit = off";
+/// What everything else does.
+const DURABLE: &str = "SET LOCAL synchronous_commit = on";
+
+/// Keeps keys in `<schema>_keys`.
+pub struct PostgresKeyStore {
+    session: Session,
+    schema: String,
+    minting: Minting,
+    store_key: StoreKey,
+    /// Whether something was staged since the last `settle`. Held while that waits for the disk: who comes meanwhile finds
+    /// its own staged keys settled, or settles them.
+    staged: Mutex<bool>,
+}
+
+impl PostgresKeyStore {
+    /// Makes a key store, with a new key of its own.
+    ///
+    /// # Errors
+    /// `KeyStoreError::Unfit` where there is one already: it is never replaced, or all that it sealed would be lost.
+    pub fn create(options: &PostgresOptions, minting: Minting) -> Result<Self, KeyStoreError> {
+        let schema = schema_of(options);
+        let (key, name) = (minting.store_key(), schema.clone());
+        let session = start(options)?;
+        let bytes = key.0.to_vec();
+        let made = session.call(async move |sql| initialise(sql, &name, bytes).await).map_err(failed)?;
+        made.then_some(()).ok_or_else(|| KeyStoreError::Unfit(format!("there is a key store in the schema {schema} already")))?;
+        Ok(Self { session, schema, minting, store_key: key, staged: Mutex::new(false) })
+    }
+
+    /// Opens the key store. New keys are random, whatever the first ones were made from.
+    ///
+    /// # Errors
+    /// `KeyStoreError::Unfit` where there is none.
+    pub fn open(options: &PostgresOptions) -> Result<Self, KeyStoreError> {
+        let schema = schema_of(options);
+        let session = start(options)?;
+        let name = schema.clone();
+        let kept = session.call(async move |sql| store_row(sql, &name).await).map_err(failed)?;
+        let unfit = |what: String| KeyStoreError::Unfit(format!("the key store in the schema {schema} {what}"));
+        let key = match kept {
+            Some((LAYOUT, key)) => key.try_into().map_err(|_| unfit("is damaged: its own key is cut".into()))?,
+            Some((layout, _)) => return Err(unfit(format!("has layout {layout}; this pledger reads {LAYOUT}"))),
+            None => return Err(KeyStoreError::Unfit(format!("there is no key store in the schema {schema}"))),
+        };
+        Ok(Self { session, schema, minting: Minting::Random, store_key: StoreKey(key), staged: Mutex::new(false) })
+    }
+
+    fn find_key(&self, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
+        let sql = format!("SELECT key FROM {}.subject WHERE id = $1", self.schema);
+        let subject = subject.to_string();
+        let row: Option<(Option<Vec<u8>>,)> =
+            self.session.call(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(subject).fetch_optional(on).await).map_err(failed)?;
+        row.map(|(key,)| kept(key)).transpose()
+    }
+
+    /// Offers a key for a subject; the one that is kept then.
+    fn offer_key(&self, subject: &PersonId, key: &SubjectKey) -> Result<Kept, KeyStoreError> {
+        let sql = format!("INSERT INTO {}.subject (id, key) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
+        let (subject_id, bytes) = (subject.to_string(), key.0.to_vec());
+        let made = self
+            .session
+            .call(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(subject_id).bind(bytes).execute(on).await)
+            .map_err(failed)?;
+        if made.rows_affected() == 1 {
+            return Ok(Kept::Key(key.clone()));
+        }
+        let missing = || KeyStoreError::Store("a subject that was there is gone".into());
+        self.find_key(subject)?.ok_or_else(missing)
+    }
+
+    fn find_row(&self, hash: Vec<u8>) -> Result<Option<PersonId>, KeyStoreError> {
+        let sql = format!("SELECT subject FROM {}.sender_row WHERE hash = $1", self.schema);
+        let found: Option<(String,)> =
+            self.session.call(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(hash).fetch_optional(on).await).map_err(failed)?;
+        found.map(|(subject,)| PersonId::parse(&subject).map_err(|error| KeyStoreError::Store(format!("a subject {error}")))).transpose()
+    }
+
+    /// Somebody staged something, or saw what another process staged.
+    fn note(&self) {
+        *self.staged.lock() = true;
+    }
+}
+
+impl KeyStore for PostgresKeyStore {
+    fn stage_subject(&self, sender: &str, row: &str) -> Result<PersonId, KeyStoreError> {
+        let hash = self.store_key.row_hash(sender, row);
+        let known = self.find_row(hash.to_vec())?;
+        let subject = match known {
+            Some(subject) => subject,
+            None => {
+                let subject = self.minting.subject(&hash);
+                let sql = format!("INSERT INTO {}.sender_row (hash, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
+                let (hash_bytes, id) = (hash.to_vec(), subject.to_string());
+                let made = self
+                    .session
+                    .call(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(hash_bytes).bind(id).execute(on).await)
+                    .map_err(failed)?;
+                let missing = || KeyStoreError::Store("a row that was there is gone".into());
+                if made.rows_affected() == 1 { subject } else { self.find_row(hash.to_vec())?.ok_or_else(missing)? }
+            }
+        };
+        self.note();
+        Ok(subject)
+    }
+
+    fn stage_seal(&self, subject: &PersonId, plain: &str) -> Result<Personal, KeyStoreError> {
+        let kept = match self.find_key(subject)? {
+            Some(kept) => kept,
+            None => self.offer_key(subject, &self.minting.key(subject))?,
+        };
+        self.note();
+        Ok(match kept {
+            Kept::Key(key) => Personal::Sealed(envelope::seal(&key, subject, plain)),
+            Kept::Erased => Personal::Erased,
+        })
+    }
+
+    fn settle(&self) -> Result<(), KeyStoreError> {
+        let mut staged = self.staged.lock();
+        if *staged {
+            self.session
+                .call(async |on| {
+                    let mut transaction = on.begin().await?;
+                    transaction.execute(DURABLE).await?;
+                    // Something in the log to wait for: all that came before is on disk with it.
+                    transaction.execute("SELECT pg_logical_emit_message(true, 'pledger', '')").await?;
+                    transaction.commit().await
+                })
+                .map_err(failed)?;
+            *staged = false;
+        }
+        Ok(())
+    }
+
+    fn open(&self, sealed: &str) -> Result<Opened, KeyStoreError> {
+        let Some(envelope) = Envelope::parse(sealed) else { return Ok(Opened::Unreadable) };
+        Ok(match self.find_key(&envelope.subject)? {
+            Some(Kept::Key(key)) => envelope::open(&key, &envelope).map_or(Opened::Unreadable, Opened::Plain),
+            Some(Kept::Erased) => Opened::Erased,
+            None => Opened::Unreadable,
+        })
+    }
+
+    fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
+        let (schema, subject, reason) = (self.schema.clone(), subject.to_string(), reason.to_owned());
+        self.session.call(async move |on| bury(on, &schema, &subject, &reason, at).await).map_err(failed)
+    }
+
+    fn is_erased(&self, subject: &PersonId) -> Result<bool, KeyStoreError> {
+        Ok(matches!(self.find_key(subject)?, Some(Kept::Erased)))
+    }
+}
+
+fn schema_of(options: &PostgresOptions) -> String {
+    format!("{}_keys", options.schema())
+}
+
+fn start(options: &PostgresOptions) -> Result<Session, KeyStoreError> {
+    Session::start(options.clone(), "keys", BEGIN).map_err(failed)
+}
+
+/// What the database says of a failure names no key; its details might, and are left out.
+fn failed(error: SessionError) -> KeyStoreError {
+    KeyStoreError::Store(error.to_string())
+}
+
+fn kept(key: Option<Vec<u8>>) -> Result<Kept, KeyStoreError> {
+    match key {
+        None => Ok(Kept::Erased),
+        Some(key) => SubjectKey::from_bytes(key).map(Kept::Key).ok_or_else(|| KeyStoreError::Store("a key is cut".into())),
+    }
+}
+
+/// Makes the tables; false where there is a key store already.
+async fn initialise(sql: &mut PgConnection, schema: &str, key: Vec<u8>) -> Result<bool, sqlx::Error> {
+    let mut transaction = sql.begin().await?;
+    transaction.execute(DURABLE).await?;
+    // Of several who try at once, one after the other.
+    transaction.execute("SELECT pg_advisory_xact_lock(7346524)").await?;
+    let tables = format!(
+        "CREATE SCHEMA IF NOT EXISTS {schema};\n\
+         REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;\n\
+         CREATE TABLE IF NOT EXISTS {schema}.store (id integer PRIMARY KEY CHECK (id = 1), layout integer NOT NULL, key bytea NOT NULL);\n\
+         CREATE TABLE IF NOT EXISTS {schema}.subject (id text PRIMARY KEY, key bytea, erased_at bigint, reason text, \
+         CHECK ((key IS NULL) = (erased_at IS NOT NULL)));\n\
+         CREATE TABLE IF NOT EXISTS {schema}.sender_row (hash bytea PRIMARY KEY, subject text NOT NULL);\n"
+    );
+    transaction.execute(AssertSqlSafe(tables)).await?;
+    let insert = format!("INSERT INTO {schema}.store (id, layout, key) VALUES (1, $1, $2) ON CONFLICT DO NOTHING");
+    let made = sqlx::query(AssertSqlSafe(insert)).bind(LAYOUT).bind(key).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(made.rows_affected() == 1)
+}
+
+/// Layout and key of the store, where there is one.
+async fn store_row(sql: &mut PgConnection, schema: &str) -> Result<Option<(i32, Vec<u8>)>, sqlx::Error> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(format!("{schema}.store")).fetch_one(&mut *sql).await?;
+    if !there {
+        return Ok(None);
+    }
+    sqlx::query_as(AssertSqlSafe(format!("SELECT layout, key FROM {schema}.store"))).fetch_optional(sql).await
+}
+
+/// Puts a tombstone in the place of a key.
+async fn bury(sql: &mut PgConnection, schema: &str, subject: &str, reason: &str, at: Timestamp) -> Result<Erasure, sqlx::Error> {
+    let mut transaction = sql.begin().await?;
+    transaction.execute(DURABLE).await?;
+    let update = format!("UPDATE {schema}.subject SET key = NULL, erased_at = $2, reason = $3 WHERE id = $1 AND key IS NOT NULL");
+    let update = sqlx::query(AssertSqlSafe(update)).bind(subject).bind(at.micros()).bind(reason);
+    let buried = update.execute(&mut *transaction).await?.rows_affected() == 1;
+    let select = format!("SELECT erased_at, reason FROM {schema}.subject WHERE id = $1");
+    let before: Option<(i64, Option<String>)> =
+        sqlx::query_as(AssertSqlSafe(select)).bind(subject).fetch_optional(&mut *transaction).await?;
+    transaction.commit().await?;
+    if before.is_some()
+        && let Err(error) = sql.execute(AssertSqlSafe(format!("VACUUM {schema}.subject"))).await
+    {
+        tracing::warn!(%error, "the table of keys was not vacuumed; until it is, an erased key lies in its file");
+    }
+    Ok(match before {
+        None => Erasure::UnknownSubject,
+        Some(_) if buried => Erasure::Erased,
+        Some((at, reason)) => Erasure::ErasedBefore { at: Timestamp::from_micros(at), reason: reason.unwrap_or_default() },
+    })
+}

@@ -1,0 +1,115 @@
+//! A connection on a thread of its own, made anew after it failed: callers may be plain threads or async tasks.
+
+use std::{
+    sync::mpsc::{self, Receiver, Sender},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use sqlx::{Executor as _, PgConnection};
+use tokio::runtime::{Builder, Runtime};
+
+use super::PostgresOptions;
+
+/// How long one call may take.
+const TO_ANSWER: Duration = Duration::from_secs(60);
+
+/// Why a call came to nothing. It may have been done all the same where the connection was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The database said no, or cannot be reached.
+    #[error("{0}")]
+    Database(#[from] sqlx::Error),
+    /// It did not answer.
+    #[error("PostgreSQL did not answer within {} s", TO_ANSWER.as_secs())]
+    Late,
+    /// The session's thread could not be started, or ended.
+    #[error("the session's thread ended")]
+    Ended,
+}
+
+type Job = Box<dyn FnOnce(&mut Link) + Send>;
+
+/// A handle to the thread, which ends with it.
+pub struct Session {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread has.
+struct Link {
+    runtime: Runtime,
+    options: PostgresOptions,
+    begin: &'static str,
+    connection: Option<PgConnection>,
+}
+
+impl Session {
+    /// Starts a session; it connects with the first call, and says `begin` on every new connection.
+    ///
+    /// # Errors
+    /// `SessionError::Ended` where no thread can be started.
+    pub fn start(options: PostgresOptions, name: &str, begin: &'static str) -> Result<Self, SessionError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| SessionError::Ended)?;
+        let (jobs, queue) = mpsc::channel();
+        let link = Link { runtime, options, begin, connection: None };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || link.serve(&queue));
+        Ok(Self { jobs: Some(jobs), thread: Some(thread.map_err(|_| SessionError::Ended)?) })
+    }
+
+    /// Does something on the connection, after what was asked before, and waits for it.
+    ///
+    /// # Errors
+    /// `SessionError`.
+    pub fn call<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> Result<T, SessionError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move |link| drop(reply.send(link.work(work))));
+        if let Some(jobs) = &self.jobs {
+            // Where the thread is gone the reply is dropped with the job, which the next line sees.
+            drop(jobs.send(job));
+        }
+        answer.recv().map_err(|_| SessionError::Ended)?
+    }
+}
+
+impl Link {
+    fn serve(mut self, queue: &Receiver<Job>) {
+        while let Ok(job) = queue.recv() {
+            job(&mut self);
+        }
+    }
+
+    fn work<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, SessionError> {
+        let Self { runtime, options, begin, connection } = self;
+        let done = runtime.block_on(async {
+            let work = async {
+                if connection.is_none() {
+                    let mut new = options.connect().await?;
+                    new.execute(*begin).await?;
+                    *connection = Some(new);
+                }
+                work(connection.as_mut().expect("it was just made")).await
+            };
+            tokio::time::timeout(TO_ANSWER, work).await.map_err(|_| SessionError::Late)?.map_err(SessionError::from)
+        });
+        if done.is_err() {
+            // What state it is in is anybody's guess.
+            self.connection = None;
+        }
+        done
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a thread of a PostgreSQL session panicked");
+        }
+    }
+}
