@@ -13,6 +13,8 @@ mod references;
 mod slice;
 mod sliced;
 mod snapshot;
+#[cfg(feature = "postgres")]
+mod snapshot_postgres;
 mod snapshot_store;
 mod unit_of_work;
 
@@ -39,6 +41,8 @@ use references::References;
 use slice::{InFlight, InFlightDecision, Slice};
 pub(crate) use slice::{Standing, Streams};
 pub use snapshot::{SnapshotError, UnfitSnapshot};
+#[cfg(feature = "postgres")]
+pub use snapshot_postgres::PostgresSnapshots;
 pub use snapshot_store::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore};
 
 /// How long a command waits for the reference facts that it names in `after`.

@@ -17,7 +17,7 @@ use super::{
     mint::StoreKey,
     vault::Kept,
 };
-use crate::postgres::{PostgresOptions, Session, SessionError};
+use crate::postgres::{PostgresOptions, SETUP_LOCK, Session, SessionError};
 
 /// The layout of the tables.
 const LAYOUT: i32 = 1;
@@ -200,8 +200,7 @@ fn kept(key: Option<Vec<u8>>) -> Result<Kept, KeyStoreError> {
 async fn initialise(sql: &mut PgConnection, schema: &str, key: Vec<u8>) -> Result<bool, sqlx::Error> {
     let mut transaction = sql.begin().await?;
     transaction.execute(DURABLE).await?;
-    // Of several who try at once, one after the other.
-    transaction.execute("SELECT pg_advisory_xact_lock(7346524)").await?;
+    transaction.execute(SETUP_LOCK).await?;
     let tables = format!(
         "CREATE SCHEMA IF NOT EXISTS {schema};\n\
          REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;\n\

@@ -5,3 +5,6 @@ mod session;
 
 pub use options::{DEFAULT_SCHEMA, PostgresOptions, PostgresOptionsError};
 pub use session::{Session, SessionError};
+
+/// Held in a transaction that makes schemas or tables, so that processes that start together do not meet.
+pub const SETUP_LOCK: &str = "SELECT pg_advisory_xact_lock(7346523)";

@@ -16,11 +16,11 @@ use crate::{
 };
 
 fn created(home: &InPostgres) -> PostgresKeyStore {
-    PostgresKeyStore::create(&home.options, Minting::Random).expect("created")
+    PostgresKeyStore::create(&home.options(), Minting::Random).expect("created")
 }
 
 fn opened(home: &InPostgres) -> PostgresKeyStore {
-    PostgresKeyStore::open(&home.options).expect("opened")
+    PostgresKeyStore::open(&home.options()).expect("opened")
 }
 
 pub(crate) fn keys_are_another_processs_too(home: &InPostgres) {
@@ -66,15 +66,15 @@ pub(crate) fn processes_that_mint_at_once_mint_one_key_a_person(home: &InPostgre
 }
 
 pub(crate) fn a_key_store_is_neither_replaced_nor_invented(home: &InPostgres) {
-    let schema = format!("{}_keys", home.options.schema());
+    let schema = format!("{}_keys", home.schema);
     let missing = KeyStoreError::Unfit(format!("there is no key store in the schema {schema}"));
-    assert_eq!(PostgresKeyStore::open(&home.options).err(), Some(missing));
+    assert_eq!(PostgresKeyStore::open(&home.options()).err(), Some(missing));
     drop(created(home));
     let exists = KeyStoreError::Unfit(format!("there is a key store in the schema {schema} already"));
-    assert_eq!(PostgresKeyStore::create(&home.options, Minting::Random).err(), Some(exists));
+    assert_eq!(PostgresKeyStore::create(&home.options(), Minting::Random).err(), Some(exists));
     home.sql("UPDATE {}_keys.store SET layout = 2").expect("altered");
     let newer = KeyStoreError::Unfit(format!("the key store in the schema {schema} has layout 2; this pledger reads 1"));
-    assert_eq!(PostgresKeyStore::open(&home.options).err(), Some(newer));
+    assert_eq!(PostgresKeyStore::open(&home.options()).err(), Some(newer));
 }
 
 pub(crate) fn an_erased_key_is_in_no_row_and_no_page(home: &InPostgres) {

@@ -4,6 +4,7 @@
 //! killed is another one: `PLEDGER_XTASK` names the program that starts it. `cargo xtask test` sets both. Where one is not
 //! set, the tests that need it are listed as ignored.
 
+mod harness;
 #[path = "../key_scenarios/mod.rs"]
 mod key_scenarios;
 mod keys;
@@ -11,13 +12,9 @@ mod schemas;
 mod server;
 mod tls;
 
-use std::path::Path;
-
-use libtest_mimic::{Arguments, Trial};
-use pledger_ledger::keys::{Minting, PostgresKeyStore};
+use harness::{Case, More, Own};
+use pledger_ledger::keys::{KeyStore, Minting, PostgresKeyStore};
 use schemas::InPostgres;
-
-type Case = (&'static str, fn(&InPostgres));
 
 const CASES: &[Case] = &[
     ("keys_are_another_processs_too", keys::keys_are_another_processs_too),
@@ -28,45 +25,16 @@ const CASES: &[Case] = &[
     ("nobody_else_may_read_keys", keys::nobody_else_may_read_keys),
 ];
 
-/// Starts a server of its own with the program at this path.
-type Own = (&'static str, fn(&Path));
-
 const OWN: &[Own] = &[
     ("settled_keys_survive_a_server_that_is_killed", keys::settled_keys_survive_a_server_that_is_killed),
     ("a_server_is_believed_by_its_certificate_and_its_name", tls::a_server_is_believed_by_its_certificate_and_its_name),
 ];
 
 fn main() {
-    let url = setting("PLEDGER_TEST_POSTGRES", "a PostgreSQL (`cargo xtask postgres up` starts one)");
-    // It may be named for another service.
-    let xtask = url.as_ref().and(setting("PLEDGER_XTASK", "the program that starts a server (target/debug/xtask)"));
-    let scenarios = key_scenarios::CASES.iter().map(|(name, case)| {
-        let run = move |url: &str| {
-            let home = InPostgres::new(url);
-            case(&PostgresKeyStore::create(&home.options, Minting::Random).expect("created"));
-        };
-        trial(&format!("keys::{name}"), &url, run)
-    });
-    let cases = CASES.iter().map(|(name, case)| trial(name, &url, |url| case(&InPostgres::new(url))));
-    let own = OWN.iter().map(|(name, case)| trial(name, &xtask, |xtask| case(Path::new(xtask))));
-    libtest_mimic::run(&Arguments::from_args(), scenarios.chain(cases).chain(own).collect()).exit();
-}
-
-/// What the environment names, and a word where it does not.
-fn setting(variable: &str, what: &str) -> Option<String> {
-    let setting = std::env::var(variable).ok().filter(|value| !value.is_empty());
-    if setting.is_none() {
-        eprintln!("{variable} does not name {what}: the tests that need it are left out");
-    }
-    setting
-}
-
-/// A test that is left out where `setting` is not there.
-fn trial(name: &str, setting: &Option<String>, case: impl FnOnce(&str) + Send + 'static) -> Trial {
-    let given = setting.clone();
-    let run = move || {
-        case(&given.expect("left out where it is not there"));
-        Ok(())
+    let scenario = |(name, case): &(&str, fn(&dyn KeyStore))| -> More {
+        let case = *case;
+        let on_postgres = move |home: &InPostgres| case(&PostgresKeyStore::create(&home.options(), Minting::Random).expect("created"));
+        (format!("keys::{name}"), Box::new(on_postgres))
     };
-    Trial::test(name, run).with_ignored_flag(setting.is_none())
+    harness::run(CASES, OWN, key_scenarios::CASES.iter().map(scenario).collect());
 }

@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A schema that nobody else has; it is dropped in the end, with all that stands beside it.
 pub(crate) struct InPostgres {
-    pub(crate) options: PostgresOptions,
     pub(crate) url: String,
+    pub(crate) schema: String,
     runtime: Runtime,
 }
 
@@ -19,22 +19,18 @@ impl InPostgres {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
         let schema = format!("test_{now}_{}_{count}", std::process::id());
-        Self {
-            options: Self::options_of(url, &schema),
-            url: url.to_owned(),
-            runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-        }
+        Self { url: url.to_owned(), schema, runtime: Builder::new_current_thread().enable_all().build().expect("a runtime") }
     }
 
-    pub(crate) fn options_of(url: &str, schema: &str) -> PostgresOptions {
-        PostgresOptions::parse(url).expect("a URL").with_schema(schema).expect("a schema")
+    pub(crate) fn options(&self) -> PostgresOptions {
+        PostgresOptions::parse(&self.url).expect("a URL").with_schema(&self.schema).expect("a schema")
     }
 
     /// What SQL says, each value as a text; the schema's name stands for `{}`.
     pub(crate) fn sql(&self, sql: &str) -> Result<Vec<Vec<String>>, String> {
-        let sql = sql.replace("{}", self.options.schema());
+        let sql = sql.replace("{}", &self.schema);
         let rows: Result<Vec<PgRow>, sqlx::Error> = self.runtime.block_on(async {
-            let mut connection: PgConnection = self.options.connect().await?;
+            let mut connection: PgConnection = self.options().connect().await?;
             sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await
         });
         let texts = |row: &PgRow| {
@@ -48,8 +44,8 @@ impl InPostgres {
     /// Drops the schemas.
     fn drop_all(&self) -> Result<(), sqlx::Error> {
         self.runtime.block_on(async {
-            let mut connection = self.options.connect().await?;
-            let schema = self.options.schema();
+            let mut connection = self.options().connect().await?;
+            let schema = &self.schema;
             let sql = format!("SELECT nspname::text FROM pg_namespace WHERE nspname = '{schema}' OR starts_with(nspname, '{schema}_')");
             let schemas: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await?;
             for schema in schemas {
@@ -65,7 +61,7 @@ impl Drop for InPostgres {
     fn drop(&mut self) {
         // A test may have failed because the server was gone.
         if let Err(error) = self.drop_all() {
-            eprintln!("{} was not dropped: {error}", self.options.schema());
+            eprintln!("{} was not dropped: {error}", self.schema);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Generations in PostgreSQL: a schema each, and views that show the one in use.
 
-use pledger_ledger::postgres::PostgresOptions;
+use pledger_ledger::postgres::{PostgresOptions, SETUP_LOCK};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::runtime::Builder;
 
@@ -9,9 +9,6 @@ use crate::store::{
     Store, StoreError,
     postgres::{PostgresStore, create_tables, schema_of, state_schema, views, within},
 };
-
-/// Held while schemas are made or generations are put in use, so that processes that start together do not meet.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7346523)";
 
 /// The generations of one schema of a PostgreSQL database.
 ///
@@ -40,7 +37,7 @@ impl PostgresGenerations {
         runtime.block_on(within(async {
             let mut connection = self.options.connect().await?;
             let mut transaction = connection.begin().await?;
-            transaction.execute(LOCK).await?;
+            transaction.execute(SETUP_LOCK).await?;
             let done = work(&mut transaction, &state_schema(&self.options)).await?;
             transaction.commit().await?;
             Ok::<_, StoreError>(done)

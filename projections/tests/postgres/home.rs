@@ -22,7 +22,7 @@ impl InPostgres {
     }
 
     pub(crate) fn generations(&self) -> PostgresGenerations {
-        PostgresGenerations::of(self.options.clone())
+        PostgresGenerations::of(self.options())
     }
 
     pub(crate) fn open(&self, ledger: &Ledger, options: Options) -> Engine {

@@ -8,6 +8,8 @@ mod folding;
 #[path = "../../src/given.rs"]
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 mod given;
+#[path = "../../../ledger/tests/postgres/harness.rs"]
+mod harness;
 mod home;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
@@ -15,12 +17,7 @@ mod schemas;
 mod server;
 mod trouble;
 
-use std::path::Path;
-
-use home::InPostgres;
-use libtest_mimic::{Arguments, Trial};
-
-type Case = (&'static str, fn(&InPostgres));
+use harness::{Case, Own};
 
 const CASES: &[Case] = &[
     ("read_models_survive_their_engine", folding::read_models_survive_their_engine),
@@ -35,35 +32,8 @@ const CASES: &[Case] = &[
     ("no_password_is_in_what_is_said", trouble::no_password_is_in_what_is_said),
 ];
 
-/// Starts a server of its own with the program at this path.
-type Kill = (&'static str, fn(&Path));
-
-const KILLS: &[Kill] = &[("a_server_that_is_killed_loses_nothing", trouble::a_server_that_is_killed_loses_nothing)];
+const OWN: &[Own] = &[("a_server_that_is_killed_loses_nothing", trouble::a_server_that_is_killed_loses_nothing)];
 
 fn main() {
-    let url = setting("PLEDGER_TEST_POSTGRES", "a PostgreSQL (`cargo xtask postgres up` starts one)");
-    let cases = CASES.iter().map(|(name, case)| trial(name, &url, |url| case(&InPostgres::new(url))));
-    // It may be named for another service.
-    let xtask = url.as_ref().and(setting("PLEDGER_XTASK", "the program that starts a server (target/debug/xtask)"));
-    let kills = KILLS.iter().map(|(name, case)| trial(name, &xtask, |xtask| case(Path::new(xtask))));
-    libtest_mimic::run(&Arguments::from_args(), cases.chain(kills).collect()).exit();
-}
-
-/// What the environment names, and a word where it does not.
-fn setting(variable: &str, what: &str) -> Option<String> {
-    let setting = std::env::var(variable).ok().filter(|value| !value.is_empty());
-    if setting.is_none() {
-        eprintln!("{variable} does not name {what}: the tests that need it are left out");
-    }
-    setting
-}
-
-/// A test that is left out where `setting` is not there.
-fn trial(name: &str, setting: &Option<String>, case: impl FnOnce(&str) + Send + 'static) -> Trial {
-    let given = setting.clone();
-    let run = move || {
-        case(&given.expect("left out where it is not there"));
-        Ok(())
-    };
-    Trial::test(name, run).with_ignored_flag(setting.is_none())
+    harness::run(CASES, OWN, Vec::new());
 }

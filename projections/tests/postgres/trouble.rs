@@ -103,7 +103,7 @@ pub(crate) fn what_is_written_by_two_stops_one_of_them(home: &InPostgres) {
 }
 
 pub(crate) fn a_database_that_is_read_only_is_said_and_written_later(home: &InPostgres) {
-    let own = home.options.schema();
+    let own = &home.schema;
     home.sql(&format!("CREATE DATABASE {own}")).expect("made");
     {
         let inside = home.in_database(own);
@@ -128,7 +128,7 @@ pub(crate) fn no_password_is_in_what_is_said(home: &InPostgres) {
     let secret = "aSecretThatNobodyReads";
     let host = home.url.rsplit_once('@').expect("a user before the host").1;
     let url = format!("postgres://nobody:{secret}@{host}");
-    let wrong = InPostgres::options_of(&url, "nowhere");
+    let wrong = pledger_ledger::postgres::PostgresOptions::parse(&url).expect("a URL");
     let generations = pledger_projections::generation::PostgresGenerations::of(wrong);
     let error = Engine::open_in(&generations, std::sync::Arc::new(Ledger::with([])), options(1)).err().expect("nobody may come in");
     let said = format!("{error} {error:?} {generations:?}");
