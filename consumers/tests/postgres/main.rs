@@ -14,6 +14,7 @@ mod server;
 use std::path::Path;
 
 use harness::{Case, Own};
+use libtest_mimic::Arguments;
 use pledger_consumers::processor::{DIRECTORY, PostgresSnapshots, SnapshotStore};
 use schemas::InPostgres;
 use server::Server;
@@ -22,7 +23,7 @@ const CASES: &[Case] = &[("the_latest_snapshot_is_anybodys_to_read", the_latest_
 const OWN: &[Own] = &[("a_server_that_is_away_costs_time_only", a_server_that_is_away_costs_time_only)];
 
 fn main() {
-    harness::run(CASES, OWN, Vec::new());
+    harness::run(&Arguments::from_args(), CASES, OWN, Vec::new());
 }
 
 fn the_latest_snapshot_is_anybodys_to_read(home: &InPostgres) {

@@ -16,7 +16,7 @@ pub(crate) type Own = (&'static str, fn(&Path));
 pub(crate) type More = (String, Box<dyn FnOnce(&InPostgres) + Send>);
 
 /// Runs what the command line asks for.
-pub(crate) fn run(cases: &[Case], own: &[Own], more: Vec<More>) {
+pub(crate) fn run(arguments: &Arguments, cases: &[Case], own: &[Own], more: Vec<More>) {
     let url = setting("PLEDGER_TEST_POSTGRES", "a PostgreSQL (`cargo xtask postgres up` starts one)");
     // It may be named for another service.
     let xtask = url.as_ref().and(setting("PLEDGER_XTASK", "the program that starts a server (target/debug/xtask)"));
@@ -30,7 +30,7 @@ pub(crate) fn run(cases: &[Case], own: &[Own], more: Vec<More>) {
     for (name, case) in own.iter().copied() {
         trials.push(trial(name.to_owned(), &xtask, move |xtask| case(Path::new(xtask))));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    libtest_mimic::run(arguments, trials).exit();
 }
 
 /// What the environment names, and a word where it does not.

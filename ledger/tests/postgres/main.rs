@@ -13,6 +13,7 @@ mod server;
 mod tls;
 
 use harness::{Case, More, Own};
+use libtest_mimic::Arguments;
 use pledger_ledger::keys::{KeyStore, Minting, PostgresKeyStore};
 use schemas::InPostgres;
 
@@ -36,5 +37,5 @@ fn main() {
         let on_postgres = move |home: &InPostgres| case(&PostgresKeyStore::create(&home.options(), Minting::Random).expect("created"));
         (format!("keys::{name}"), Box::new(on_postgres))
     };
-    harness::run(CASES, OWN, key_scenarios::CASES.iter().map(scenario).collect());
+    harness::run(&Arguments::from_args(), CASES, OWN, key_scenarios::CASES.iter().map(scenario).collect());
 }

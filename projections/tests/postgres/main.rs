@@ -18,6 +18,7 @@ mod server;
 mod trouble;
 
 use harness::{Case, Own};
+use libtest_mimic::Arguments;
 
 const CASES: &[Case] = &[
     ("read_models_survive_their_engine", folding::read_models_survive_their_engine),
@@ -35,5 +36,5 @@ const CASES: &[Case] = &[
 const OWN: &[Own] = &[("a_server_that_is_killed_loses_nothing", trouble::a_server_that_is_killed_loses_nothing)];
 
 fn main() {
-    harness::run(CASES, OWN, Vec::new());
+    harness::run(&Arguments::from_args(), CASES, OWN, Vec::new());
 }

@@ -95,7 +95,9 @@ impl PostgresStore {
         doubt: &mut Heads,
         changes: &Changes<'_>,
     ) -> Result<Heads, StoreError> {
-        let moved: Heads = changes.cursors.iter().filter(|(slice, head)| left.get(slice) != Some(head)).copied().collect();
+        // What is folded late moves no cursor: each is held all the same to where it was left.
+        let is_moved = |slice: &SliceId, head: &ChainHead| changes.is_late || left.get(slice) != Some(head);
+        let moved: Heads = changes.cursors.iter().filter(|(slice, head)| is_moved(slice, head)).copied().collect();
         let mut transaction = within(connection.begin()).await?;
         cursors::move_on(&mut transaction, schema, left, &moved).await?;
         for (at, table) in Shard::default().tables().into_iter().enumerate() {
