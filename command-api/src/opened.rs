@@ -1,8 +1,8 @@
 //! What stands in the place of a sealed value: its text for those who may see persons, `{"erased":true}` once its key is gone.
 
-use pledger_ledger::keys::{KeyStore, Opened};
+use pledger_ledger::keys::{self, KeyStore};
 use pledger_projections::query::{FieldKind, Item, ViewSpec};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::principal::Rights;
 
@@ -20,18 +20,9 @@ impl<'k> Opener<'k> {
 
     /// Every sealed value in `value`.
     pub(crate) fn open(self, value: Value) -> Value {
-        let Some(keys) = self.keys else { return value };
-        match value {
-            Value::Object(members) => match members.get("sealed").and_then(Value::as_str) {
-                Some(sealed) if members.len() == 1 => match keys.open(sealed) {
-                    Ok(Opened::Plain(text)) => Value::String(text),
-                    Ok(Opened::Erased) => json!({"erased": true}),
-                    Ok(Opened::Unreadable) | Err(_) => Value::Object(members),
-                },
-                _ => Value::Object(members.into_iter().map(|(name, member)| (name, self.open(member))).collect()),
-            },
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.open(item)).collect()),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+        match self.keys {
+            Some(keys) => keys::open_all(keys, value),
+            None => value,
         }
     }
 

@@ -8,3 +8,4 @@ pub mod import;
 pub mod ingest;
 pub mod policies;
 pub mod processor;
+pub mod publisher;

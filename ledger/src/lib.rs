@@ -16,6 +16,7 @@ pub mod memory;
 pub mod outline;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod published;
 pub mod record;
 pub mod slices;
 pub mod sqlite;

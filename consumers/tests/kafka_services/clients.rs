@@ -47,6 +47,16 @@ for future in client.delete_topics(topics).values() if topics else []:
     future.result(30)
 ";
 
+const CLEANER: &str = r"
+import sys
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+client = AdminClient({'bootstrap.servers': sys.argv[1]})
+places = [TopicPartition(sys.argv[2], int(p.split(':')[0]), int(p.split(':')[1])) for p in sys.argv[3].split(',')]
+for future in client.delete_records(places).values():
+    future.result(30)
+";
+
 /// Where they are.
 #[derive(Clone)]
 pub(crate) struct Clients {
@@ -171,6 +181,12 @@ impl Clients {
     /// The same in a transaction that is given up.
     pub(crate) fn python_aborts(&self, topic: &str, messages: &[Value]) {
         self.python(PRODUCER, &[topic, "aborted"], &lines(messages));
+    }
+
+    /// Deletes the messages of a topic before these offsets, partition by partition.
+    pub(crate) fn delete_records(&self, topic: &str, before: &[(u32, u64)]) {
+        let before: Vec<String> = before.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+        self.python(CLEANER, &[topic, &before.join(",")], b"");
     }
 
     /// Deletes the topics whose names begin so.

@@ -6,6 +6,7 @@
 //! ignored.
 
 mod clients;
+mod events;
 mod home;
 mod inbox;
 mod killing;
@@ -28,6 +29,10 @@ const CASES: &[Case] = &[
     ("hostile_messages_become_letters_as_they_came", letters::hostile_messages_become_letters_as_they_came),
     ("an_unknown_id_is_waited_for_and_then_a_letter", letters::an_unknown_id_is_waited_for_and_then_a_letter),
     ("letters_are_retried_and_discarded_once", letters::letters_are_retried_and_discarded_once),
+    ("every_event_is_published_once_in_its_streams_order", events::every_event_is_published_once_in_its_streams_order),
+    ("a_publisher_goes_on_where_the_last_one_was", events::a_publisher_goes_on_where_the_last_one_was),
+    ("a_hole_in_what_was_published_is_filled", events::a_hole_in_what_was_published_is_filled),
+    ("topics_of_events_that_do_not_fit_are_refused", events::topics_of_events_that_do_not_fit_are_refused),
     ("two_ingests_share_the_partitions", killing::two_ingests_share_the_partitions),
     ("killed_under_load_it_loses_and_doubles_nothing", killing::killed_under_load_it_loses_and_doubles_nothing),
 ];

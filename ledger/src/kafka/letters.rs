@@ -4,20 +4,15 @@
 //! why it is here, when. What is done about a letter is another message, a mark, in the same partition behind it. There is
 //! no other store. Whatever a sender calls its headers, ours are the last, and the first of ours says how many were there.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use pledger_domain::values::Timestamp;
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError};
 
 use super::{
-    client::{Consumer, Quiet, insist, passes_by_itself},
     courier::{Courier, Parcel, owned},
-    inbox::read,
-    options::{KafkaOptions, TO_ANSWER},
+    options::KafkaOptions,
+    scan::scan,
     topics::{DEAD_LETTERS, INBOX, Topics},
 };
 use crate::{
@@ -49,9 +44,6 @@ const MAX_DETAIL: usize = 2048;
 const KEPT_OF_CUT: usize = 64 << 10;
 /// How long letters may take to be written.
 const TO_WRITE: Duration = Duration::from_secs(40);
-/// How long what is there may take to be read.
-const TO_COME: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(100);
 
 /// What was done about a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,40 +200,9 @@ impl KafkaLetters {
     }
 
     /// Reads all partitions from their beginnings to the ends they have now.
-    fn scan(&self, mut take: impl FnMut(Message)) -> Result<(), LogError> {
-        let store = |what: &'static str| move |error: KafkaError| self.options.store(what, &error);
-        let consumer: Consumer = self.options.consumer().create_with_context(Quiet).map_err(store("creating a consumer"))?;
-        let mut list = TopicPartitionList::new();
-        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
-        for partition in 0..self.partitions.cast_signed() {
-            let ask = || consumer.fetch_watermarks(&self.topic, partition, TO_ANSWER);
-            let (low, high) = insist(ask).map_err(store("asking for the dead letters"))?;
-            if low < high {
-                ends.insert(partition, high);
-                list.add_partition_offset(&self.topic, partition, Offset::Offset(low)).map_err(store("reading dead letters"))?;
-            }
-        }
-        consumer.assign(&list).map_err(store("reading dead letters"))?;
-        let mut until = Instant::now() + TO_COME;
-        while !ends.is_empty() {
-            match consumer.poll(POLL) {
-                Some(Ok(message)) => {
-                    let (partition, next) = (rdkafka::Message::partition(&message), rdkafka::Message::offset(&message) + 1);
-                    if ends.contains_key(&partition) {
-                        take(read(&message));
-                    }
-                    ends.retain(|known, end| *known != partition || next < *end);
-                    until = Instant::now() + TO_COME;
-                }
-                Some(Err(KafkaError::MessageConsumption(code))) if passes_by_itself(code) => {}
-                Some(Err(error)) => return Err(self.options.store("reading dead letters", &error)),
-                None if Instant::now() < until => {}
-                None => return Err(LogError::Store(format!("Kafka at {}: the dead letters did not come", self.options.brokers))),
-            }
-        }
-        // Closing waits for what is assigned to be given back.
-        drop(consumer.unassign());
-        Ok(())
+    fn scan(&self, take: impl FnMut(Message)) -> Result<(), LogError> {
+        let beginnings: Vec<(u32, u64)> = (0..self.partitions).map(|partition| (partition, 0)).collect();
+        scan(&self.options, &self.topic, &beginnings, take)
     }
 }
 

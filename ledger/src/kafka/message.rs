@@ -77,19 +77,7 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 fn hash_from(text: &[u8]) -> Option<Hash> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut hash = [0; 32];
-    if text.len() != 2 * hash.len() {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(Hash(hash))
+    std::str::from_utf8(text).ok().and_then(Hash::parse)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod client;
 mod command_reader;
 mod commands;
 mod courier;
+mod events;
 mod inbox;
 mod letters;
 mod membership;
@@ -14,6 +15,7 @@ mod message;
 mod options;
 mod producer;
 mod read;
+mod scan;
 mod tail;
 mod topics;
 
@@ -23,6 +25,7 @@ use pledger_domain::stream::StreamName;
 
 pub use self::{
     commands::KafkaCommands,
+    events::KafkaEvents,
     inbox::KafkaInbox,
     letters::{Entry, KafkaLetters, Mark, MarkKind},
     options::{DEFAULT_INBOX_PARTITIONS, DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions},

@@ -204,6 +204,20 @@ impl KafkaOptions {
         self.client(&tuned, &fixed)
     }
 
+    /// Reads what lies in a topic up to its end.
+    pub(super) fn scanner(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        config.set("enable.partition.eof", "true");
+        config
+    }
+
+    /// A producer of events, which gives none up: a later one must not be written in its stead.
+    pub(super) fn publisher(&self) -> ClientConfig {
+        let mut config = self.courier();
+        config.set("message.timeout.ms", "0");
+        config
+    }
+
     /// A producer of messages that are no records, as large as they come: brokers judge them by their topic.
     pub(super) fn courier(&self) -> ClientConfig {
         let mut config = self.producer();

@@ -27,6 +27,8 @@ pub(super) const COMMANDS: &str = "commands";
 pub(super) const INBOX: &str = "inbox";
 /// The topic of published events, partitioned as the ledger is.
 pub(super) const EVENTS: &str = "events";
+/// The topic of how far events were published, by slice.
+pub(super) const PUBLISHED: &str = "published";
 /// The topic of what became no command.
 pub(super) const DEAD_LETTERS: &str = "dead-letters";
 
@@ -53,9 +55,11 @@ enum Partitions {
     Slices,
     /// As the inbox is asked for.
     Inbox,
+    /// A small one.
+    One,
 }
 
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     Topic {
         name: LEDGER,
         partitions: Partitions::Slices,
@@ -74,6 +78,8 @@ const TOPICS: [Topic; 5] = [
         config: &[("retention.ms", DAYS_30), ("message.timestamp.type", "LogAppendTime"), ("max.message.bytes", "8388608")],
     },
     Topic { name: EVENTS, partitions: Partitions::Slices, config: &[("max.message.bytes", super::MAX_RECORD_BYTES_TEXT)] },
+    // Only the last place of a slice counts.
+    Topic { name: PUBLISHED, partitions: Partitions::One, config: &[("cleanup.policy", "compact")] },
     // A letter is what came in, and why it is one.
     Topic { name: DEAD_LETTERS, partitions: Partitions::Inbox, config: &[("retention.ms", DAYS_90), ("max.message.bytes", "16777216")] },
 ];
@@ -107,10 +113,12 @@ impl<'a> Topics<'a> {
             let count = match topic.partitions {
                 Partitions::Slices => slices.count,
                 Partitions::Inbox => self.options.inbox_partitions,
+                Partitions::One => 1,
             };
             let new = NewTopic::new(name, i32::from(count), TopicReplication::Fixed(i32::from(replicas)));
             let new = new.set("min.insync.replicas", &in_sync);
-            COMMON.iter().chain(topic.config).fold(new, |new, (key, value)| new.set(key, value))
+            let is_own = |name: &str| topic.config.iter().any(|(own, _)| *own == name);
+            COMMON.iter().filter(|(name, _)| !is_own(name)).chain(topic.config).fold(new, |new, (key, value)| new.set(key, value))
         });
         let wanted: Vec<NewTopic<'_>> = wanted.collect();
         let limits = AdminOptions::new().request_timeout(Some(TO_APPEAR)).operation_timeout(Some(TO_APPEAR));
@@ -129,7 +137,7 @@ impl<'a> Topics<'a> {
         // The owner may have created an inbox of another size.
         let needed = |topic: &Topic| match topic.partitions {
             Partitions::Slices => slices.count,
-            Partitions::Inbox => 1,
+            Partitions::Inbox | Partitions::One => 1,
         };
         while let Some((_, name)) = TOPICS.iter().zip(&names).find(|(topic, name)| !self.has_leaders(name, needed(topic))) {
             if Instant::now() > until {

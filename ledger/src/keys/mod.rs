@@ -8,6 +8,7 @@ mod connection;
 mod envelope;
 mod memory;
 mod mint;
+mod opening;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
@@ -18,6 +19,7 @@ use pledger_domain::values::{PersonId, Personal, Timestamp};
 pub use envelope::subject_of;
 pub use memory::MemoryKeyStore;
 pub use mint::Minting;
+pub use opening::open_all;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresKeyStore;
 pub use sqlite::{KEYS_FILE, SqliteKeyStore};

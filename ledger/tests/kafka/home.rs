@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use crate::{contract::Home, decisions::created};
 
 /// The names of a ledger's topics.
-const TOPICS: [&str; 5] = ["ledger", "commands", "inbox", "events", "dead-letters"];
+const TOPICS: [&str; 6] = ["ledger", "commands", "inbox", "events", "published", "dead-letters"];
 
 /// A prefix that nobody else has; its topics are deleted in the end.
 pub(crate) struct InKafka {

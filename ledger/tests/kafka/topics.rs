@@ -28,8 +28,9 @@ pub(crate) fn topics_are_created_as_they_must_be(home: &InKafka) {
         assert_eq!(home.configuration(name, &keys), expected, "{name}");
     }
     assert_eq!(home.configuration("inbox", &["max.message.bytes"]), ["8388608"]);
-    let counts = ["ledger", "commands", "events", "inbox", "dead-letters"].map(|name| home.partitions(name));
-    assert_eq!(counts, [4, 4, 4, 8, 8]);
+    let counts = ["ledger", "commands", "events", "published", "inbox", "dead-letters"].map(|name| home.partitions(name));
+    assert_eq!(counts, [4, 4, 4, 1, 8, 8]);
+    assert_eq!(home.configuration("published", &["cleanup.policy"]), ["compact"]);
     assert_eq!(home.configuration("ledger", &["unclean.leader.election.enable", "max.message.bytes"]), ["false", "8388608"]);
 }
 
