@@ -172,7 +172,7 @@ fn read(api: &ApiState, sender: &Sender, seen: &[Position], media: MediaType, bo
 /// Lets the edge prepare the items that could be read, and fills its refusals in between the problems of the others.
 pub(crate) fn stage(api: &ApiState, incoming: Vec<Incoming<'_>>, mut problems: Vec<Option<Problem>>) -> Prepared {
     let mut commands = Vec::with_capacity(incoming.len());
-    let mut prepared = api.edge.prepare_batch(incoming).into_iter();
+    let mut prepared = submit::prepare(api, incoming).into_iter();
     for problem in problems.iter_mut().filter(|problem| problem.is_none()) {
         match prepared.next().expect("the edge answers every item") {
             Ok(envelope) => commands.push(envelope),

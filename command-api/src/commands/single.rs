@@ -73,7 +73,15 @@ impl CommandRoute {
         if self.persons.may_be_in(&payload) {
             return self.prepare_aside(api, headers.clone(), principal, payload).await;
         }
-        self.prepare(api, read, principal, &payload)
+        let patience = submit::Patience::new(api);
+        loop {
+            let Some(more) = patience.more() else { return self.prepare(api, read, principal, &payload) };
+            let prepared = self.prepare(api, CommandHeaders::read(headers)?, principal.clone(), &payload);
+            let is_unknown = prepared.as_ref().is_err_and(|problem| problem.code() == "UnknownId");
+            if !(is_unknown && patience.wait(more).await) {
+                return prepared;
+            }
+        }
     }
 
     fn prepare(&self, api: &ApiState, read: CommandHeaders<'_>, principal: Principal, payload: &[u8]) -> Result<CommandEnvelope, Problem> {

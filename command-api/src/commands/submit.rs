@@ -1,14 +1,15 @@
 //! Handing commands over to the ledger, and waiting for it.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use pledger_ledger::{
     commands::{CommandEnvelope, Decided, Undecided},
-    edge::waves,
+    edge::{Incoming, Refused, waves},
     slices::Position,
 };
 
 use axum::http::StatusCode;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{ApiState, problem::Problem};
 
@@ -32,6 +33,53 @@ pub(crate) fn seen(api: &ApiState, mut said: Vec<Position>) -> Result<Vec<Positi
     Ok(said)
 }
 
+/// How long an id may take to become known where the directory follows the ledger.
+const ID_WAIT: Duration = Duration::from_secs(1);
+/// How often it is looked for meanwhile, at most.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Ends when more of the ledger is known here.
+pub(crate) type More = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Waits for ids that are not known yet, where the directory may be behind the ledger; elsewhere not at all.
+pub(crate) struct Patience<'a> {
+    api: &'a ApiState,
+    until: Instant,
+}
+
+impl<'a> Patience<'a> {
+    pub(crate) fn new(api: &'a ApiState) -> Self {
+        Self { api, until: Instant::now() + ID_WAIT }
+    }
+
+    /// To be asked before the id is looked for.
+    pub(crate) fn more(&self) -> Option<More> {
+        self.api.sink.more()
+    }
+
+    /// Answers whether it is worth looking again.
+    pub(crate) async fn wait(&self, more: More) -> bool {
+        let came = tokio::time::timeout_at(self.until, more).await.is_ok();
+        if came {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        came
+    }
+}
+
+/// Prepares a batch, on a thread that may wait. Where ids are unknown and the directory may be behind, it is prepared again.
+pub(crate) fn prepare(api: &ApiState, incoming: Vec<Incoming<'_>>) -> Vec<Result<CommandEnvelope, Refused>> {
+    let patience = Patience::new(api);
+    loop {
+        let Some(more) = patience.more() else { return api.edge.prepare_batch(incoming) };
+        let prepared = api.edge.prepare_batch(incoming.clone());
+        let is_unknown = prepared.iter().any(|item| matches!(item, Err(Refused::UnknownId { .. })));
+        if !(is_unknown && Handle::current().block_on(patience.wait(more))) {
+            return prepared;
+        }
+    }
+}
+
 /// Waits for one decision.
 pub(crate) async fn one(api: &ApiState, envelope: CommandEnvelope) -> Decided {
     let answers = tokio::time::timeout(DECISION_TIMEOUT, api.sink.submit(vec![envelope])).await;
@@ -40,7 +88,7 @@ pub(crate) async fn one(api: &ApiState, envelope: CommandEnvelope) -> Decided {
 
 /// Waits for the decisions of a batch, in its order: wave after wave, each seeing what the ones before brought about.
 pub(crate) async fn many(api: &ApiState, mut batch: Vec<CommandEnvelope>) -> Vec<Decided> {
-    let deadline = tokio::time::Instant::now() + DECISION_TIMEOUT;
+    let deadline = Instant::now() + DECISION_TIMEOUT;
     let mut answers: Vec<Decided> = Vec::with_capacity(batch.len());
     let mut seen: Vec<Position> = Vec::new();
     for wave in waves(&batch) {
