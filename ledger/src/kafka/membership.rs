@@ -30,6 +30,8 @@ use crate::{
 
 /// How long a poll waits before the thread looks whether it is still wanted.
 const POLL: Duration = Duration::from_millis(50);
+/// How long to wait after a refusal.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How long others wait for slices to be let go of in order; the chain keeps them safe even then.
 const TO_LET_GO: Duration = Duration::from_secs(3);
 /// How long leaving may take.
@@ -72,7 +74,14 @@ fn stay(consumer: &BaseConsumer<Member>, leaving: &AtomicBool) {
         match consumer.poll(POLL) {
             // Its partitions are paused; what was fetched before they were is nobody's.
             None | Some(Ok(_)) => {}
-            Some(Err(error)) => client::complain(&error, "the group of processors"),
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(client::passes_by_itself) => {
+                client::complain(&error, "the group of processors");
+            }
+            // Such as a silence that brokers do not allow. The library goes on trying, several times a second.
+            Some(Err(error)) => {
+                tracing::error!(%error, "the group of processors does not take this process in; it is tried again");
+                std::thread::sleep(AFTER_REFUSAL);
+            }
         }
     }
     // Or closing the consumer might wait for ever.

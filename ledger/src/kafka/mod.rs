@@ -102,6 +102,11 @@ impl KafkaLog {
         let taken =
             |topic: &str| Err(LogError::Unfit(format!("the topic {topic} is not empty: it holds a ledger already, or something else")));
         let topics = Topics::new(&options)?;
+        let ledger = options.topic(topics::LEDGER);
+        if let Some(count) = topics.partitions(&ledger)?.filter(|count| *count != usize::from(slices.count)) {
+            let reason = format!("the topic {ledger} is there already, with {count} partitions: it holds a ledger, or something else");
+            return Err(LogError::Unfit(reason));
+        }
         topics.create(slices)?;
         topics.check(slices)?;
         let shared = Shared::new(&options, slices);
