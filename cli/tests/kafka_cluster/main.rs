@@ -1,0 +1,36 @@
+//! Processes of a cluster on a real broker: killed, stopped and continued, and started on what does not fit.
+//!
+//! `PLEDGER_TEST_KAFKA` names the broker, which lets members be silent for a second (`cargo xtask kafka up` starts such a
+//! one). Where it is not set, the tests that need it are listed as ignored.
+
+mod load;
+mod mistakes;
+mod processes;
+mod take_over;
+
+use libtest_mimic::{Arguments, Trial};
+
+type Case = (&'static str, fn(&str));
+
+const CASES: &[Case] = &[
+    ("kafka::a_processor_that_is_killed_is_replaced", take_over::a_processor_that_is_killed_is_replaced),
+    ("kafka::a_processor_that_comes_back_from_a_stop_harms_nothing", take_over::a_processor_that_comes_back_from_a_stop_harms_nothing),
+    ("kafka::one_process_does_everything_and_is_found_again", take_over::one_process_does_everything_and_is_found_again),
+    ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
+];
+
+fn main() {
+    let brokers = std::env::var("PLEDGER_TEST_KAFKA").ok().filter(|brokers| !brokers.is_empty());
+    if brokers.is_none() {
+        eprintln!("PLEDGER_TEST_KAFKA does not name a broker (`cargo xtask kafka up` starts one): the tests that need it are left out");
+    }
+    let trials = CASES.iter().map(|(name, case)| {
+        let given = brokers.clone();
+        let run = move || {
+            case(&given.expect("left out where it is not there"));
+            Ok(())
+        };
+        Trial::test(*name, run).with_ignored_flag(brokers.is_none())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}

@@ -1,0 +1,37 @@
+//! A process that cannot do what it is asked for does not start, and says what to do.
+
+use std::process::Output;
+
+use crate::processes::{Cluster, pledger};
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
+    let none = Cluster::none(brokers);
+    let missing = none.run("serve", &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    let advice = format!("pledger init --kafka {brokers} --topic-prefix {}", none.prefix);
+    assert!(said(&missing).contains("there is no ledger") && said(&missing).contains(&advice), "{}", said(&missing));
+
+    let cluster = Cluster::init(brokers);
+    let again = cluster.run("init", &["--replicas", "1"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said(&again).contains("is there already, with 8 partitions"), "{}", said(&again));
+
+    for (args, what) in [
+        (&["--slices", "0-8"][..], "the ledger has the slices 0 to 7, and no 8"),
+        (&["--slices", "some"], "\"some\" is no slice; try 0-31 or 0-3,8"),
+        (&["--roles", "cook"], "invalid value 'cook'"),
+        (&["--kafka-config", "acks"], "a Kafka property is NAME=VALUE, or @FILE"),
+        (&["--take-over-after", "0"], "0 is not in 1..=300"),
+    ] {
+        let refused = cluster.run("serve", args);
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(what), "{args:?}: {}", said(&refused));
+    }
+    let loosened = cluster.run("serve", &["--kafka-config", "acks=0"]);
+    assert!(loosened.status.code() == Some(1) && said(&loosened).contains("the ledger rests on it"), "{}", said(&loosened));
+    let alone = pledger().args(["serve", "--roles", "api"]).output().expect("pledger");
+    assert!(alone.status.code() == Some(2) && said(&alone).contains("--kafka"), "{}", said(&alone));
+}

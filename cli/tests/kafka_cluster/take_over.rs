@@ -1,0 +1,87 @@
+//! Processors come and go; nothing that was acknowledged is lost or doubled.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    load::{Told, open, under_load},
+    processes::{Cluster, Process, until},
+};
+
+/// How long a processor may be silent here.
+const TAKE_OVER: &str = "2";
+/// How long a command may wait for a successor: the silence, the new shares, and what a busy machine adds.
+const REPLACED: Duration = Duration::from_secs(8);
+
+/// Processes of every kind, once the slices are shared out.
+fn three(cluster: &Cluster) -> (Process, Process, Process) {
+    let processor = ["--roles", "processor", "--take-over-after", TAKE_OVER];
+    let (one, other) = (cluster.serve(&processor), cluster.serve(&processor));
+    until("the slices are shared out", || [&one, &other].map(|process| process.metric("pledger_processor_slices")) == [4.0, 4.0]);
+    let api = cluster.serve(&["--roles", "api,projections"]);
+    open(&api);
+    (api, one, other)
+}
+
+fn more(told: &Told, by: usize) {
+    let before = told.count();
+    until("commands are decided", || told.count() >= before + by);
+}
+
+pub(crate) fn a_processor_that_is_killed_is_replaced(brokers: &str) {
+    let cluster = Cluster::init(brokers);
+    let (api, one, other) = three(&cluster);
+    let told = under_load(&api, |told| {
+        more(told, 50);
+        one.signal("-KILL");
+        until("the other one writes all slices", || other.metric("pledger_processor_slices") == 8.0);
+        more(told, 50);
+        let third = cluster.serve(&["--roles", "processor", "--take-over-after", TAKE_OVER]);
+        until("a third one takes its share", || third.metric("pledger_processor_slices") == 4.0);
+        more(told, 50);
+        // In order this time: nobody waits for a silence.
+        drop(third.stop());
+        until("its share is taken back", || other.metric("pledger_processor_slices") == 8.0);
+        more(told, 50);
+    });
+    assert!(told.longest() < REPLACED, "{:?}", told.longest());
+    told.hold_against(&cluster.ledger());
+}
+
+pub(crate) fn a_processor_that_comes_back_from_a_stop_harms_nothing(brokers: &str) {
+    let cluster = Cluster::init(brokers);
+    let (api, one, other) = three(&cluster);
+    let told = under_load(&api, |told| {
+        more(told, 50);
+        one.signal("-STOP");
+        until("the other one writes all slices", || other.metric("pledger_processor_slices") == 8.0);
+        more(told, 100);
+        // What it had sent and not heard of is still on its way, and it thinks its slices its own.
+        one.signal("-CONT");
+        more(told, 100);
+        until("it is a member again", || one.metric("pledger_processor_slices") == 4.0);
+        more(told, 50);
+    });
+    assert!(told.longest() < REPLACED, "{:?}", told.longest());
+    told.hold_against(&cluster.ledger());
+}
+
+pub(crate) fn one_process_does_everything_and_is_found_again(brokers: &str) {
+    let cluster = Cluster::init(brokers);
+    let all = cluster.serve(&[]);
+    open(&all);
+    let told = under_load(&all, |told| more(told, 50));
+    let payload = json!({"deal_id": "d-0-0"});
+    let (status, approved) = all.send("ApproveDeal", &payload, "a");
+    assert_eq!(status, 200, "{approved}");
+    // It goes on where it was: keys, directory, snapshots.
+    let all = cluster.serve_in(all.stop(), &["--slices", "0-7"]);
+    let (status, again) = all.send("ApproveDeal", &payload, "a");
+    assert_eq!((status, &again["position"]), (200, &approved["position"]));
+    let (status, refused) = all.send("ApproveDeal", &payload, "another key");
+    assert_eq!(status, 409, "{refused}");
+    let (status, unknown) = all.send("ApproveDeal", &json!({"deal_id": "nowhere"}), "x");
+    assert_eq!((status, unknown["code"].as_str()), (404, Some("UnknownId")));
+    told.hold_against(&cluster.ledger());
+}
