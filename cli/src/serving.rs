@@ -21,7 +21,10 @@ use pledger_ledger::{
     slices::Position,
     sqlite::{Mode, SqliteLog},
 };
-use pledger_projections::engine::{Engine, Options, Stored};
+use pledger_projections::{
+    engine::{Engine, Options, Stored},
+    generation::DirectoryGenerations,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -120,7 +123,10 @@ impl Assembly {
         let engine = Engine::open(data_dir, Arc::clone(&node.log) as Arc<dyn Log>, Options::default())?;
         let sink = Arc::new(node.sink());
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
-        Self::assemble(edge, sink, log, engine, Some(node))
+        let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
+        let api = Arc::get_mut(&mut assembly.state).expect("nobody shares it yet");
+        api.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
+        Ok(assembly)
     }
 
     /// Opens the data directory to read, beside a writer that serves no HTTP or without one.

@@ -7,6 +7,7 @@ mod answer;
 mod changes;
 mod commands;
 mod csv;
+mod generations;
 mod health;
 mod input;
 mod landing;
@@ -32,7 +33,7 @@ mod why;
 use std::sync::Arc;
 
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
-use pledger_projections::engine::Engine;
+use pledger_projections::{engine::Engine, generation::Generations};
 
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
@@ -57,6 +58,7 @@ pub struct Api {
     pub(crate) probes: Vec<Probe>,
     pub(crate) changes: changes::Changes,
     pub(crate) past: past::Past,
+    pub(crate) generations: Option<Arc<dyn Generations>>,
 }
 
 /// The API's parts, shared by all requests.
@@ -76,6 +78,7 @@ impl Api {
             probes: Vec::new(),
             changes: changes::Changes::default(),
             past: past::Past::default(),
+            generations: None,
         }
     }
 
@@ -84,6 +87,11 @@ impl Api {
     pub fn with_principals(mut self, principals: Principals) -> Self {
         self.principals = principals;
         self
+    }
+
+    /// Puts other generations of the read models in use, from these.
+    pub fn keep_generations(&mut self, generations: Arc<dyn Generations>) {
+        self.generations = Some(generations);
     }
 
     /// Is ready only while this works.

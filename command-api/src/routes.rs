@@ -22,7 +22,7 @@ use tracing::Level;
 use crate::{
     ApiState, changes,
     commands::{batch, catalogue, cloud_events, single},
-    health, landing, linger, openapi, parked,
+    generations, health, landing, linger, openapi, parked,
     path::Segments,
     persons,
     problem::Problem,
@@ -150,6 +150,12 @@ impl Routes {
             |State(api): State<ApiState>, Segments(person): Segments<String>, request: Request| persons::erase(api, person, request);
         self.add("/v1/persons/{id}/erase", post(erase));
         self.add("/v1/parked/retry", post(|State(api): State<ApiState>, headers: HeaderMap| parked::retry(api, headers)));
+        self.add("/v1/generations", get(|State(api): State<ApiState>, headers: HeaderMap| generations::list(api, headers)));
+        self.add("/v1/generations/rollback", post(|State(api): State<ApiState>, headers: HeaderMap| generations::roll_back(api, headers)));
+        let promote = |State(api): State<ApiState>, Segments(generation): Segments<String>, headers: HeaderMap| {
+            generations::promote(api, generation, headers)
+        };
+        self.add("/v1/generations/{generation}/promote", post(promote));
         let page = landing::page();
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();

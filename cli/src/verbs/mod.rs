@@ -9,10 +9,12 @@ mod erase;
 mod evidence;
 mod explain;
 mod export;
+mod generations;
 mod import;
 mod init;
 mod moment;
 mod query;
+mod rebuild;
 mod replay;
 mod rules;
 pub(crate) mod serve;
@@ -45,6 +47,9 @@ pub(crate) enum Verb {
     Explain(explain::Explain),
     Replay(replay::Replay),
     Export(export::Export),
+    Rebuild(rebuild::Rebuild),
+    #[command(subcommand)]
+    Generations(generations::Generations),
     Verify(verify::Verify),
     Erase(erase::Erase),
     Evidence(evidence::Evidence),
@@ -67,6 +72,8 @@ impl Verb {
             Self::Explain(verb) => verb.run(context),
             Self::Replay(verb) => verb.run(context),
             Self::Export(verb) => verb.run(context),
+            Self::Rebuild(verb) => verb.run(context),
+            Self::Generations(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),
             Self::Erase(verb) => verb.run(context),
             Self::Evidence(verb) => verb.run(context),

@@ -1,8 +1,8 @@
 //! `pledger verify`: the chain, from its first record to its last.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use pledger_ledger::{
     log::Log,
@@ -10,8 +10,8 @@ use pledger_ledger::{
     verify,
 };
 use pledger_projections::{
-    engine::{Engine, Options, Stored},
-    table::Places,
+    engine::{self, Engine, Options},
+    generation::{DirectoryGenerations, Generations},
 };
 use serde_json::json;
 
@@ -19,9 +19,6 @@ use crate::{
     context::{Context, Usage},
     node, output,
 };
-
-/// How long folding everything again may take.
-const FOLDING: Duration = Duration::from_secs(3_600);
 
 /// Check every record's hash, the chain, the versions; exit 1 and the first bad position if broken
 #[derive(Args)]
@@ -76,19 +73,19 @@ impl Verify {
 
 /// Folds the ledger again in memory and compares every table's digest; the number of tables.
 fn compare(context: &Context, log: Arc<dyn Log>) -> Result<usize> {
-    let Some(stored) = Stored::open_all(&context.data_dir)? else { bail!("there are no read models yet; they are made by: pledger serve") };
-    let fresh = Engine::in_memory(log, Options::default())?;
-    if !fresh.wait_until_caught_up(FOLDING, |_| {}) {
-        bail!("folding the ledger again took too long");
+    let generations = DirectoryGenerations::of(&context.data_dir);
+    let current = generations.current()?.context("there are no read models yet; they are made by: pledger serve")?;
+    let options = Options::default();
+    let live = Engine::beside(&generations, current, Arc::clone(&log), options)?
+        .context("the read models were made by other folds, or from another ledger; they are made again by: pledger serve")?;
+    let fresh = Engine::fresh(&generations, current, log, options)?;
+    let comparison = engine::compare(&live, &fresh)?;
+    let [stored, folded] = comparison.parked;
+    if stored != folded {
+        bail!("{stored} streams are folded no further, {folded} in a fresh fold; see: pledger doctor --retry");
     }
-    if stored.position() != fresh.position() {
-        bail!("the read models are behind the ledger; bring them up with: pledger query pipeline");
+    if let Some(table) = comparison.differing().next() {
+        bail!("the read models differ from a fresh fold in {} ({} rows, {} in the fold)", table.table, table.rows[0], table.rows[1]);
     }
-    let (stored, expected) = (stored.digests(Places::Covered), fresh.digests(Places::Covered));
-    for (have, want) in stored.iter().zip(&expected) {
-        if have != want {
-            bail!("the read models differ from a fresh fold in {want:?} (stored: {have:?})");
-        }
-    }
-    Ok(expected.len())
+    Ok(comparison.tables.len())
 }

@@ -3,6 +3,7 @@
 mod bad_days;
 mod evidence;
 mod explain;
+mod generations;
 mod policies;
 mod program;
 mod simulate;

@@ -1,10 +1,14 @@
 //! The fold engine: one reader, a worker a shard, one writer; every record decoded once for all read models.
 
 mod decode;
+mod gate;
 mod moment;
 #[cfg(test)]
 mod order;
 mod progress;
+mod promotion;
+#[cfg(test)]
+mod promotion_tests;
 mod reader;
 mod reading;
 mod supposed;
@@ -40,13 +44,14 @@ use pledger_ledger::{
 
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
+pub use promotion::{Comparison, PromoteError, TableComparison, compare};
 pub use reading::Reading;
 pub use supposed::Supposed;
 pub use unpark::{Retried, RetryOutcome};
 
 use crate::{
     digest::{TableDigest, digests},
-    generation::{Access, DirectoryGenerations, Generations, fingerprint},
+    generation::{self, Access, DirectoryGenerations, GenerationNumber, Generations, Note, fingerprint},
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
     shard::Shard,
     store::{Store, StoreError},
@@ -96,6 +101,12 @@ pub enum EngineError {
     /// The ledger failed.
     #[error("the ledger cannot be read")]
     Log(#[from] LogError),
+    /// A generation that was just made is not there.
+    #[error("generation {0} was made and cannot be opened")]
+    NoGeneration(GenerationNumber),
+    /// The rules that a generation is folded under are not in the ledger.
+    #[error("the ledger has no version {0} of the rules")]
+    NoSuchRules(u32),
     /// The read models failed.
     #[error("the read models cannot be opened")]
     Store(#[from] StoreError),
@@ -143,6 +154,8 @@ struct Shared {
     supposed: Option<Supposed>,
     /// Whether the reader's last look found nothing new.
     at_end: AtomicBool,
+    /// How far the reader may go.
+    gate: gate::Gate,
     caught_up: AtomicBool,
     stopping: AtomicBool,
     /// Whether the reader and the workers ended, so that nothing changes any more.
@@ -194,7 +207,18 @@ impl Shared {
 
 /// Folds a ledger into read models and answers questions to them.
 pub struct Engine {
+    /// Another generation may take its place, in one step.
+    shared: RwLock<Arc<Shared>>,
+    running: Mutex<Running>,
+    /// Held while another generation is put in its place.
+    switching: Mutex<()>,
+}
+
+/// The threads behind one generation.
+struct Running {
     shared: Arc<Shared>,
+    /// The generation's number, where it is stored.
+    generation: Option<GenerationNumber>,
     threads: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -214,21 +238,79 @@ impl Engine {
     /// # Errors
     /// `EngineError`.
     pub fn open_in(generations: &dyn Generations, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
+        if let Some(generation) = generations.current()?
+            && let Some(engine) = Self::open_generation(generations, generation, Arc::clone(&log), options)?
+        {
+            return Ok(engine);
+        }
+        // One that these folds have filled already, beside an older pledger that goes on with its own.
+        let ready = generations.all()?.into_iter().rev().find(|generation| generation::is_ready(generations, *generation));
+        if let Some(generation) = ready
+            && let Some(engine) = Self::open_generation(generations, generation, Arc::clone(&log), options)?
+        {
+            tracing::warn!(generation, "the read models in use were made by other folds; those made anew are put in use");
+            let note = Note { replaced: generations.current()?, ..generations.note(generation)? };
+            generations.keep_note(generation, &note)?;
+            generations.promote(generation)?;
+            return Ok(engine);
+        }
+        let generation = generations.start()?;
+        Self::open_generation(generations, generation, log, options)?.ok_or(EngineError::NoGeneration(generation))
+    }
+
+    /// Opens a generation, in use or not, and goes on with it; none where it was made by other folds or from another ledger,
+    /// or cannot be read.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn open_generation(
+        generations: &dyn Generations,
+        generation: GenerationNumber,
+        log: Arc<dyn Log>,
+        options: Options,
+    ) -> Result<Option<Self>, EngineError> {
         let mut shards = empty_shards(&options);
-        let mut store = match open_current(generations, &*log, &mut shards)? {
-            Some(store) => store,
-            None => {
-                shards = empty_shards(&options);
-                generations.start()?
-            }
-        };
+        let Some(mut store) = load(generations, generation, Access::Write, &*log, &mut shards)? else { return Ok(None) };
         store.take_over(&mut shards)?;
-        let engine = Self::start(log, options, shards, Some(store), None)?;
+        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        let engine = Self::start(log, options, shards, Some((generation, store)), supposed)?;
         // Whoever could not read a record may have been mended since.
         for retried in engine.retry_parked()? {
             tracing::warn!(stream = retried.stream, since = %retried.since, outcome = ?retried.outcome, "a parked stream was tried again");
         }
-        Ok(engine)
+        Ok(Some(engine))
+    }
+
+    /// A fresh fold in memory, under the rules that the generation is folded under.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn fresh(
+        generations: &dyn Generations,
+        generation: GenerationNumber,
+        log: Arc<dyn Log>,
+        options: Options,
+    ) -> Result<Self, EngineError> {
+        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        Self::start(log, options, empty_shards(&options), None, supposed)
+    }
+
+    /// The same in memory: what is stored is read and not written, whoever else writes it.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn beside(
+        generations: &dyn Generations,
+        generation: GenerationNumber,
+        log: Arc<dyn Log>,
+        options: Options,
+    ) -> Result<Option<Self>, EngineError> {
+        let mut shards = empty_shards(&options);
+        if load(generations, generation, Access::Read, &*log, &mut shards)?.is_none() {
+            return Ok(None);
+        }
+        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        Self::start(log, options, shards, None, supposed).map(Some)
     }
 
     /// The same without a database: the read models live as long as the engine.
@@ -252,7 +334,7 @@ impl Engine {
         log: Arc<dyn Log>,
         options: Options,
         shards: Vec<Shard>,
-        store: Option<Box<dyn Store>>,
+        store: Option<(GenerationNumber, Box<dyn Store>)>,
         supposed: Option<Supposed>,
     ) -> Result<Self, EngineError> {
         let slices = log.slices();
@@ -279,17 +361,140 @@ impl Engine {
             admission: Admission::new(options.moment),
             supposed,
             at_end: AtomicBool::new(false),
+            gate: gate::Gate::default(),
             caught_up: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             reader_trouble: Mutex::new(None),
             writer_trouble: Mutex::new(None),
         });
-        let mut engine = Self { shared, threads: Vec::new(), writer: None };
-        engine.spawn(&heads, store)?;
-        Ok(engine)
+        let generation = store.as_ref().map(|(generation, _)| *generation);
+        let mut running = Running { shared: Arc::clone(&shared), generation, threads: Vec::new(), writer: None };
+        running.spawn(&heads, store.map(|(_, store)| store))?;
+        Ok(Self { shared: RwLock::new(shared), running: Mutex::new(running), switching: Mutex::new(()) })
     }
 
+    /// The generation that answers now.
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared.read())
+    }
+
+    /// The number of the generation that answers now, where it is stored.
+    #[must_use]
+    pub fn generation(&self) -> Option<GenerationNumber> {
+        self.running.lock().generation
+    }
+
+    /// Answers a question to a view, from the rows as they stand now. It takes some milliseconds of one core: from
+    /// asynchronous code, call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// `QueryError`.
+    pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
+        answer(&self.shared().rows(), view, query)
+    }
+
+    /// What the read models stand on: the last record of every slice that has one.
+    #[must_use]
+    pub fn position(&self) -> Vec<Position> {
+        self.shared().progress.positions()
+    }
+
+    /// Waits until the read models stand at or after all of these.
+    ///
+    /// # Errors
+    /// `WaitError`.
+    pub fn wait_for(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
+        self.shared().progress.wait_for(positions, timeout)
+    }
+
+    /// The same for asynchronous code.
+    ///
+    /// # Errors
+    /// `WaitError`.
+    pub async fn reached(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
+        let shared = self.shared();
+        shared.progress.reached(positions, timeout).await
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let shared = self.shared();
+        let trouble = shared.reader_trouble.lock().clone().or_else(|| shared.writer_trouble.lock().clone());
+        Status {
+            taken_in: shared.done.load(Ordering::Acquire),
+            void: shared.void.load(Ordering::Acquire),
+            caught_up: shared.caught_up.load(Ordering::Acquire),
+            parked: shared.shards.iter().map(|shard| shard.read().parked.streams.len()).sum(),
+            trouble,
+        }
+    }
+
+    /// Where history begins, if that is after the moment that this engine folds.
+    #[must_use]
+    pub fn begins_later(&self) -> Option<Beginning> {
+        self.shared().admission.before()
+    }
+
+    /// How many records of the ledger are not taken in yet, void ones included.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn lag(&self) -> Result<u64, LogError> {
+        // Read before the ends, so that records that come in between are counted as not taken in.
+        let shared = self.shared();
+        let taken_in = shared.begun_at + shared.done.load(Ordering::Acquire);
+        let ends: Result<Vec<u64>, _> = shared.log.slices().all().map(|slice| shared.log.end(slice)).collect();
+        Ok(ends?.iter().sum::<u64>().saturating_sub(taken_in))
+    }
+
+    /// Waits until the ledger's end was reached once, calling `tell` about ten times a second; whether it was before
+    /// `timeout`.
+    pub fn wait_until_caught_up(&self, timeout: Duration, mut tell: impl FnMut(&Self)) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(2);
+        const TELL_EVERY: u32 = 50;
+        let start = std::time::Instant::now();
+        let mut looks = 0_u32;
+        while !self.shared().caught_up.load(Ordering::Acquire) {
+            if start.elapsed() >= timeout {
+                return false;
+            }
+            thread::sleep(LOOK_EVERY);
+            looks += 1;
+            if looks.is_multiple_of(TELL_EVERY) {
+                tell(self);
+            }
+        }
+        true
+    }
+
+    /// The digest of every table.
+    #[must_use]
+    pub fn digests(&self, places: Places) -> Vec<TableDigest> {
+        let shared = self.shared();
+        let guards: Vec<_> = shared.shards.iter().map(|shard| shard.read()).collect();
+        digests(guards.iter().map(|guard| &**guard), places)
+    }
+
+    /// Takes in what was read, writes every changed row and its cursors, and ends the threads.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// The same, and says whether everything is written.
+    ///
+    /// # Errors
+    /// What kept it from being written, in words.
+    pub fn stop_written(self) -> Result<(), String> {
+        let shared = self.shared();
+        drop(self);
+        let trouble = shared.writer_trouble.lock().take().or_else(|| shared.reader_trouble.lock().take());
+        trouble.map_or(Ok(()), Err)
+    }
+}
+
+impl Running {
     fn spawn(&mut self, heads: &[ChainHead], store: Option<Box<dyn Store>>) -> Result<(), EngineError> {
         let mut inboxes = Vec::new();
         for number in 0..self.shared.shards.len() {
@@ -307,100 +512,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Answers a question to a view, from the rows as they stand now. It takes some milliseconds of one core: from
-    /// asynchronous code, call it where blocking is allowed.
-    ///
-    /// # Errors
-    /// `QueryError`.
-    pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
-        answer(&self.shared.rows(), view, query)
-    }
-
-    /// What the read models stand on: the last record of every slice that has one.
-    #[must_use]
-    pub fn position(&self) -> Vec<Position> {
-        self.shared.progress.positions()
-    }
-
-    /// Waits until the read models stand at or after all of these.
-    ///
-    /// # Errors
-    /// `WaitError`.
-    pub fn wait_for(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
-        self.shared.progress.wait_for(positions, timeout)
-    }
-
-    /// The same for asynchronous code.
-    ///
-    /// # Errors
-    /// `WaitError`.
-    pub async fn reached(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
-        self.shared.progress.reached(positions, timeout).await
-    }
-
-    /// What it is doing.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let shared = &self.shared;
-        let trouble = shared.reader_trouble.lock().clone().or_else(|| shared.writer_trouble.lock().clone());
-        Status {
-            taken_in: shared.done.load(Ordering::Acquire),
-            void: shared.void.load(Ordering::Acquire),
-            caught_up: shared.caught_up.load(Ordering::Acquire),
-            parked: shared.shards.iter().map(|shard| shard.read().parked.streams.len()).sum(),
-            trouble,
-        }
-    }
-
-    /// Where history begins, if that is after the moment that this engine folds.
-    #[must_use]
-    pub fn begins_later(&self) -> Option<Beginning> {
-        self.shared.admission.before()
-    }
-
-    /// How many records of the ledger are not taken in yet, void ones included.
-    ///
-    /// # Errors
-    /// `LogError`.
-    pub fn lag(&self) -> Result<u64, LogError> {
-        // Read before the ends, so that records that come in between are counted as not taken in.
-        let taken_in = self.shared.begun_at + self.shared.done.load(Ordering::Acquire);
-        let ends: Result<Vec<u64>, _> = self.shared.log.slices().all().map(|slice| self.shared.log.end(slice)).collect();
-        Ok(ends?.iter().sum::<u64>().saturating_sub(taken_in))
-    }
-
-    /// Waits until the ledger's end was reached once, calling `tell` about ten times a second; whether it was before
-    /// `timeout`.
-    pub fn wait_until_caught_up(&self, timeout: Duration, mut tell: impl FnMut(&Self)) -> bool {
-        const LOOK_EVERY: Duration = Duration::from_millis(2);
-        const TELL_EVERY: u32 = 50;
-        let start = std::time::Instant::now();
-        let mut looks = 0_u32;
-        while !self.shared.caught_up.load(Ordering::Acquire) {
-            if start.elapsed() >= timeout {
-                return false;
-            }
-            thread::sleep(LOOK_EVERY);
-            looks += 1;
-            if looks.is_multiple_of(TELL_EVERY) {
-                tell(self);
-            }
-        }
-        true
-    }
-
-    /// The digest of every table.
-    #[must_use]
-    pub fn digests(&self, places: Places) -> Vec<TableDigest> {
-        let guards: Vec<_> = self.shared.shards.iter().map(|shard| shard.read()).collect();
-        digests(guards.iter().map(|guard| &**guard), places)
-    }
-
-    /// Takes in what was read, writes every changed row and its cursors, and ends the threads.
-    pub fn stop(mut self) {
-        self.join();
-    }
-
+    /// Takes in what was read, writes it, and ends the threads.
     fn join(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         let threads = mem::take(&mut self.threads);
@@ -420,7 +532,7 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Running {
     fn drop(&mut self) {
         self.join();
     }
@@ -495,10 +607,22 @@ fn empty_shards(options: &Options) -> Vec<Shard> {
     (0..options.workers.clamp(1, MAX_WORKERS)).map(|_| Shard::default()).collect()
 }
 
-/// Loads the generation in use into the shards, where these folds made it from this ledger.
-fn open_current(generations: &dyn Generations, log: &dyn Log, shards: &mut [Shard]) -> Result<Option<Box<dyn Store>>, EngineError> {
-    let Some(generation) = generations.current()? else { return Ok(None) };
-    let mut store = generations.open(generation, Access::Write)?;
+/// The published rules that a generation is folded under in place of those that its decisions name.
+fn supposed(log: &dyn Log, version: Option<u32>) -> Result<Option<Supposed>, EngineError> {
+    let Some(version) = version else { return Ok(None) };
+    let rules = supposed::published(log)?.version(version).map(Arc::clone);
+    rules.map(|rules| Some(Supposed { rules, from: None })).ok_or(EngineError::NoSuchRules(version))
+}
+
+/// Loads a generation into the shards, where these folds made it from this ledger.
+fn load(
+    generations: &dyn Generations,
+    generation: GenerationNumber,
+    access: Access,
+    log: &dyn Log,
+    shards: &mut [Shard],
+) -> Result<Option<Box<dyn Store>>, EngineError> {
+    let mut store = generations.open(generation, access)?;
     // A crash may have come between making the file and its tables.
     if store.fingerprint().ok() != Some(fingerprint()) {
         return Ok(None);

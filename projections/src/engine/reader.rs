@@ -17,6 +17,8 @@ use super::Shared;
 
 /// How long one look at the log's end waits for more.
 const LOOK: Duration = Duration::from_millis(5);
+/// How long it waits before it looks again whether the gate is open.
+const HELD: Duration = Duration::from_millis(2);
 /// How long it waits before it tries a failed log again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -29,19 +31,21 @@ pub(super) struct Reader {
     next: Vec<u64>,
     inboxes: Vec<Inbox>,
     tail: Box<dyn Tail>,
+    /// Records that the gate holds back.
+    back: Vec<Placed>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, next: Vec<u64>, inboxes: Vec<Inbox>) -> Result<Self, LogError> {
         let tail = shared.log.tail(&next)?;
-        Ok(Self { shared, next, inboxes, tail })
+        Ok(Self { shared, next, inboxes, tail, back: Vec::new() })
     }
 
     /// Reads until the engine stops. Workers end when their inboxes close.
     pub(super) fn run(mut self) {
         let mut wait = Duration::ZERO;
         while !self.shared.stopping() {
-            let read = self.tail.next(self.shared.options.read_records, wait);
+            let read = self.read(wait);
             // The end is noticed at once, and then waited at.
             wait = if read.as_ref().is_ok_and(|records| !records.is_empty()) { Duration::ZERO } else { LOOK };
             let told = match read {
@@ -58,8 +62,25 @@ impl Reader {
         }
     }
 
+    /// The next records that may go on.
+    fn read(&mut self, wait: Duration) -> Result<Vec<Placed>, LogError> {
+        let mut records = mem::take(&mut self.back);
+        if records.is_empty() {
+            records = self.tail.next(self.shared.options.read_records, wait)?;
+        }
+        let (on, back) = self.shared.gate.admit(records, &self.next);
+        self.back = back;
+        if on.is_empty() && !self.back.is_empty() {
+            thread::sleep(HELD);
+        }
+        Ok(on)
+    }
+
     fn route(&mut self, records: Vec<Placed>) -> Result<(), SendError<Vec<Placed>>> {
         let shared = &self.shared;
+        if records.is_empty() && self.shared.gate.is_shut() {
+            return Ok(());
+        }
         if records.is_empty() {
             // That nothing came says little where records come over a network.
             let is_end = shared.caught_up.load(Ordering::Acquire) || self.has_read_all();
@@ -102,6 +123,7 @@ impl Reader {
         thread::sleep(RETRY);
         if let Ok(tail) = self.shared.log.tail(&self.next) {
             self.tail = tail;
+            self.back.clear();
             *self.shared.reader_trouble.lock() = None;
         }
     }

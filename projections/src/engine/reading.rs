@@ -25,7 +25,9 @@ pub struct Reading<T> {
 impl Engine {
     /// Reads rows as they stand now.
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> T) -> T {
-        read(&self.shared.rows())
+        let shared = self.shared();
+        let rows = shared.rows();
+        read(&rows)
     }
 
     /// Reads rows once they hold every record that was in the ledger when this was called, all of them at one vector of
@@ -35,16 +37,17 @@ impl Engine {
     /// # Errors
     /// `LogError`.
     pub fn read_at_end<T>(&self, timeout: Duration, read: impl FnOnce(&Rows<'_>) -> T) -> Result<Option<Reading<T>>, LogError> {
-        let log = &self.shared.log;
+        let shared = self.shared();
+        let log = &shared.log;
         let ends: Vec<u64> = log.slices().all().map(|slice| log.end(slice)).collect::<Result<_, _>>()?;
         let until = Instant::now() + timeout;
-        while !self.shared.hold(&ends) {
+        while !shared.hold(&ends) {
             if Instant::now() >= until {
                 return Ok(None);
             }
             thread::sleep(LOOK_EVERY);
         }
-        let rows = self.shared.rows();
+        let rows = shared.rows();
         Ok(Some(Reading { found: read(&rows), position: positions(rows.shards()) }))
     }
 }

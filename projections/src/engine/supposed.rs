@@ -2,12 +2,46 @@
 
 use std::sync::Arc;
 
-use pledger_domain::{rules::RuleSet, values::Timestamp};
+use pledger_domain::{
+    program::Program,
+    rules::RuleSet,
+    stream::{Stream, StreamName},
+    values::Timestamp,
+};
+use pledger_ledger::{
+    log::{Log, LogError},
+    outline::Outline,
+    record::{Events, Outcome},
+};
+
+/// Records that are read at once.
+const READ: usize = 1_024;
+
+/// The rules as published, read from the ledger.
+pub(super) fn published(log: &dyn Log) -> Result<Program, LogError> {
+    let (mut program, mut offset, mut next_pseq) = (Program::default(), 0, 0);
+    loop {
+        let placed = log.read_stream(&StreamName::program(), offset, READ)?;
+        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(program) };
+        for placed in &placed {
+            // A void copy of a record follows the valid one, and has its sequence.
+            if placed.record.header.pseq >= next_pseq
+                && let Ok(Some(decision)) = Outline::decode(&placed.record.body)
+                && decision.stream == StreamName::program()
+                && let Outcome::Accepted(Events::Program(events)) = &decision.outcome
+            {
+                next_pseq = placed.record.header.pseq + 1;
+                events.iter().for_each(|event| program.evolve(event, decision.effective_at));
+            }
+        }
+        offset = last + 1;
+    }
+}
 
 /// A draft of the rules, as if it had been in force.
 #[derive(Clone, Debug)]
 pub struct Supposed {
-    /// The draft. Its version has to be none that was published.
+    /// The draft. Its version has to be none that was published, unless it is that one.
     pub rules: Arc<RuleSet>,
     /// From when it governs: decisions that are effective before stand under the rules that they name. Always, where
     /// absent.

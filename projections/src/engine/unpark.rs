@@ -71,8 +71,9 @@ impl Engine {
     /// # Errors
     /// `LogError`; streams that were taken up before it stay so.
     pub fn retry_parked(&self) -> Result<Vec<Retried>, LogError> {
+        let shared = self.shared();
         let mut parked: Vec<(usize, Incomplete)> = Vec::new();
-        for (number, shard) in self.shared.shards.iter().enumerate() {
+        for (number, shard) in shared.shards.iter().enumerate() {
             let shard = shard.read();
             parked.extend(shard.parked.streams.iter().map(|(key, row, _)| {
                 (number, Incomplete { stream: key.stream.to_string(), since: row.since, reason: row.reason.to_string() })
@@ -80,7 +81,7 @@ impl Engine {
         }
         // Rules first: others may wait for them.
         parked.sort_by_key(|(_, parked)| (parked.stream != StreamName::program().as_str(), parked.stream.clone()));
-        parked.into_iter().map(|(number, parked)| self.shared.retry(number, parked)).collect()
+        parked.into_iter().map(|(number, parked)| shared.retry(number, parked)).collect()
     }
 }
 

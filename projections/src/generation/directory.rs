@@ -1,12 +1,18 @@
 //! `<data>/projections/<generation>/read.db`, and the file `current` that names the one in use.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
-use super::{Access, GenerationNumber, Generations};
+use super::{Access, GenerationNumber, Generations, Hold, Holder, Note};
+use pledger_domain::values::Timestamp;
+
 use crate::store::{Store, StoreError, sqlite::SqliteStore};
+
+/// What is known of a generation, in its folder.
+const NOTE: &str = "about.json";
 
 /// The generations of a data directory, in SQLite.
 #[derive(Clone, Debug)]
@@ -58,7 +64,9 @@ impl Generations for DirectoryGenerations {
         fs::create_dir_all(&self.directory)?;
         let generation = self.all()?.last().map_or(1, |last| last + 1);
         fs::create_dir(self.folder(generation))?;
-        SqliteStore::open(&self.database(generation))?.create()?;
+        let made = SqliteStore::open(&self.database(generation)).and_then(|mut store| store.create());
+        // What could not be made whole is not left behind.
+        made.inspect_err(|_| drop(fs::remove_dir_all(self.folder(generation))))?;
         Ok(generation)
     }
 
@@ -71,9 +79,41 @@ impl Generations for DirectoryGenerations {
     }
 
     fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
-        let pointer = self.directory.join("current.new");
-        fs::write(&pointer, format!("{generation}\n"))?;
-        Ok(fs::rename(&pointer, self.directory.join("current"))?)
+        replace(&self.directory, "current", format!("{generation}\n").as_bytes())
+    }
+
+    fn note(&self, generation: GenerationNumber) -> Result<Note, StoreError> {
+        match fs::read(self.folder(generation).join(NOTE)) {
+            Ok(json) => serde_json::from_slice(&json).map_err(|error| io::Error::other(error).into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Note::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keep_note(&self, generation: GenerationNumber, note: &Note) -> Result<(), StoreError> {
+        let folder = self.folder(generation);
+        let json = serde_json::to_vec(note).map_err(io::Error::other)?;
+        replace(&folder, NOTE, &json)
+    }
+
+    fn hold(&self) -> Result<Result<Box<dyn Hold>, Holder>, StoreError> {
+        fs::create_dir_all(&self.directory)?;
+        let path = self.directory.join("rebuild.lock");
+        let mut file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut json = String::new();
+                file.read_to_string(&mut json)?;
+                // It may just be writing it.
+                return Ok(Err(serde_json::from_str(&json).unwrap_or_default()));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let holder = Holder { pid: std::process::id(), since: now() };
+        file.set_len(0)?;
+        file.write_all(&serde_json::to_vec(&holder).map_err(io::Error::other)?)?;
+        Ok(Ok(Box::new(Locked { _file: file })))
     }
 
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
@@ -82,6 +122,29 @@ impl Generations for DirectoryGenerations {
         }
         Ok(fs::remove_dir_all(self.folder(generation))?)
     }
+}
+
+/// A lock on a file, which ends with the process whatever ends that.
+struct Locked {
+    _file: fs::File,
+}
+
+impl Hold for Locked {}
+
+/// Writes a file in one step: it is there as it was, or whole.
+fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    let beside = folder.join(format!("{name}.new"));
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, folder.join(name))?;
+    // The new name has to survive a power cut, too.
+    Ok(fs::File::open(folder)?.sync_all()?)
+}
+
+fn now() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX)).to_string()
 }
 
 #[cfg(test)]
@@ -94,13 +157,25 @@ mod tests {
         let generations = DirectoryGenerations::of(data.path());
         assert_eq!(generations.current().expect("read"), None);
         assert_eq!(generations.all().expect("read"), [0_u64; 0]);
-        drop(generations.start().expect("started"));
+        generations.start().expect("started");
         assert_eq!(generations.current().expect("read"), Some(1));
         assert_eq!(generations.create().expect("made"), 2);
         assert_eq!(generations.current().expect("read"), Some(1), "it is not in use yet");
-        drop(generations.start().expect("started"));
+        generations.start().expect("started");
         assert_eq!(generations.current().expect("read"), Some(3));
-        assert_eq!(generations.all().expect("read"), [3]);
+        assert_eq!(generations.all().expect("read"), [1, 3], "the one before stays");
         assert!(matches!(generations.remove(3), Err(StoreError::InUse(3))));
+    }
+
+    #[test]
+    fn one_fills_generations_at_a_time_and_others_are_told_who() {
+        let data = tempfile::tempdir().expect("a directory");
+        let generations = DirectoryGenerations::of(data.path());
+        let held = generations.hold().expect("a lock").expect("free");
+        let holder = generations.hold().expect("a lock").err().expect("held");
+        assert_eq!(holder.pid, std::process::id());
+        assert!(Timestamp::parse(&holder.since).is_ok(), "{holder:?}");
+        drop(held);
+        assert!(generations.hold().expect("a lock").is_ok());
     }
 }

@@ -1,12 +1,14 @@
 //! Generations: what all read models were folded into, by one version of the folds. One of them is in use.
 
 mod directory;
+mod note;
 #[cfg(feature = "postgres")]
 mod postgres;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use directory::DirectoryGenerations;
+pub use note::{Hold, Holder, Note, State, is_ready};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresGenerations;
 
@@ -82,15 +84,40 @@ pub trait Generations: Send + Sync {
     /// `StoreError`; `InUse` where it is the one in use.
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError>;
 
-    /// Makes an empty generation and puts it in use; the ones before are taken away.
+    /// What is known of a generation.
     ///
     /// # Errors
     /// `StoreError`.
-    fn start(&self) -> Result<Box<dyn Store>, StoreError> {
-        let before = self.all()?;
+    fn note(&self, generation: GenerationNumber) -> Result<Note, StoreError>;
+
+    /// Keeps what is known of a generation.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn keep_note(&self, generation: GenerationNumber, note: &Note) -> Result<(), StoreError>;
+
+    /// Lets the caller alone fill generations, until what it gets is dropped or the process ends; or says who does.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn hold(&self) -> Result<Result<Box<dyn Hold>, Holder>, StoreError>;
+
+    /// Makes an empty generation and puts it in use. Of the ones before, the one that was in use stays, for whoever made it
+    /// to go back to, and so does what is filled beside it; others are taken away.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    fn start(&self) -> Result<GenerationNumber, StoreError> {
+        let (before, current) = (self.all()?, self.current()?);
         let generation = self.create()?;
+        self.keep_note(generation, &Note { replaced: current, ..Note::default() })?;
         self.promote(generation)?;
-        before.into_iter().try_for_each(|generation| self.remove(generation))?;
-        self.open(generation, Access::Write)
+        for generation in before {
+            let stays = Some(generation) == current || self.note(generation).is_ok_and(|note| note.state == State::Filling);
+            if !stays {
+                self.remove(generation)?;
+            }
+        }
+        Ok(generation)
     }
 }

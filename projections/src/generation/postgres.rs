@@ -4,11 +4,22 @@ use pledger_ledger::postgres::{PostgresOptions, SETUP_LOCK};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::runtime::Builder;
 
-use super::{Access, GenerationNumber, Generations, fingerprint};
+use super::{Access, GenerationNumber, Generations, Hold, Holder, Note, fingerprint};
 use crate::store::{
     Store, StoreError,
     postgres::{PostgresStore, create_tables, schema_of, state_schema, views, within},
 };
+
+/// The first number of the lock of whoever fills a generation; the second is that of the schema.
+const FILLING: i32 = 7_346_524;
+
+/// Holds a lock of the database.
+struct Locked {
+    _connection: PgConnection,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Hold for Locked {}
 
 /// The generations of one schema of a PostgreSQL database.
 ///
@@ -50,7 +61,7 @@ impl PostgresGenerations {
         let sql = format!(
             "CREATE SCHEMA IF NOT EXISTS {state};\n\
              CREATE TABLE IF NOT EXISTS {state}.generations (number bigint PRIMARY KEY, schema text NOT NULL UNIQUE, \
-             fingerprint text NOT NULL, made_at timestamptz NOT NULL DEFAULT now(), in_use boolean NOT NULL DEFAULT false);\n\
+             fingerprint text NOT NULL, made_at timestamptz NOT NULL DEFAULT now(), in_use boolean NOT NULL DEFAULT false, note text);\n\
              CREATE SCHEMA IF NOT EXISTS {schema};\n\
              COMMENT ON SCHEMA {schema} IS 'The read models of pledger: views to read, made anew by pledger.';\n\
              DO $$ BEGIN \
@@ -141,6 +152,45 @@ impl Generations for PostgresGenerations {
             sqlx::query(AssertSqlSafe(sql)).bind(generation.cast_signed()).execute(connection).await?;
             Ok(())
         })
+    }
+
+    fn note(&self, generation: GenerationNumber) -> Result<Note, StoreError> {
+        self.transact(async |connection, state| {
+            let sql = format!("SELECT note FROM {state}.generations WHERE number = $1");
+            let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(generation.cast_signed());
+            let note: Option<Option<String>> = query.fetch_optional(connection).await?;
+            note.flatten()
+                .map_or(Ok(Note::default()), |json| serde_json::from_str(&json).map_err(|error| std::io::Error::other(error).into()))
+        })
+    }
+
+    fn keep_note(&self, generation: GenerationNumber, note: &Note) -> Result<(), StoreError> {
+        let json = serde_json::to_string(note).map_err(std::io::Error::other)?;
+        self.transact(async |connection, state| {
+            let sql = format!("UPDATE {state}.generations SET note = $2 WHERE number = $1");
+            sqlx::query(AssertSqlSafe(sql)).bind(generation.cast_signed()).bind(&json).execute(connection).await?;
+            Ok(())
+        })
+    }
+
+    /// A lock of the database, held by a connection for as long as that lasts.
+    fn hold(&self) -> Result<Result<Box<dyn Hold>, Holder>, StoreError> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let found = runtime.block_on(within(async {
+            let mut connection = self.options.connect().await?;
+            let take = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))").bind(FILLING).bind(self.options.schema());
+            if take.fetch_one(&mut connection).await? {
+                return Ok::<_, StoreError>(Ok(connection));
+            }
+            let holder = sqlx::query_as(
+                "SELECT a.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM pg_locks AS l \
+                 JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.granted",
+            );
+            let holder: Option<(i32, String)> = holder.bind(FILLING).fetch_optional(&mut connection).await?;
+            let holder = holder.map(|(pid, since)| Holder { pid: pid.unsigned_abs(), since });
+            Ok(Err(holder.unwrap_or_default()))
+        }))?;
+        Ok(found.map(|connection| Box::new(Locked { _connection: connection, _runtime: runtime }) as Box<dyn Hold>))
     }
 
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use std::{
 
 use pledger_projections::{
     engine::{Engine, Options},
-    generation::{Access, GenerationNumber, Generations, PostgresGenerations},
+    generation::{Access, GenerationNumber, Generations, Hold, Holder, Note, PostgresGenerations},
     query::Query,
     shard::Shard,
     store::{Changes, Store, StoreError},
@@ -96,6 +96,15 @@ impl Generations for Dying<'_> {
     }
     fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
         self.generations.promote(generation)
+    }
+    fn note(&self, generation: GenerationNumber) -> Result<Note, StoreError> {
+        self.generations.note(generation)
+    }
+    fn keep_note(&self, generation: GenerationNumber, note: &Note) -> Result<(), StoreError> {
+        self.generations.keep_note(generation, note)
+    }
+    fn hold(&self) -> Result<Result<Box<dyn Hold>, Holder>, StoreError> {
+        self.generations.hold()
     }
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
         self.generations.remove(generation)

@@ -1,0 +1,157 @@
+//! `pledger rebuild`: a new generation of the read models, filled beside the one in use.
+//!
+//! It is filled by this process, which reads the ledger beside whoever writes it: a server that answers questions meanwhile
+//! shares the machine with it, and neither memory nor locks. Only putting it in use goes through the server.
+
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use pledger_domain::values::Timestamp;
+use pledger_ledger::{
+    edge::{Clock, SystemClock},
+    log::Log,
+    sqlite::{Mode, SqliteLog},
+};
+use pledger_projections::{
+    engine::{Engine, EngineError, Options},
+    generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State, fingerprint},
+    query::{VIEWS, find_view},
+};
+use serde_json::json;
+
+use crate::{
+    context::{Context, Usage},
+    node, output,
+    verbs::generations,
+};
+
+/// How often to look how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long rows may be impossible to write before the rebuild is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Fold the ledger into a new generation of the read models, beside the one in use; resumed where it was after a crash
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pledger rebuild                        fill a generation, and leave it beside (as --shadow does)
+  pledger rebuild --promote              fill it, compare it with the one in use, and put it in use
+  pledger rebuild tiers --promote        the tiers are expected to differ; everything else must not
+  pledger rebuild --rules-version 3      every decision folded under version 3 of the rules
+
+All projections are folded in one pass, slices side by side, while the generation in use goes on answering.
+Afterwards: pledger generations list | compare A B | promote | rollback | drop N")]
+pub(crate) struct Rebuild {
+    /// The projections that are expected to differ; with unchanged folds and rules, others must not
+    #[arg(value_name = "PROJECTION")]
+    projections: Vec<String>,
+    /// Put it in use, in one step, once it equals the one in use where it has to
+    #[arg(long, conflicts_with = "shadow")]
+    promote: bool,
+    /// Leave it beside the one in use
+    #[arg(long)]
+    shadow: bool,
+    /// How many workers fold
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    workers: Option<u8>,
+    /// Fold every decision under this version of the rules, in place of the one that it names
+    #[arg(long, value_name = "N")]
+    rules_version: Option<u32>,
+}
+
+impl Rebuild {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        for name in &self.projections {
+            let names = || VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ");
+            find_view(name).map_err(|error| Usage(format!("{error}\nThere are: {}", names())))?;
+        }
+        let log: Arc<dyn Log> =
+            Arc::new(SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?);
+        let generations = DirectoryGenerations::of(&context.data_dir);
+        let held = match generations.hold()? {
+            Ok(held) => held,
+            Err(holder) => bail!(
+                "process {} has been rebuilding the read models since {}; wait for it, or end it: what it did is not lost",
+                holder.pid,
+                holder.since
+            ),
+        };
+        let generation = self.begin(&generations)?;
+        let took = self.fill(&generations, generation, log)?;
+        generations.keep_note(generation, &Note { state: State::Ready, ..generations.note(generation)? })?;
+        drop(held);
+        if context.json && !self.promote {
+            output::print_json(&json!({"generation": generation, "records": took.0, "seconds": took.1.as_secs_f64()}))?;
+        } else if !context.json {
+            output::print(format!("Generation {generation} is filled: {} records in {:.1} s.", took.0, took.1.as_secs_f64()))?;
+        }
+        if self.promote {
+            return generations::promote(context, generation);
+        }
+        if !context.json {
+            output::print(format!("It is not in use. To put it in use: pledger generations promote {generation}"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The generation to fill: one that a rebuild of the same left unfinished, or a new one.
+    fn begin(&self, generations: &DirectoryGenerations) -> Result<GenerationNumber> {
+        for generation in generations.all()?.into_iter().rev() {
+            let note = generations.note(generation)?;
+            let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
+            let by_us = || generations.open(generation, Access::Read).and_then(|mut store| store.fingerprint());
+            if note.state == State::Filling && is_same && by_us().is_ok_and(|by| by == fingerprint()) {
+                eprintln!("Going on with generation {generation}.");
+                return Ok(generation);
+            }
+        }
+        let generation = generations.create()?;
+        let (projections, rules_version) = (self.projections.clone(), self.rules_version);
+        let begun_at: Option<Timestamp> = Some(SystemClock::new().now());
+        generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, replaced: None })?;
+        Ok(generation)
+    }
+
+    /// Fills it up to the ledger's end; how many records were folded, in what time.
+    fn fill(&self, generations: &DirectoryGenerations, generation: GenerationNumber, log: Arc<dyn Log>) -> Result<(u64, Duration)> {
+        let started = Instant::now();
+        let options = Options { workers: self.workers.map_or(Options::default().workers, usize::from), ..Options::default() };
+        let engine = match Engine::open_generation(generations, generation, log, options) {
+            Ok(engine) => engine.context("it cannot be opened again; take it away by: pledger generations drop")?,
+            Err(EngineError::NoSuchRules(version)) => {
+                generations.remove(generation)?;
+                return Err(Usage(format!("--rules-version {version}: the ledger has no such version of the rules")).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let progress = output::progress("rebuild", engine.lag()? + engine.status().taken_in);
+        let mut well_at = Instant::now();
+        while !engine.wait_until_caught_up(LOOK, |_| {}) {
+            let status = engine.status();
+            progress.set_position(status.taken_in);
+            progress.set_length(status.taken_in + engine.lag()?);
+            match status.trouble {
+                Some(trouble) if well_at.elapsed() > PATIENCE => {
+                    engine.stop();
+                    bail!("{}", unfinished(generation, &trouble));
+                }
+                Some(_) => {}
+                None => well_at = Instant::now(),
+            }
+        }
+        progress.finish_and_clear();
+        let records = engine.status().taken_in;
+        engine.stop_written().map_err(|trouble| anyhow::anyhow!(unfinished(generation, &trouble)))?;
+        Ok((records, started.elapsed()))
+    }
+}
+
+fn unfinished(generation: GenerationNumber, trouble: &str) -> String {
+    format!(
+        "generation {generation} is not finished: {trouble}\nWhat is in use is untouched. Go on where it was by the same command; take it away by: pledger generations drop {generation}"
+    )
+}

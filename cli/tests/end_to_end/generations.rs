@@ -1,0 +1,110 @@
+//! Read models made anew beside those in use: by the verbs, with and without a server, and on bad days.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::program::{Server, fail, json, pledger, succeed, text};
+
+fn demo(partners: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    succeed(dir.path(), &["demo", "--partners", partners, "--months", "9", "--seed", "3", "--no-serve"]);
+    dir
+}
+
+fn states(dir: &Path) -> Vec<String> {
+    let listed = json(dir, &["generations", "list"]);
+    let items = listed["items"].as_array().expect("items");
+    items.iter().map(|item| format!("{} {}", item["generation"], item["state"].as_str().expect("a state"))).collect()
+}
+
+#[test]
+fn a_generation_is_filled_compared_put_in_use_and_taken_back_beside_a_server() {
+    let dir = demo("12");
+    let dir = dir.path();
+    let before = succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]);
+    let server = Server::start(dir);
+    assert!(succeed(dir, &["rebuild"]).contains("not in use"));
+    assert_eq!(states(dir), ["1 in_use", "2 ready"]);
+    // The server goes on writing; both are compared, and put in use, where they stand together.
+    succeed(dir, &["command", "RegisterPartner", r#"{"partner_id":"p-new","name":"Neu","roles":["var"]}"#]);
+    assert!(succeed(dir, &["generations", "compare", "1", "2"]).contains("the same"));
+    assert!(succeed(dir, &["generations", "promote"]).contains("Generation 2 is in use"));
+    assert_eq!(json(dir, &["query", "partners", "p-new"])["partner_id"], "p-new");
+    assert_eq!(succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]), before);
+    assert!(fail(dir, &["generations", "promote", "2"], 1).contains("in use already"));
+    assert!(fail(dir, &["generations", "promote", "1"], 1).contains("older"));
+    assert!(fail(dir, &["generations", "drop", "2"], 2).contains("in use"));
+    assert!(succeed(dir, &["generations", "rollback"]).contains("Generation 1 is in use again"));
+    assert_eq!(json(dir, &["query", "partners", "p-new"])["partner_id"], "p-new");
+    server.stop();
+    assert!(succeed(dir, &["rebuild", "tiers", "--promote"]).contains("Generation 3 is in use"));
+    assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
+    succeed(dir, &["generations", "drop", "2"]);
+    assert!(fail(dir, &["generations", "compare", "1", "2"], 2).contains("there are 1, 3"));
+}
+
+#[test]
+fn what_cannot_be_rebuilt_says_why() {
+    let dir = demo("5");
+    let dir = dir.path();
+    assert!(fail(dir, &["rebuild", "teirs"], 2).contains("did you mean tiers?"));
+    assert!(fail(dir, &["rebuild", "--rules-version", "9"], 2).contains("no such version"));
+    assert_eq!(states(dir), ["1 in_use"], "nothing is left behind");
+    assert!(fail(dir, &["generations", "promote"], 1).contains("pledger rebuild"));
+    assert!(fail(dir, &["generations", "rollback"], 1).contains("replaced none"));
+    succeed(dir, &["rebuild", "--rules-version", "1", "--promote"]);
+    assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
+}
+
+/// A rebuild that holds its generation until it is killed: it stops at its first write.
+fn stopped_rebuild(dir: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(["rebuild"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pledger starts");
+    let note = dir.join("data/projections/2/about.json");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !note.exists() && child.try_wait().expect("asked").is_none() {
+        assert!(Instant::now() < until, "it began");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill").success());
+    child
+}
+
+#[test]
+fn a_second_rebuild_is_told_who_holds_it_and_a_killed_one_is_gone_on_with() {
+    let dir = demo("40");
+    let dir = dir.path();
+    let mut first = stopped_rebuild(dir);
+    let refused = fail(dir, &["rebuild"], 1);
+    assert!(refused.contains(&format!("process {} has been rebuilding the read models since 20", first.id())), "{refused}");
+    let held = fail(dir, &["generations", "drop", "2"], 1);
+    assert!(held.contains("end it first"), "{held}");
+    first.kill().expect("killed");
+    first.wait().expect("it ends");
+    assert_eq!(states(dir), ["1 in_use", "2 filling"]);
+    assert!(fail(dir, &["generations", "promote", "2"], 1).contains("not filled"));
+    let output = pledger(dir, &["rebuild", "--promote"]);
+    assert!(output.status.success() && text(&output).contains("Going on with generation 2."), "{}", text(&output));
+    assert_eq!(states(dir), ["1 replaced", "2 in_use"]);
+    assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
+}
+
+#[test]
+fn a_rebuild_on_a_full_disk_fails_and_what_is_in_use_stays() {
+    let dir = demo("12");
+    let dir = dir.path();
+    let before = succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]);
+    // A limit on the size of files stands in for a full disk: writes fail all the same.
+    let script = format!("trap '' XFSZ; ulimit -f 250; exec {} --data-dir data rebuild --promote", env!("CARGO_BIN_EXE_pledger"));
+    let output = Command::new("bash").current_dir(dir).args(["-c", &script]).output().expect("bash");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("the read models' database failed"), "{}", text(&output));
+    assert_eq!(states(dir), ["1 in_use"]);
+    assert_eq!(succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]), before);
+    assert!(succeed(dir, &["rebuild", "--promote"]).contains("Generation 2 is in use"));
+}
