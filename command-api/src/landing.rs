@@ -49,6 +49,7 @@ fn write_body(html: &mut String) -> std::fmt::Result {
         ("/v1/commands", "the catalogue of commands, as JSON"),
         ("/v1/changes", "new decisions as they are made (server-sent events)"),
         ("/v1/openapi.json", "this API as OpenAPI 3.1"),
+        ("/v1/asyncapi.json", "the topics of a cluster as AsyncAPI 3"),
         ("/healthz", "whether the process answers"),
         ("/readyz", "whether everything behind it does"),
         ("/metrics", "figures for Prometheus"),

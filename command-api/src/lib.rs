@@ -4,6 +4,7 @@
 //! catalogues; every answer that is no success is a problem document.
 
 mod answer;
+mod asyncapi;
 mod changes;
 mod commands;
 mod csv;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
 use pledger_projections::{engine::Engine, generation::Generations};
 
+pub use asyncapi::document as asyncapi_document;
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
 pub use health::Probe;

@@ -60,6 +60,7 @@ fn paths() -> Paths {
             "New decisions as server-sent events; with Last-Event-ID, those since that event first.",
             "text/event-stream",
         ),
+        ("/v1/asyncapi.json", "asyncapi", "The topics that services write to and read, as AsyncAPI 3.", "application/json"),
         ("/healthz", "healthz", "Whether the process answers.", "application/json"),
         ("/readyz", "readyz", "Whether everything behind it does.", "application/json"),
         ("/metrics", "metrics", "Figures for Prometheus.", "text/plain"),
@@ -67,6 +68,12 @@ fn paths() -> Paths {
         paths = paths.path(path, PathItem::new(HttpMethod::Get, plain(id, summary, media)));
     }
     paths.build()
+}
+
+/// The schemas of all commands' payloads and of what these refer to, by name.
+pub(crate) fn payload_schemas() -> Value {
+    let mut components = serde_json::to_value(components()).expect("schemas are plain data, which JSON can hold");
+    components["schemas"].take()
 }
 
 fn components() -> utoipa::openapi::Components {

@@ -20,7 +20,7 @@ use tower_http::{
 use tracing::Level;
 
 use crate::{
-    ApiState, changes,
+    ApiState, asyncapi, changes,
     commands::{batch, catalogue, cloud_events, single},
     generations, health, landing, linger, openapi, parked,
     path::Segments,
@@ -160,6 +160,8 @@ impl Routes {
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();
         self.add("/v1/openapi.json", get(move || async move { fixed(JSON, document) }));
+        let topics = asyncapi::json();
+        self.add("/v1/asyncapi.json", get(move || async move { fixed(JSON, topics) }));
         self.add("/healthz", get(|| async { health::healthz() }));
         self.add("/readyz", get(|State(api): State<ApiState>| async move { health::readyz(&api) }));
         self.add("/metrics", get(|State(api): State<ApiState>| async move { api.metrics.text() }));

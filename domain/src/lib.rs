@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod command;
 pub mod cost;
 pub mod deadline;
+pub mod event_catalogue;
 pub mod facts;
 pub mod fund;
 pub mod partner;
