@@ -9,7 +9,7 @@ use axum::{
 };
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, explain, figure},
+    explain::{ExplainError, Explanation, explain, figure_of_rows},
     query::{Query, ViewSpec},
 };
 
@@ -51,7 +51,7 @@ struct Asked {
 impl Asked {
     fn explain(self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
         let view = self.view;
-        let asked = figure(view, &self.key, self.field, self.query, self.moment, |query| engine.query(view.name, query));
+        let asked = engine.read(|rows| figure_of_rows(view, &self.key, self.field, self.query, self.moment, rows));
         let asked = asked.map_err(|error| views::problem(view, &error))?;
         explain(&*api.log, &asked).map_err(|error| problem(view, &error))
     }

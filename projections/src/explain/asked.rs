@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{About, Figure};
+use super::{About, Figure, Known, streams_naming};
 use crate::{
     engine::Moment,
-    query::{Page, Query, QueryError, ViewSpec},
+    query::{Page, Query, QueryError, Rows, ViewSpec, answer},
 };
 
 /// The figures of `key` in a view: of a row its key, of `ropi` a partner, of `attribution` a deal, of `pipeline` a group
@@ -41,7 +41,26 @@ pub fn figure(
         }
         _ => (Query { key: Some(key.to_owned()), ..query }, id),
     };
-    Ok(Figure { view, query, field, moment, about })
+    Ok(Figure { view, query, field, moment, about, known: None })
+}
+
+/// The same, with what the rows know of it.
+///
+/// # Errors
+/// `QueryError`.
+pub fn figure_of_rows(
+    view: &'static ViewSpec,
+    key: &str,
+    field: Option<String>,
+    query: Query,
+    moment: Moment,
+    rows: &Rows<'_>,
+) -> Result<Figure, QueryError> {
+    let asked = figure(view, key, field, query, moment, |query| answer(rows, view.name, query))?;
+    let About::Id(id) = &asked.about else { return Ok(asked) };
+    // Without an answer there is nothing to compare with, and the search says why there is none.
+    let known = answer(rows, view.name, &asked.query).ok().map(|page| Known { streams: streams_naming(rows, id), items: page.items });
+    Ok(Figure { known, ..asked })
 }
 
 /// A group by its dimensions and their values; `all` for everything.

@@ -6,11 +6,15 @@
 
 mod asked;
 mod formula;
+mod from_rows;
 mod relevant;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use pledger_domain::{program::Program, rules::RuleSet, values::Timestamp};
+use pledger_domain::{program::Program, rules::RuleSet, stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     log::{Log, LogError},
     outline::Outline,
@@ -20,8 +24,9 @@ use pledger_ledger::{
 use serde::Serialize;
 use serde_json::Value;
 
-pub use asked::figure;
+pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
+pub use from_rows::streams_naming;
 pub use relevant::About;
 
 use crate::{
@@ -50,6 +55,18 @@ pub struct Figure {
     pub moment: Moment,
     /// Which decisions may have made it.
     pub about: About,
+    /// What rows know of that, if somebody asked them.
+    pub known: Option<Known>,
+}
+
+/// The streams that rows say a figure stands on, and the figure as they have it: where those streams alone give another one,
+/// the ledger is searched after all.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The streams.
+    pub streams: BTreeSet<StreamName>,
+    /// The items.
+    pub items: Vec<Item>,
 }
 
 /// Why there is no explanation.
@@ -180,12 +197,26 @@ pub struct Clause {
 /// `ExplainError`.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
-    let relevant::Read { program, publications, mut records } = relevant::read(log, &figure.about, figure.moment)?;
+    // What has no items has nothing that could be compared.
+    if let Some(known) = figure.known.as_ref().filter(|known| !known.items.is_empty()) {
+        let told = told(figure, &fields, relevant::read_streams(log, known.streams.clone(), figure.moment)?);
+        if let Ok(explanation) = told
+            && explanation.items == figures_of(by_label(known.items.clone(), figure.view), figure.view, &fields)
+        {
+            return Ok(explanation);
+        }
+    }
+    told(figure, &fields, relevant::read(log, &figure.about, figure.moment)?)
+}
+
+/// Folds what may have made it, decision by decision.
+fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<Explanation, ExplainError> {
+    let relevant::Read { program, publications, mut records } = read;
     if records.len() > MAX_DECISIONS {
         return Err(ExplainError::TooMany(records.len()));
     }
     records.sort_by_key(|record| (record.recorded_at, record.record.position()));
-    let mut telling = Telling { figure, fields: &fields, program: &program, shard: Shard::default(), last: Items::new() };
+    let mut telling = Telling { figure, fields, program: &program, shard: Shard::default(), last: Items::new() };
     // Every version is known from the start: each says itself from when it governs.
     for record in &publications {
         telling.fold(record)?;
@@ -201,8 +232,8 @@ pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainErr
     versions.sort_unstable();
     versions.dedup();
     let rules = versions.iter().filter_map(|version| program.version(*version));
-    let clauses = rules.flat_map(|rules| clauses(rules, &fields)).collect();
-    let items = telling.last.into_values().map(|item| explained(item, figure.view, &fields)).collect();
+    let clauses = rules.flat_map(|rules| clauses(rules, fields)).collect();
+    let items = figures_of(telling.last, figure.view, fields);
     Ok(Explanation { view: figure.view.name, at: figure.query.at, items, decisions, looked_at: records.len(), clauses })
 }
 
@@ -283,9 +314,17 @@ impl Telling<'_> {
     fn answer(&self) -> Result<Items, QueryError> {
         let rows = Rows::new(vec![Box::new(&self.shard) as Box<_>]);
         let answer = (self.figure.view.answer)(&rows, &self.figure.query)?;
-        let labelled = |item: Item| (serde_json::to_string(&label(&item, self.figure.view)).unwrap_or_default(), item);
-        Ok(answer.items.into_iter().map(labelled).collect())
+        Ok(by_label(answer.items, self.figure.view))
     }
+}
+
+fn by_label(items: Vec<Item>, view: &ViewSpec) -> Items {
+    let labelled = |item: Item| (serde_json::to_string(&label(&item, view)).unwrap_or_default(), item);
+    items.into_iter().map(labelled).collect()
+}
+
+fn figures_of(items: Items, view: &ViewSpec, fields: &[FieldSpec]) -> Vec<ExplainedItem> {
+    items.into_values().map(|item| explained(item, view, fields)).collect()
 }
 
 /// What tells an item from others of its answer.

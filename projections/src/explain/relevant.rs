@@ -49,6 +49,10 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(log: &dyn Log, about: &About, moment: Moment) -> Result<Read, ExplainError> {
+    read_streams(log, streams(log, about)?, moment)
+}
+
+pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
     let mut program = Program::default();
     let publications: Vec<Record> = decisions(log, &StreamName::program(), moment)?.into_iter().map(|relevant| relevant.record).collect();
     for record in &publications {
@@ -59,7 +63,7 @@ pub(super) fn read(log: &dyn Log, about: &About, moment: Moment) -> Result<Read,
         }
     }
     let mut records = Vec::new();
-    for stream in streams(log, about)? {
+    for stream in streams {
         if stream != StreamName::program() {
             records.extend(decisions(log, &stream, moment)?);
         }

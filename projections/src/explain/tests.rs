@@ -1,15 +1,22 @@
 //! What is told of a figure is what makes it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
-use pledger_ledger::log::Log;
+use pledger_domain::{account::AccountEvent, stream::StreamName, values::PartnerId};
+use pledger_ledger::{
+    log::{Log, LogError, Placed, Producer, Tail},
+    slices::{SliceId, Slices},
+};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
-use super::{About, ExplainError, Explanation, Figure, MAX_DECISIONS, explain, figure, find_metric};
+use super::{About, ExplainError, Explanation, Figure, Known, MAX_DECISIONS, explain, figure, figure_of_rows, find_metric};
 use crate::{
     engine::{Engine, Moment, Options},
-    given::{Given, Ledger, approved, registered, won},
+    given::{Given, Ledger, approved, deal_id, registered, won},
     query::{Query, VIEWS, find_view},
 };
 
@@ -74,6 +81,7 @@ fn more_than_can_be_told_is_said() {
         field: None,
         moment: Moment::default(),
         about: About::Id("d1".to_owned()),
+        known: None,
     };
     assert!(ledger.end(0).is_ok());
     assert!(matches!(explain(&ledger, &asked), Err(ExplainError::TooMany(count)) if count > MAX_DECISIONS));
@@ -129,4 +137,57 @@ fn value_of(text: &str) -> Option<Decimal> {
         })
     };
     below.map_or(Some(sum(above)), |below| sum(above).checked_div(sum(below)))
+}
+
+/// A ledger that counts who searches it from one end to the other.
+struct Searched(Ledger, AtomicU32);
+
+impl Log for Searched {
+    fn slices(&self) -> Slices {
+        self.0.slices()
+    }
+    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
+        self.0.end(slice)
+    }
+    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.0.read(slice, offset, max)
+    }
+    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.0.read_stream(stream, offset, max)
+    }
+    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.tail(from)
+    }
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        self.0.producer()
+    }
+}
+
+#[test]
+fn what_rows_know_is_told_without_a_search_and_tells_the_same() {
+    let ledger = ledger();
+    ledger.add(Given::account("acme.com", "2026-04-01", vec![moved("d1", "p1", "p2")]));
+    let engine = Engine::in_memory(Arc::new(ledger.clone()), Options::default()).expect("it starts");
+    assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
+    for (view, key, field) in [("deals", "d1", "amount"), ("ropi", "p2", "revenue"), ("attribution", "d1", "credited")] {
+        let view = find_view(view).expect("a view");
+        let ask = |rows: &crate::query::Rows<'_>| {
+            figure_of_rows(view, key, Some(field.to_owned()), Query::default(), Moment::default(), rows).expect("a figure")
+        };
+        let known = engine.read(ask);
+        let searched = Searched(ledger.clone(), AtomicU32::new(0));
+        let quick = explain(&searched, &known).expect("an explanation");
+        assert_eq!(searched.1.load(Ordering::Relaxed), 0, "{} {key}", view.name);
+        let slow = explain(&searched, &Figure { known: None, ..known.clone() }).expect("an explanation");
+        assert_eq!((&quick.items, &quick.decisions), (&slow.items, &slow.decisions), "{} {key}", view.name);
+        // Where rows know too little, the figure comes out otherwise, and the ledger is searched after all.
+        let too_few = Known { streams: std::collections::BTreeSet::new(), ..known.known.clone().expect("rows were asked") };
+        assert_eq!(explain(&searched, &Figure { known: Some(too_few), ..known }).expect("an explanation"), slow);
+    }
+}
+
+fn moved(deal: &str, from: &str, to: &str) -> AccountEvent {
+    let partner = |id| PartnerId::parse(id).expect("an id");
+    AccountEvent::DealReassigned { deal_id: deal_id(deal), from: partner(from), to: partner(to) }
 }
