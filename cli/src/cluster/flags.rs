@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, fs, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
+#[cfg(feature = "kafka")]
+use pledger_ledger::postgres::PostgresOptions;
 use pledger_ledger::slices::{SliceId, Slices};
 
 use crate::context::Usage;
@@ -21,7 +23,7 @@ pub(crate) struct ClusterFlags {
     #[arg(long, env = "PLEDGER_TOPIC_PREFIX", value_name = "TEXT", default_value = DEFAULT_PREFIX, requires = "kafka")]
     topic_prefix: String,
     /// A property of librdkafka, such as security.protocol=SASL_SSL, or @FILE with one a line; may be given several times
-    #[arg(long, env = "PLEDGER_KAFKA_CONFIG", value_name = "NAME=VALUE|@FILE", requires = "kafka")]
+    #[arg(long, env = "PLEDGER_KAFKA_CONFIG", hide_env_values = true, value_name = "NAME=VALUE|@FILE", requires = "kafka")]
     kafka_config: Vec<String>,
 }
 
@@ -66,6 +68,10 @@ fn property(text: &str) -> Result<(String, String)> {
 /// What a process does in a cluster.
 #[derive(Args)]
 pub(crate) struct Joining {
+    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Without it
+    /// they are in the directory, and only one process may take commands
+    #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", requires = "kafka", hide_env_values = true)]
+    postgres: Option<String>,
     /// What this process does, with commas between: others do the rest
     #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',', default_value = "all", requires = "kafka")]
     roles: Vec<Role>,
@@ -93,6 +99,12 @@ impl Joining {
         }
     }
 
+    #[cfg(feature = "kafka")]
+    pub(crate) fn postgres(&self) -> Result<Option<PostgresOptions>> {
+        let parse = |url: &String| PostgresOptions::parse(url).map_err(|error| Usage(format!("--postgres: {error}")).into());
+        self.postgres.as_ref().map(parse).transpose()
+    }
+
     pub(crate) fn take_over_after(&self) -> Duration {
         Duration::from_secs(self.take_over_after.into())
     }
@@ -109,6 +121,10 @@ pub(crate) enum Role {
     Projections,
     /// Acts on what the read models say
     Policies,
+    /// Reads the inbox of services
+    Ingest,
+    /// Publishes events
+    Publisher,
     /// Everything
     All,
 }

@@ -3,12 +3,12 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use pledger_consumers::processor::MemorySnapshots;
+use pledger_consumers::processor::{MemorySnapshots, SnapshotStore};
 use pledger_ledger::{
     commands::CommandSink as _,
     edge::{Clock as _, SystemClock},
     kafka::{KafkaLog, KafkaOptions},
-    keys::MemoryKeyStore,
+    keys::{KeyStore, MemoryKeyStore},
     record::{FORMAT, LedgerCreated},
     slices::Slices,
 };
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{
     Cluster,
-    node::{ClusterNode, Stores, Writes, options},
+    node::{ClusterNode, Writes, options},
 };
 use crate::{
     context::Context,
@@ -31,8 +31,9 @@ pub(crate) fn init(cluster: &Cluster, slices: Slices, replicas: u8, context: &Co
     let log = KafkaLog::create(KafkaOptions { replicas, ..options(cluster) }, created)?;
     let ledger_id = log.created().ledger_id.clone();
     // The rules name nobody, and nothing is worth a snapshot yet.
-    let stores = Stores { keys: Arc::new(MemoryKeyStore::default()), snapshots: Arc::new(MemorySnapshots::default()) };
-    let node = ClusterNode::start(log, &stores, true, Writes::These(slices.references().collect()))?;
+    let keys: Arc<dyn KeyStore> = Arc::new(MemoryKeyStore::default());
+    let snapshots: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::default());
+    let node = ClusterNode::start(log, &keys, &snapshots, true, Writes::These(slices.references().collect()))?;
     let published = publish(&node);
     node.stop();
     published?;

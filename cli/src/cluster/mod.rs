@@ -7,6 +7,10 @@ mod init;
 mod node;
 #[cfg(feature = "kafka")]
 mod serve;
+#[cfg(feature = "kafka")]
+mod services;
+#[cfg(feature = "kafka")]
+mod stores;
 
 pub(crate) use flags::{Cluster, ClusterFlags, Joining};
 #[cfg(feature = "kafka")]

@@ -1,17 +1,17 @@
 //! The parts of a process in a cluster: it sends commands, or decides them, or both.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use pledger_consumers::{
     cluster::{ClusterProcessor, ClusterSink, Followed, Follower, Parts, ProcessorStatus, SinkLimits},
-    processor::{FileSnapshots, KeyLimits, Processor, SnapshotStore},
+    processor::{KeyLimits, Processor, SnapshotStore},
 };
 use pledger_ledger::{
     commands_topic::{Fixed, Membership},
     edge::{Clock, ContinuingClock, Edge, SystemClock, SystemRandomness},
     kafka::{KafkaCommands, KafkaLog, KafkaOptions},
-    keys::{KEYS_FILE, KeyStore, Minting, SqliteKeyStore},
+    keys::KeyStore,
     log::{Log, LogError},
     slices::SliceId,
 };
@@ -35,25 +35,6 @@ pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
         }
         other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_)) => other.into(),
     })
-}
-
-/// Where a process keeps what is not in Kafka.
-pub(super) struct Stores {
-    pub(super) keys: Arc<dyn KeyStore>,
-    pub(super) snapshots: Arc<dyn SnapshotStore>,
-}
-
-impl Stores {
-    /// In a directory, which no other process uses.
-    pub(super) fn in_directory(dir: &Path) -> Result<Self> {
-        std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-        let keys = match dir.join(KEYS_FILE).exists() {
-            true => SqliteKeyStore::open(dir),
-            false => SqliteKeyStore::create(dir, Minting::Random),
-        };
-        let snapshots = FileSnapshots::new(dir.join("snapshots")).context("the snapshots' folder cannot be made")?;
-        Ok(Self { keys: Arc::new(keys.context("the key store cannot be opened")?), snapshots: Arc::new(snapshots) })
-    }
 }
 
 /// The ledger of a cluster with what this process does to it.
@@ -95,13 +76,19 @@ impl Writes {
 
 impl ClusterNode {
     /// Starts what this process does. Restores the follower first, then the processor.
-    pub(super) fn start(log: KafkaLog, stores: &Stores, sends: bool, writes: Writes) -> Result<Self> {
+    pub(super) fn start(
+        log: KafkaLog,
+        keys: &Arc<dyn KeyStore>,
+        snapshots: &Arc<dyn SnapshotStore>,
+        sends: bool,
+        writes: Writes,
+    ) -> Result<Self> {
         let commands = KafkaCommands::of(&log);
         let ledger: Arc<dyn Log> = Arc::new(log.clone());
         let follower = sends.then(|| Follower::start(Arc::clone(&ledger), KeyLimits::default())).transpose()?;
         let directory = follower.as_ref().map(|follower| follower.followed().directory()).unwrap_or_default();
         let clock = present(&log, follower.as_ref().map(Follower::followed).as_deref());
-        let edge = Edge { slices: log.slices(), keys: Arc::clone(&stores.keys), directory, clock, randomness: Arc::new(SystemRandomness) };
+        let edge = Edge { slices: log.slices(), keys: Arc::clone(keys), directory, clock, randomness: Arc::new(SystemRandomness) };
         let sending = match follower {
             None => None,
             Some(follower) => {
@@ -117,7 +104,7 @@ impl ClusterNode {
         let processor = match membership {
             None => None,
             Some(membership) => {
-                let snapshots = Arc::clone(&stores.snapshots);
+                let snapshots = Arc::clone(snapshots);
                 let processor = Processor::of_no_slice(Arc::clone(&ledger), &*snapshots, KeyLimits::default(), random_id())?;
                 let (reader, sender, edge) = (commands.reader()?, commands.sender()?, edge.clone());
                 let parts = Parts { processor, log: ledger, reader, sender, membership, snapshots, edge };

@@ -2,16 +2,21 @@
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use pledger_command_api::{Metrics, Operations, Probe};
 use pledger_consumers::cluster::{Followed, ProcessorStatus};
 use pledger_ledger::{commands::CommandSink, log::Log};
-use pledger_projections::engine::{Engine, Options};
+use pledger_projections::{
+    engine::{Engine, Options},
+    generation::Generations,
+};
 
 use super::{
     Cluster, Joining,
     flags::Role,
-    node::{ClusterNode, Stores, Writes, open},
+    node::{ClusterNode, Writes, open, options},
+    services::{Services, as_sample},
+    stores::Stores,
 };
 use crate::{
     context::Context,
@@ -22,20 +27,31 @@ use crate::{
 /// Serves until a signal comes: what the roles ask for.
 pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
     let log = open(cluster)?;
-    let stores = Stores::in_directory(&context.data_dir)?;
-    let acts = joining.has(Role::Policies);
-    let api = joining.has(Role::Api);
     let writes = Writes::of(joining, &log)?;
-    let node = ClusterNode::start(log, &stores, api || acts, writes)?;
-    let served = serve_node(&node, joining, context, listen, cluster);
+    let stores = match joining.postgres()? {
+        Some(postgres) => Stores::in_postgres(&postgres)?,
+        None => Stores::in_directory(&context.data_dir)?,
+    };
+    // The server is found by a file there, wherever the rest is.
+    std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
+    let sends = [Role::Api, Role::Policies, Role::Ingest].into_iter().any(|role| joining.has(role));
+    let node = ClusterNode::start(log, &stores.keys, &stores.snapshots, sends, writes)?;
+    let served = serve_node(&node, &*stores.generations, joining, context, listen, cluster);
     node.stop();
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn serve_node(node: &ClusterNode, joining: &Joining, context: &Context, listen: SocketAddr, cluster: &Cluster) -> Result<()> {
+fn serve_node(
+    node: &ClusterNode,
+    generations: &dyn Generations,
+    joining: &Joining,
+    context: &Context,
+    listen: SocketAddr,
+    cluster: &Cluster,
+) -> Result<()> {
     let log: Arc<dyn Log> = Arc::new(node.log.clone());
     let engine = match (joining.has(Role::Projections), joining.has(Role::Api) || joining.has(Role::Policies)) {
-        (true, _) => Some(Engine::open(&context.data_dir, Arc::clone(&log), Options::default())?),
+        (true, _) => Some(Engine::open_in(generations, Arc::clone(&log), Options::default())?),
         // The read models live as long as the process: another one keeps them.
         (false, true) => Some(Engine::in_memory(Arc::clone(&log), Options::default())?),
         (false, false) => None,
@@ -52,8 +68,9 @@ fn serve_node(node: &ClusterNode, joining: &Joining, context: &Context, listen: 
     }
     let sink: Arc<dyn CommandSink> = match &node.sending {
         Some(sending) => Arc::clone(&sending.sink) as Arc<dyn CommandSink>,
-        None => Arc::new(NoWriter::beside("this process sends no commands: it has neither the role api nor policies")),
+        None => Arc::new(NoWriter::beside("this process sends no commands: it has none of the roles api, policies and ingest")),
     };
+    let services = Services::start(node, &sink, joining, &options(cluster), (&metrics, &mut probes))?;
     let label = format!("{cluster}{}", if node.log.created().generated.is_some() { " (a generated history)" } else { "" });
     let served = match engine {
         None => Served::Watched(Operations::new(metrics, probes)),
@@ -63,7 +80,9 @@ fn serve_node(node: &ClusterNode, joining: &Joining, context: &Context, listen: 
             if joining.has(Role::Api) { Served::Api(Box::new(assembly)) } else { Served::Folding(Box::new(assembly)) }
         }
     };
-    serve_until_signalled(served, &context.data_dir, &label, listen)
+    let outcome = serve_until_signalled(served, &context.data_dir, &label, listen);
+    services.stop();
+    outcome
 }
 
 fn watch_processor(metrics: &Metrics, status: &Arc<ProcessorStatus>) -> Result<()> {
@@ -85,9 +104,4 @@ fn watch_follower(metrics: &Metrics, followed: &Arc<Followed>) -> Result<()> {
     let void = Arc::clone(followed);
     metrics.sampled("pledger_ledger_void_records", "Void records that were passed since the start.", move || as_sample(void.void()))?;
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a sample is a double, and counts of commands are far below 2^53")]
-fn as_sample(count: u64) -> f64 {
-    count as f64
 }

@@ -1,0 +1,104 @@
+//! What a process of a cluster does with the topics of services: it reads the inbox, and publishes events.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use pledger_command_api::{Metrics, Probe};
+use pledger_consumers::{
+    ingest::{Ingest, IngestDesk, IngestStatus, PARKED_FOR},
+    publisher::{Publisher, PublisherDesk, PublisherStatus},
+};
+use pledger_ledger::{
+    commands::CommandSink,
+    commands_topic::{Fixed, Membership},
+    kafka::{KafkaCommands, KafkaEvents, KafkaInbox, KafkaLetters, KafkaOptions},
+    log::Log as _,
+};
+
+use super::{Joining, flags::Role, node::ClusterNode};
+
+/// The group of processes that share out whose events each publishes.
+const PUBLISHERS: &str = "publishers";
+
+/// At work until they are stopped.
+pub(super) struct Services {
+    ingest: Option<Ingest>,
+    publisher: Option<Publisher>,
+}
+
+impl Services {
+    /// Starts what the roles ask for, and has it watched.
+    pub(super) fn start(
+        node: &ClusterNode,
+        sink: &Arc<dyn CommandSink>,
+        joining: &Joining,
+        options: &KafkaOptions,
+        (metrics, probes): (&Metrics, &mut Vec<Probe>),
+    ) -> Result<Self> {
+        let ingest = joining.has(Role::Ingest).then(|| ingest(node, sink, options, metrics, probes)).transpose()?;
+        let publisher = joining.has(Role::Publisher).then(|| publisher(node, joining, options, metrics, probes)).transpose()?;
+        Ok(Self { ingest, publisher })
+    }
+
+    /// Waits for what is on its way.
+    pub(super) fn stop(self) {
+        if let Some(ingest) = self.ingest {
+            ingest.stop();
+        }
+        if let Some(publisher) = self.publisher {
+            publisher.stop();
+        }
+    }
+}
+
+fn ingest(
+    node: &ClusterNode,
+    sink: &Arc<dyn CommandSink>,
+    options: &KafkaOptions,
+    metrics: &Metrics,
+    probes: &mut Vec<Probe>,
+) -> Result<Ingest> {
+    let status = Arc::new(IngestStatus::default());
+    let letters = Arc::new(KafkaLetters::open(options.clone())?);
+    let (edge, sink) = (node.edge.clone(), Arc::clone(sink));
+    let desk = IngestDesk { edge, sink, letters, status: Arc::clone(&status), parked_for: PARKED_FOR };
+    let options = options.clone();
+    let ingest = Ingest::start(desk, move || Ok(Box::new(KafkaInbox::join(options.clone())?))).context("ingest cannot be started")?;
+    let (kept, parked, watched) = (Arc::clone(&status), Arc::clone(&status), status);
+    metrics.sampled("pledger_ingest_dead_letters", "Messages of the inbox that became dead letters since the start.", move || {
+        as_sample(kept.figures().letters)
+    })?;
+    metrics.sampled("pledger_ingest_parked", "Messages of the inbox that wait for an id to become known.", move || {
+        as_sample(parked.figures().parked)
+    })?;
+    probes.push(Probe::new("ingest", move || watched.trouble().map_or(Ok(()), Err)));
+    Ok(ingest)
+}
+
+fn publisher(
+    node: &ClusterNode,
+    joining: &Joining,
+    options: &KafkaOptions,
+    metrics: &Metrics,
+    probes: &mut Vec<Probe>,
+) -> Result<Publisher> {
+    let (status, slices) = (Arc::new(PublisherStatus::default()), node.log.slices());
+    let membership: Box<dyn Membership> = match joining.slices(slices)? {
+        Some(slices) => Box::new(Fixed::new(slices)),
+        None => KafkaCommands::of(&node.log).join(PUBLISHERS, joining.take_over_after())?,
+    };
+    let ledger_id = node.log.created().ledger_id.clone();
+    let desk = PublisherDesk { log: Arc::new(node.log.clone()), ledger_id, persons: None, status: Arc::clone(&status) };
+    let options = options.clone();
+    let publisher = Publisher::start(desk, membership, move || Ok(Box::new(KafkaEvents::open(options.clone(), slices)?)));
+    let publisher = publisher.context("the publisher cannot be started")?;
+    let (published, watched) = (Arc::clone(&status), status);
+    metrics.sampled("pledger_publisher_events", "Events that were published since the start.", move || as_sample(published.published()))?;
+    probes.push(Probe::new("publisher", move || watched.trouble().map_or(Ok(()), Err)));
+    Ok(publisher)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a sample is a double, and counts of messages are far below 2^53")]
+pub(super) fn as_sample(count: u64) -> f64 {
+    count as f64
+}
