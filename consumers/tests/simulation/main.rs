@@ -8,30 +8,37 @@ mod again;
 mod asks;
 mod checker;
 mod random;
+mod topic;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const SCHEDULES: u64 = 2_000;
+/// The same of those that take commands from a topic, which have more to do.
+const TOPIC_SCHEDULES: u64 = 600;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
 /// Runs schedules on all cores until one breaks a promise; answers what ran, or the lowest seed that did and how.
-fn run(seeds: std::ops::Range<u64>) -> Result<world::Tally, String> {
+fn run<T: Default + Send>(
+    seeds: std::ops::Range<u64>,
+    live: impl Fn(u64) -> Result<T, String> + Sync + std::panic::RefUnwindSafe,
+    add: impl Fn(&mut T, T) + Sync,
+) -> Result<T, String> {
     let (next, broken) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
     let work = || {
-        let mut tally = world::Tally::default();
+        let mut tally = T::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end || broken.load(Ordering::Relaxed) <= seed {
                 return Ok(tally);
             }
             // A panic of the processor breaks a promise too.
-            let told = std::panic::catch_unwind(|| world::live(seed)).unwrap_or_else(|_| Err("it panicked".into()));
+            let told = std::panic::catch_unwind(|| live(seed)).unwrap_or_else(|_| Err("it panicked".into()));
             match told {
-                Ok(one) => tally.add(one),
+                Ok(one) => add(&mut tally, one),
                 Err(breach) => {
                     broken.fetch_min(seed, Ordering::Relaxed);
                     return Err((seed, breach));
@@ -47,17 +54,27 @@ fn run(seeds: std::ops::Range<u64>) -> Result<world::Tally, String> {
     if let Some((seed, breach)) = ends.iter().filter_map(|end| end.as_ref().err()).min() {
         return Err(format!("the schedule PLEDGER_SIM_SEED={seed} PLEDGER_SIM_SCHEDULES=1: {breach}"));
     }
-    let mut tally = world::Tally::default();
-    ends.into_iter().flatten().for_each(|one| tally.add(one));
+    let mut tally = T::default();
+    ends.into_iter().flatten().for_each(|one| add(&mut tally, one));
     Ok(tally)
 }
 
 #[test]
 fn nothing_that_anybody_was_told_turns_out_untrue() {
     let (first, count) = (setting("PLEDGER_SIM_SEED", 0), setting("PLEDGER_SIM_SCHEDULES", SCHEDULES));
-    let tally = run(first..first + count).unwrap_or_else(|breach| panic!("{breach}"));
+    let tally = run(first..first + count, world::live, world::Tally::add).unwrap_or_else(|breach| panic!("{breach}"));
     println!("{count} schedules: {tally:?}");
     if count >= 1_000 {
+        tally.assert_that_everything_happened(count);
+    }
+}
+
+#[test]
+fn every_command_of_the_topic_is_decided_once_and_in_order() {
+    let (first, count) = (setting("PLEDGER_SIM_SEED", 0), setting("PLEDGER_SIM_SCHEDULES", TOPIC_SCHEDULES));
+    let tally = run(first..first + count, topic::live, |sum, one| topic::Tally::add(sum, &one)).unwrap_or_else(|breach| panic!("{breach}"));
+    println!("{count} schedules: {tally:?}");
+    if count >= TOPIC_SCHEDULES {
         tally.assert_that_everything_happened(count);
     }
 }

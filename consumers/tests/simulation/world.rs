@@ -30,7 +30,7 @@ const TURNS: u64 = 40;
 /// How far the clock of the second node's machine is ahead.
 const AHEAD_US: i64 = 5_000_000;
 /// Nothing is forgotten within a schedule, in which months may go by.
-const LIMITS: KeyLimits = KeyLimits { window_days: u16::MAX, per_slice: 100_000 };
+pub(crate) const LIMITS: KeyLimits = KeyLimits { window_days: u16::MAX, per_slice: 100_000 };
 /// Rounds of a calm network within which everything must be decided.
 const CALM_ROUNDS: usize = 60;
 
@@ -115,7 +115,7 @@ pub(crate) fn live(seed: u64) -> Result<Tally, String> {
     Ok(world.tally)
 }
 
-fn faults(random: &mut Random) -> Faults {
+pub(crate) fn faults(random: &mut Random) -> Faults {
     if random.once_in(5) {
         return Faults { lose: 500, ..Faults::default() };
     }
