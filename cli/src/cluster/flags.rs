@@ -72,7 +72,7 @@ pub(crate) struct Joining {
     /// they are in the directory, and only one process may take commands
     #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", requires = "kafka", hide_env_values = true)]
     postgres: Option<String>,
-    /// What this process does, with commas between: others do the rest
+    /// What this process does, with commas between: others do the rest. Of several processes one has projections
     #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',', default_value = "all", requires = "kafka")]
     roles: Vec<Role>,
     /// The slices that this process writes, such as 0-31 or 0-3,8; without it processes share them out among themselves
@@ -117,7 +117,7 @@ pub(crate) enum Role {
     Api,
     /// Decides commands
     Processor,
-    /// Keeps the read models
+    /// Keeps the read models, for all to see; one process of a cluster at a time
     Projections,
     /// Acts on what the read models say
     Policies,
