@@ -18,6 +18,7 @@ mod row;
 pub mod rules;
 pub mod shard;
 mod split;
+pub mod sql;
 pub mod store;
 pub mod symbol;
 pub mod table;

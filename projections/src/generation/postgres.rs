@@ -138,14 +138,16 @@ impl Generations for PostgresGenerations {
 
     fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
         self.transact(async |connection, state| {
-            for (name, view) in views::show(self.options.schema(), &schema_of(&self.options, generation)) {
-                // The same columns: what others made of the view stays. Other columns: it is made anew.
-                connection.execute("SAVEPOINT before").await?;
-                if connection.execute(AssertSqlSafe(format!("CREATE OR REPLACE {view}"))).await.is_err() {
-                    connection.execute("ROLLBACK TO before").await?;
-                    let sql = format!("DROP VIEW IF EXISTS {}.\"{name}\";\nCREATE {view};", self.options.schema());
+            let views = views::show(self.options.schema(), &schema_of(&self.options, generation));
+            // The same columns: what others made of the views stays. Other columns: all views are made anew.
+            connection.execute("SAVEPOINT before").await?;
+            if let Err(sqlx::Error::Database(_)) = make_all(connection, "CREATE OR REPLACE", &views).await {
+                connection.execute("ROLLBACK TO before").await?;
+                for (name, _) in views.iter().rev() {
+                    let sql = format!("DROP VIEW IF EXISTS {}.\"{name}\"", self.options.schema());
                     connection.execute(AssertSqlSafe(sql)).await?;
                 }
+                make_all(connection, "CREATE", &views).await?;
             }
             self.grant(connection).await?;
             let sql = format!("UPDATE {state}.generations SET in_use = (number = $1) WHERE in_use OR number = $1");
@@ -205,4 +207,11 @@ impl Generations for PostgresGenerations {
             Ok(())
         })
     }
+}
+
+async fn make_all(connection: &mut PgConnection, verb: &str, views: &[(&'static str, String)]) -> Result<(), sqlx::Error> {
+    for (_, view) in views {
+        connection.execute(AssertSqlSafe(format!("{verb} {view}"))).await?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod schemas;
 #[path = "../../../ledger/tests/postgres/server.rs"]
 mod server;
 mod trouble;
+mod views;
 
 use harness::{Case, Own};
 use libtest_mimic::Arguments;
@@ -30,6 +31,10 @@ const CASES: &[Case] = &[
     ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),
     ("what_is_written_by_two_stops_one_of_them", trouble::what_is_written_by_two_stops_one_of_them),
     ("a_database_that_is_read_only_is_said_and_written_later", trouble::a_database_that_is_read_only_is_said_and_written_later),
+    ("views_have_the_types_that_are_documented", views::views_have_the_types_that_are_documented),
+    ("amounts_and_times_are_exact", views::amounts_and_times_are_exact),
+    ("who_may_read_views_may_read_nothing_else", views::who_may_read_views_may_read_nothing_else),
+    ("sql_gives_the_figures_that_pledger_answers_with", views::sql_gives_the_figures_that_pledger_answers_with),
     ("no_password_is_in_what_is_said", trouble::no_password_is_in_what_is_said),
 ];
 

@@ -1,14 +1,24 @@
-//! What SQL shows of the generation in use: a view a table, with amounts, times and days in types of their own.
+//! What SQL shows of the generation in use: a view a table, with amounts, times and days in types of their own, and views
+//! that combine them.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use pledger_domain::values::Currency;
 
-use crate::{ColumnSpec, cell::CellKind, shard::Shard, table::AnyTable};
+use crate::{
+    ColumnSpec,
+    cell::CellKind,
+    shard::Shard,
+    sql::joined::{JOINED, JoinedView},
+    table::AnyTable,
+};
 
-/// The statements that show a generation's tables in `schema`, one a view.
+/// The statements that show a generation's tables in `schema`, one a view, each after those that it stands on.
 pub(crate) fn show(schema: &str, generation: &str) -> Vec<(&'static str, String)> {
-    Shard::default().tables().into_iter().map(|table| (table.name(), show_table(schema, generation, table))).collect()
+    let shards = Shard::default();
+    let tables = shards.tables().into_iter().map(|table| (table.name(), show_table(schema, generation, table)));
+    let join = |view: &JoinedView| (view.name, format!("VIEW {schema}.\"{}\" AS {}", view.name, view.query.replace("{}", schema)));
+    tables.chain(JOINED.iter().map(join)).collect()
 }
 
 fn show_table(schema: &str, generation: &str, table: &dyn AnyTable) -> String {
@@ -17,21 +27,7 @@ fn show_table(schema: &str, generation: &str, table: &dyn AnyTable) -> String {
     format!("VIEW {schema}.\"{name}\" AS SELECT {} FROM {generation}.\"{name}\"", columns.join(", "))
 }
 
-/// The type that a column is shown in.
-#[must_use]
-pub const fn type_of(kind: CellKind) -> &'static str {
-    match kind {
-        CellKind::Count => "bigint",
-        CellKind::Money => "numeric",
-        CellKind::Flag => "boolean",
-        CellKind::Time => "timestamptz",
-        CellKind::Day | CellKind::Month => "date",
-        CellKind::Text | CellKind::Place => "text",
-        CellKind::Json => "jsonb",
-    }
-}
-
-/// A column's value in that type.
+/// A column's value in the type that it is shown in.
 fn expression(column: &ColumnSpec) -> String {
     let name = format!("\"{}\"", column.name);
     match column.kind {
