@@ -4,6 +4,7 @@ mod body_stream;
 pub mod chain;
 pub mod commands;
 pub mod commands_topic;
+pub mod copy;
 pub mod directory;
 pub mod edge;
 pub mod evidence;

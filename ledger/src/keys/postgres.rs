@@ -7,6 +7,8 @@
 //! Erasing takes the key out of its row, and the table is vacuumed at once, which overwrites it unless a transaction still
 //! runs that began before. PostgreSQL's write-ahead log, its replicas and backups hold it as long as they are kept.
 
+use std::path::Path;
+
 use parking_lot::Mutex;
 use pledger_domain::values::{PersonId, Personal, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -15,12 +17,15 @@ use super::{
     Erasure, KeyStore, KeyStoreError, Minting, Opened,
     envelope::{self, Envelope, SubjectKey},
     mint::StoreKey,
+    sqlite::AllRows,
     vault::Kept,
 };
 use crate::postgres::{PostgresOptions, SETUP_LOCK, Session, SessionError};
 
 /// The layout of the tables.
 const LAYOUT: i32 = 1;
+/// Rows of another store in one statement.
+const ROWS_A_STATEMENT: usize = 1_000;
 /// What staging does not wait for.
 const BEGIN: &str = "SET synchronous_commit = off";
 /// What everything else does.
@@ -68,6 +73,22 @@ impl PostgresKeyStore {
             None => return Err(KeyStoreError::Unfit(format!("there is no key store in the schema {schema}"))),
         };
         Ok(Self { session, schema, minting: Minting::Random, store_key: StoreKey(key), staged: Mutex::new(false) })
+    }
+
+    /// Copies the key store of a data directory, which nobody writes meanwhile: the store's own key, every subject's key or
+    /// tombstone, and the subjects of senders' rows. All of it is there afterwards, or nothing. Where it was copied before,
+    /// nothing is done.
+    ///
+    /// # Errors
+    /// `KeyStoreError::Unfit` where there is another key store already.
+    pub fn copy_from(dir: &Path, options: &PostgresOptions) -> Result<Self, KeyStoreError> {
+        let kept = super::sqlite::all_rows(dir)?;
+        let session = start(options)?;
+        let schema = schema_of(options);
+        let name = schema.clone();
+        let copied = session.call(async move |sql| take_in(sql, &name, kept).await).map_err(failed)?;
+        copied.then_some(()).ok_or_else(|| KeyStoreError::Unfit(format!("there is another key store in the schema {schema} already")))?;
+        Self::open(options)
     }
 
     fn find_key(&self, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
@@ -200,6 +221,13 @@ fn kept(key: Option<Vec<u8>>) -> Result<Kept, KeyStoreError> {
 async fn initialise(sql: &mut PgConnection, schema: &str, key: Vec<u8>) -> Result<bool, sqlx::Error> {
     let mut transaction = sql.begin().await?;
     transaction.execute(DURABLE).await?;
+    let is_new = make(&mut transaction, schema, key).await?;
+    transaction.commit().await?;
+    Ok(is_new)
+}
+
+/// Makes the tables in a transaction; false where there is a key store already.
+async fn make(transaction: &mut PgConnection, schema: &str, key: Vec<u8>) -> Result<bool, sqlx::Error> {
     transaction.execute(SETUP_LOCK).await?;
     let tables = format!(
         "CREATE SCHEMA IF NOT EXISTS {schema};\n\
@@ -211,9 +239,39 @@ async fn initialise(sql: &mut PgConnection, schema: &str, key: Vec<u8>) -> Resul
     );
     transaction.execute(AssertSqlSafe(tables)).await?;
     let insert = format!("INSERT INTO {schema}.store (id, layout, key) VALUES (1, $1, $2) ON CONFLICT DO NOTHING");
-    let made = sqlx::query(AssertSqlSafe(insert)).bind(LAYOUT).bind(key).execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    let made = sqlx::query(AssertSqlSafe(insert)).bind(LAYOUT).bind(key).execute(transaction).await?;
     Ok(made.rows_affected() == 1)
+}
+
+/// Puts the rows of another store into a new one; false where there is another one.
+async fn take_in(sql: &mut PgConnection, schema: &str, rows: AllRows) -> Result<bool, sqlx::Error> {
+    let mut transaction = sql.begin().await?;
+    transaction.execute(DURABLE).await?;
+    if !make(&mut transaction, schema, rows.store_key.clone()).await? {
+        let there: Vec<u8> =
+            sqlx::query_scalar(AssertSqlSafe(format!("SELECT key FROM {schema}.store"))).fetch_one(&mut *transaction).await?;
+        return Ok(there == rows.store_key);
+    }
+    for subjects in rows.subjects.chunks(ROWS_A_STATEMENT) {
+        let insert = format!(
+            "INSERT INTO {schema}.subject (id, key, erased_at, reason) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[])"
+        );
+        let insert = sqlx::query(AssertSqlSafe(insert))
+            .bind(subjects.iter().map(|row| row.0.clone()).collect::<Vec<_>>())
+            .bind(subjects.iter().map(|row| row.1.clone()).collect::<Vec<_>>())
+            .bind(subjects.iter().map(|row| row.2).collect::<Vec<_>>())
+            .bind(subjects.iter().map(|row| row.3.clone()).collect::<Vec<_>>());
+        insert.execute(&mut *transaction).await?;
+    }
+    for senders in rows.sender_rows.chunks(ROWS_A_STATEMENT) {
+        let insert = format!("INSERT INTO {schema}.sender_row (hash, subject) SELECT * FROM unnest($1::bytea[], $2::text[])");
+        let insert = sqlx::query(AssertSqlSafe(insert))
+            .bind(senders.iter().map(|row| row.0.clone()).collect::<Vec<_>>())
+            .bind(senders.iter().map(|row| row.1.clone()).collect::<Vec<_>>());
+        insert.execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// Layout and key of the store, where there is one.

@@ -103,6 +103,43 @@ impl SqliteKeyStore {
     }
 }
 
+/// A subject, and its key or its tombstone: when and why.
+#[cfg(feature = "postgres")]
+type SubjectRow = (String, Option<Vec<u8>>, Option<i64>, Option<String>);
+
+/// What a key store keeps, to be put into another one.
+#[cfg(feature = "postgres")]
+pub(super) struct AllRows {
+    pub(super) store_key: Vec<u8>,
+    pub(super) subjects: Vec<SubjectRow>,
+    /// The hash of a sender's row, and its subject.
+    pub(super) sender_rows: Vec<(Vec<u8>, String)>,
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for AllRows {
+    fn drop(&mut self) {
+        use zeroize::Zeroize as _;
+        self.store_key.zeroize();
+        self.subjects.iter_mut().filter_map(|(_, key, ..)| key.as_mut()).for_each(|key| key.zeroize());
+    }
+}
+
+/// All that the key store in `dir` keeps.
+#[cfg(feature = "postgres")]
+pub(super) fn all_rows(dir: &Path) -> Result<AllRows, KeyStoreError> {
+    let SqliteKeyStore(vault) = SqliteKeyStore::open_read_only(dir)?;
+    let read = |sql: &mut SqliteConnection, runtime: &tokio::runtime::Runtime| {
+        runtime.block_on(async {
+            let store_key = store_row(sql).await?.map(|(_, key)| key).unwrap_or_default();
+            let subjects = sqlx::query_as("SELECT id, key, erased_at, reason FROM subject").fetch_all(&mut *sql).await?;
+            let sender_rows = sqlx::query_as("SELECT hash, subject FROM sender_row").fetch_all(&mut *sql).await?;
+            Ok(AllRows { store_key, subjects, sender_rows })
+        })
+    };
+    vault.backing().reader.call(read)
+}
+
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> KeyStoreError {
     KeyStoreError::Store(format!("{}: {error}", path.display()))
 }

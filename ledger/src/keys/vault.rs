@@ -64,6 +64,12 @@ impl<B: Backing> Vault<B> {
         Self { backing, minting, store_key, known: Mutex::default(), settling: Mutex::default() }
     }
 
+    /// What keeps the rows.
+    #[cfg(feature = "postgres")]
+    pub(super) const fn backing(&self) -> &B {
+        &self.backing
+    }
+
     fn find_key(&self, known: &mut Known, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
         if let Some(kept) = known.keys.get(subject) {
             return Ok(kept.clone());

@@ -1,5 +1,6 @@
 //! What every engine promises of its log: one suite, run on each of them.
 
+mod copying;
 pub(crate) mod writers;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -44,6 +45,9 @@ pub(crate) const CASES: &[Case] = &[
     ("what_lands_of_a_dropped_producer_is_a_beginning", what_lands_of_a_dropped_producer_is_a_beginning),
     ("a_ledger_is_created_once", a_ledger_is_created_once),
     ("workers_of_an_async_runtime_may_use_it", workers_of_an_async_runtime_may_use_it),
+    ("a_ledger_is_copied_to_the_byte", copying::a_ledger_is_copied_to_the_byte),
+    ("a_copy_that_was_cut_off_goes_on", copying::a_copy_that_was_cut_off_goes_on),
+    ("nothing_is_copied_over_another_ledger", copying::nothing_is_copied_over_another_ledger),
     ("a_deposed_writers_late_batch_is_void", writers::a_deposed_writers_late_batch_is_void),
     ("a_term_opens_only_at_the_end_that_was_read", writers::a_term_opens_only_at_the_end_that_was_read),
     ("a_restarted_writer_takes_its_slices_over", writers::a_restarted_writer_takes_its_slices_over),

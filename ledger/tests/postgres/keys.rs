@@ -7,7 +7,7 @@ use std::{
 };
 
 use pledger_domain::values::{PersonId, Personal};
-use pledger_ledger::keys::{Erasure, KeyStore, KeyStoreError, Minting, Opened, PostgresKeyStore};
+use pledger_ledger::keys::{Erasure, KeyStore, KeyStoreError, Minting, Opened, PostgresKeyStore, SqliteKeyStore};
 
 use crate::{
     key_scenarios::{at, person, sealed},
@@ -130,4 +130,33 @@ pub(crate) fn settled_keys_survive_a_server_that_is_killed(xtask: &Path) {
             assert_eq!(keys.open(text), Ok(Opened::Plain("somebody".into())));
         }
     }
+}
+
+pub(crate) fn a_key_store_is_moved_from_a_data_directory(home: &InPostgres) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let old = SqliteKeyStore::create(dir.path(), Minting::Random).expect("created");
+    let subjects: Vec<PersonId> = (0..1_500).map(|n| old.stage_subject("crm", &n.to_string()).expect("staged")).collect();
+    let texts: Vec<String> = subjects.iter().map(|subject| sealed(old.stage_seal(subject, "somebody").expect("staged"))).collect();
+    old.settle().expect("written");
+    old.erase(&subjects[7], "asked to", at(7)).expect("erased");
+    drop(old);
+    let moved = PostgresKeyStore::copy_from(dir.path(), &home.options()).expect("moved");
+    for (n, (subject, text)) in subjects.iter().zip(&texts).enumerate() {
+        let (opened, again) = match n {
+            7 => (Opened::Erased, Personal::Erased),
+            _ => (Opened::Plain("somebody".into()), Personal::Sealed(text.clone())),
+        };
+        assert_eq!(moved.open(text), Ok(opened));
+        assert_eq!(moved.seal(subject, "somebody"), Ok(again));
+        assert_eq!(moved.subject_for("crm", &n.to_string()), Ok(subject.clone()));
+    }
+    assert_eq!(moved.erase(&subjects[7], "again", at(9)), Ok(Erasure::ErasedBefore { at: at(7), reason: "asked to".into() }));
+    // What became of it since is not undone by moving it again.
+    moved.erase(&subjects[8], "asked to", at(8)).expect("erased");
+    let again = PostgresKeyStore::copy_from(dir.path(), &home.options()).expect("it was moved before");
+    assert_eq!(again.open(&texts[8]), Ok(Opened::Erased));
+    let other = tempfile::tempdir().expect("a directory");
+    drop(SqliteKeyStore::create(other.path(), Minting::Random).expect("created"));
+    let exists = format!("there is another key store in the schema {}_keys already", home.schema);
+    assert_eq!(PostgresKeyStore::copy_from(other.path(), &home.options()).err(), Some(KeyStoreError::Unfit(exists)));
 }

@@ -23,6 +23,7 @@ const CASES: &[Case] = &[
     ("processes_that_mint_at_once_mint_one_key_a_person", keys::processes_that_mint_at_once_mint_one_key_a_person),
     ("a_key_store_is_neither_replaced_nor_invented", keys::a_key_store_is_neither_replaced_nor_invented),
     ("an_erased_key_is_in_no_row_and_no_page", keys::an_erased_key_is_in_no_row_and_no_page),
+    ("a_key_store_is_moved_from_a_data_directory", keys::a_key_store_is_moved_from_a_data_directory),
     ("nobody_else_may_read_keys", keys::nobody_else_may_read_keys),
 ];
 
