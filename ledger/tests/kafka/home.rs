@@ -94,8 +94,13 @@ impl InKafka {
 
     /// Deletes the beginning of a slice.
     pub(crate) fn delete_before(&self, slice: u16, offset: i64) {
+        self.delete_in("ledger", slice, offset);
+    }
+
+    /// Deletes the beginning of a topic's partition.
+    pub(crate) fn delete_in(&self, topic: &str, slice: u16, offset: i64) {
         let mut list = rdkafka::TopicPartitionList::new();
-        list.add_partition_offset(&self.topic("ledger"), i32::from(slice), rdkafka::Offset::Offset(offset)).expect("a place");
+        list.add_partition_offset(&self.topic(topic), i32::from(slice), rdkafka::Offset::Offset(offset)).expect("a place");
         self.runtime.block_on(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 

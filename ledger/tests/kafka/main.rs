@@ -6,6 +6,7 @@
 
 #[path = "../chains/mod.rs"]
 mod chains;
+mod commands;
 #[path = "../contract/mod.rs"]
 mod contract;
 #[path = "../decisions/mod.rs"]
@@ -35,6 +36,8 @@ const CASES: &[Case] = &[
     ("a_producer_has_no_more_in_flight_than_it_may", producing::a_producer_has_no_more_in_flight_than_it_may),
     ("writers_duel_over_a_slice", producing::writers_duel_over_a_slice),
     ("a_duel_without_the_offset_check_is_lost", producing::a_duel_without_the_offset_check_is_lost),
+    ("commands_are_read_from_exactly_where_it_is_asked", commands::commands_are_read_from_exactly_where_it_is_asked),
+    ("commands_that_were_deleted_are_named", commands::commands_that_were_deleted_are_named),
     ("topics_are_created_as_they_must_be", topics::topics_are_created_as_they_must_be),
     ("topics_that_would_lose_records_are_refused", topics::topics_that_would_lose_records_are_refused),
     ("other_slices_than_partitions_are_refused", topics::other_slices_than_partitions_are_refused),
