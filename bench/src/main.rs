@@ -1,6 +1,8 @@
 //! The benchmark: durable decisions, rebuilds, questions and starts, each against a limit measured in the same run.
 
 mod child;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod growing;
 mod limits;
 mod load;
@@ -65,6 +67,9 @@ struct Arguments {
     /// Where ledgers are made; they are removed in the end. 5,000,000 decisions take about 15 GB.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    parts: cluster::RealParts,
     /// What this process does for another one.
     #[arg(long, hide = true, requires = "folder")]
     task: Option<Task>,
@@ -90,6 +95,9 @@ enum Measurement {
     Start,
     /// Questions while commands run.
     Questions,
+    /// The cluster engine, where there is a broker.
+    #[cfg(feature = "cluster")]
+    Cluster,
 }
 
 /// A run: what it may use, and what it has measured.
@@ -211,6 +219,10 @@ fn main() -> Result<()> {
     };
     let mut bench = Bench { quick: arguments.quick, decisions, scratch, sample: None, growing: None, rows: Vec::new() };
     bench.measure(&arguments.only)?;
+    #[cfg(feature = "cluster")]
+    if arguments.only.is_empty() || arguments.only.contains(&Measurement::Cluster) {
+        cluster::measure(&mut bench, &arguments.parts)?;
+    }
     let Bench { quick, rows, .. } = bench;
     let report = Report { version: env!("CARGO_PKG_VERSION"), quick, decisions, seconds: start.elapsed().as_secs_f64(), machine, rows };
     report.write(&arguments.json)?;

@@ -165,17 +165,39 @@ pub(crate) struct Served {
     pub(crate) running: Running,
     pub(crate) engine: Arc<Engine>,
     pub(crate) address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<Result<()>>,
+    server: Server,
 }
 
 impl Served {
     /// Serves a running ledger; `dir` keeps the read models.
     pub(crate) fn start(running: Running, dir: &Path) -> Result<Self> {
         let engine = Arc::new(Engine::open(dir, Arc::clone(&running.log) as Arc<dyn Log>, Options::default())?);
-        let metrics = Metrics::new(prometheus::Registry::new())?;
         let log = Arc::clone(&running.log) as Arc<dyn Log>;
-        let api = Arc::new(Api::new(running.edge.clone(), Arc::new(running.sink()), log, Arc::clone(&engine), metrics));
+        let server = Server::start(running.edge.clone(), Arc::new(running.sink()), log, &engine)?;
+        Ok(Self { running, engine, address: server.address, server })
+    }
+
+    /// Ends the server and whatever stands behind it.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.server.stop()?;
+        drop(self.engine);
+        self.running.stop();
+        Ok(())
+    }
+}
+
+/// HTTP before a ledger.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Server {
+    /// Serves on a free port.
+    pub(crate) fn start(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: &Arc<Engine>) -> Result<Self> {
+        let metrics = Metrics::new(prometheus::Registry::new())?;
+        let api = Arc::new(Api::new(edge, sink, log, Arc::clone(engine), metrics));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
@@ -186,16 +208,13 @@ impl Served {
         };
         let work = move || runtime.block_on(serve(listener, api, until)).context("the server failed");
         let thread = std::thread::Builder::new().name("server".into()).spawn(work)?;
-        Ok(Self { running, engine, address, stop, thread })
+        Ok(Self { address, stop, thread })
     }
 
-    /// Ends the server and whatever stands behind it.
+    /// Lets requests in progress end, and stops.
     pub(crate) fn stop(self) -> Result<()> {
         // A server that has failed says so below.
         let _ = self.stop.send(());
-        self.thread.join().map_err(|_| anyhow::anyhow!("the server panicked"))??;
-        drop(self.engine);
-        self.running.stop();
-        Ok(())
+        self.thread.join().map_err(|_| anyhow::anyhow!("the server panicked"))?
     }
 }

@@ -32,6 +32,12 @@ impl Sample {
         Ok(Self { records: records(log, most)?, folder, time, single_row: None, packed: None })
     }
 
+    /// The records.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
     /// The mean length of a body, in bytes.
     pub(crate) fn mean_bytes(&self) -> f64 {
         self.records.iter().map(|record| record.body.len()).sum::<usize>() as f64 / self.records.len() as f64

@@ -1,0 +1,101 @@
+//! Commands that lie in the topic, decided into the ledger; then all read models from that ledger.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use pledger_ledger::{
+    commands::{CommandSink, Undecided},
+    commands_topic::CommandSender,
+    slices::Slices,
+};
+
+use super::{Broker, folding, together::Together};
+use crate::{
+    Bench,
+    measures::processor::in_turn,
+    progress,
+    report::{Limit, Row},
+    workload::Lane,
+};
+
+/// Lanes of the workload.
+const LANES: u64 = 256;
+/// Commands that are prepared together, to bound memory.
+const CHUNK: usize = 50_000;
+/// How long commands may take to be written, or decided.
+const TO_ARRIVE: Duration = Duration::from_secs(120);
+/// What Kafka Streams does with these decisions on such a machine, exactly_once_v2, at its best.
+const KAFKA_STREAMS: f64 = 35_000.0;
+
+pub(super) fn measure(bench: &mut Bench, broker: &Broker) -> Result<()> {
+    let total = if bench.quick { 20_000 } else { 300_000 };
+    let mut together = Together::create(broker, "deciding", Slices::default())?;
+    together.kill();
+    let (sender, mut lanes) = (together.commands.sender()?, Lane::all(LANES, 0, together.today));
+    let (mut written, after) = (0, together.sink.reference_positions());
+    while written < total {
+        let sent = in_turn(&mut lanes, CHUNK.min(total - written));
+        let lost = Arc::<AtomicU64>::default();
+        for sent in &sent {
+            send(&*sender, &sent.prepare(&together.edge, after.clone())?, &lost)?;
+        }
+        arrived(&lost)?;
+        written += sent.len();
+        progress(&format!("Kafka: {written} commands lie in the topic"));
+    }
+    let before = together.ends()?;
+    let start = Instant::now();
+    together.begin()?;
+    // What is taken is not yet decided; each record of the ledger is, and each term adds one.
+    while together.taken() < total as u64 || together.ends()? < before + total as u64 {
+        if start.elapsed() > TO_ARRIVE {
+            bail!("{} of {total} commands were taken", together.taken());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let rate = total as f64 / start.elapsed().as_secs_f64();
+    bench.rows.push(Row::at_least(
+        "Kafka: commands topic to ledger, deciding included",
+        rate,
+        "decisions/s",
+        vec![(3.0, Limit::new("decisions/s of Kafka Streams on such a machine (told, not measured here)", KAFKA_STREAMS))],
+    ));
+    folding::measure(bench, broker, "deciding", &together.log, before + total as u64)
+}
+
+/// Hands a command over, waiting for room.
+fn send(sender: &dyn CommandSender, envelope: &pledger_ledger::commands::CommandEnvelope, lost: &Arc<AtomicU64>) -> Result<()> {
+    loop {
+        let count = Arc::clone(lost);
+        let undelivered = Box::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        match sender.send(envelope, undelivered) {
+            Ok(()) => return Ok(()),
+            Err(Undecided::Overloaded) => thread::sleep(Duration::from_millis(1)),
+            Err(other) => return Err(other.into()),
+        }
+    }
+}
+
+/// Waits until every command is written: what would tell of its loss is dropped then.
+fn arrived(lost: &Arc<AtomicU64>) -> Result<()> {
+    let start = Instant::now();
+    while Arc::strong_count(lost) > 1 {
+        if start.elapsed() > TO_ARRIVE {
+            bail!("commands were not written in {} s", TO_ARRIVE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    match lost.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        lost => bail!("{lost} commands were not written"),
+    }
+}
