@@ -62,6 +62,15 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
     Ok(())
 }
 
+/// Writes bytes to stdout as they are.
+#[cfg(feature = "kafka")]
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(())
+}
+
 /// Prints JSON, indented on a terminal.
 pub(crate) fn print_json(value: &Value) -> Result<()> {
     let text = if std::io::stdout().is_terminal() { serde_json::to_string_pretty(value)? } else { value.to_string() };

@@ -65,6 +65,17 @@ fn property(text: &str) -> Result<(String, String)> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
+/// What topics are created with.
+#[derive(Args)]
+pub(crate) struct NewTopics {
+    /// How many of Kafka's brokers keep each record
+    #[arg(long, default_value_t = 3, requires = "kafka", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) replicas: u8,
+    /// How many partitions the inbox of services has: how many of its events are worked on side by side
+    #[arg(long, default_value_t = 8, requires = "kafka", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) inbox_partitions: u16,
+}
+
 /// What a process does in a cluster.
 #[derive(Args)]
 pub(crate) struct Joining {
@@ -78,6 +89,9 @@ pub(crate) struct Joining {
     /// The slices that this process writes, such as 0-31 or 0-3,8; without it processes share them out among themselves
     #[arg(long, env = "PLEDGER_SLICES", value_name = "SLICES", requires = "kafka")]
     slices: Option<SliceList>,
+    /// Publish what names persons in plain; without it, that is published sealed
+    #[arg(long, env = "PLEDGER_PUBLISH_PERSONS", requires = "kafka")]
+    publish_persons: bool,
     /// How many seconds a process may be silent before others take its slices over
     #[arg(long, env = "PLEDGER_TAKE_OVER_AFTER", value_name = "SECONDS", default_value_t = 6, requires = "kafka")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=300))]
@@ -103,6 +117,10 @@ impl Joining {
     pub(crate) fn postgres(&self) -> Result<Option<PostgresOptions>> {
         let parse = |url: &String| PostgresOptions::parse(url).map_err(|error| Usage(format!("--postgres: {error}")).into());
         self.postgres.as_ref().map(parse).transpose()
+    }
+
+    pub(crate) const fn publishes_persons(&self) -> bool {
+        self.publish_persons
     }
 
     pub(crate) fn take_over_after(&self) -> Duration {

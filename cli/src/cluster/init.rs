@@ -15,7 +15,7 @@ use pledger_ledger::{
 use serde_json::json;
 
 use super::{
-    Cluster,
+    Cluster, NewTopics,
     node::{ClusterNode, Writes, options},
 };
 use crate::{
@@ -25,10 +25,13 @@ use crate::{
 };
 
 /// Creates a ledger in Kafka.
-pub(crate) fn init(cluster: &Cluster, slices: Slices, replicas: u8, context: &Context) -> Result<ExitCode> {
+pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, context: &Context) -> Result<ExitCode> {
     let created_at = SystemClock::new().now();
     let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at, generated: None };
-    let log = KafkaLog::create(KafkaOptions { replicas, ..options(cluster) }, created)?;
+    let log = KafkaLog::create(
+        KafkaOptions { replicas: topics.replicas, inbox_partitions: topics.inbox_partitions, ..options(cluster) },
+        created,
+    )?;
     let ledger_id = log.created().ledger_id.clone();
     // The rules name nobody, and nothing is worth a snapshot yet.
     let keys: Arc<dyn KeyStore> = Arc::new(MemoryKeyStore::default());

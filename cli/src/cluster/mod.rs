@@ -4,6 +4,8 @@ mod flags;
 #[cfg(feature = "kafka")]
 mod init;
 #[cfg(feature = "kafka")]
+mod letters;
+#[cfg(feature = "kafka")]
 mod node;
 #[cfg(feature = "kafka")]
 mod serve;
@@ -12,9 +14,9 @@ mod services;
 #[cfg(feature = "kafka")]
 mod stores;
 
-pub(crate) use flags::{Cluster, ClusterFlags, Joining};
+pub(crate) use flags::{Cluster, ClusterFlags, Joining, NewTopics};
 #[cfg(feature = "kafka")]
-pub(crate) use {init::init, serve::serve};
+pub(crate) use {init::init, letters::dead_letters, serve::serve};
 
 #[cfg(not(feature = "kafka"))]
 mod without {
@@ -23,8 +25,8 @@ mod without {
     use anyhow::{Result, bail};
     use pledger_ledger::slices::Slices;
 
-    use super::{Cluster, Joining};
-    use crate::context::Context;
+    use super::{Cluster, Joining, NewTopics};
+    use crate::{context::Context, verbs::dead_letters::Action};
 
     const WITHOUT: &str = "this pledger was built without Kafka; build one with it: cargo install --path cli --features kafka";
 
@@ -32,9 +34,13 @@ mod without {
         bail!(WITHOUT)
     }
 
-    pub(crate) fn init(_: &Cluster, _: Slices, _: u8, _: &Context) -> Result<ExitCode> {
+    pub(crate) fn init(_: &Cluster, _: Slices, _: &NewTopics, _: &Context) -> Result<ExitCode> {
+        bail!(WITHOUT)
+    }
+
+    pub(crate) fn dead_letters(_: &Cluster, _: Action, _: &Context) -> Result<ExitCode> {
         bail!(WITHOUT)
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{init, serve};
+pub(crate) use without::{dead_letters, init, serve};

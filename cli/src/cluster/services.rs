@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use pledger_command_api::{Metrics, Probe};
 use pledger_consumers::{
-    ingest::{Ingest, IngestDesk, IngestStatus, PARKED_FOR},
+    ingest::{Ingest, IngestDesk, IngestFigures, IngestStatus, PARKED_FOR},
     publisher::{Publisher, PublisherDesk, PublisherStatus},
 };
 use pledger_ledger::{
@@ -64,15 +64,23 @@ fn ingest(
     let desk = IngestDesk { edge, sink, letters, status: Arc::clone(&status), parked_for: PARKED_FOR };
     let options = options.clone();
     let ingest = Ingest::start(desk, move || Ok(Box::new(KafkaInbox::join(options.clone())?))).context("ingest cannot be started")?;
-    let (kept, parked, watched) = (Arc::clone(&status), Arc::clone(&status), status);
-    metrics.sampled("pledger_ingest_dead_letters", "Messages of the inbox that became dead letters since the start.", move || {
-        as_sample(kept.figures().letters)
-    })?;
-    metrics.sampled("pledger_ingest_parked", "Messages of the inbox that wait for an id to become known.", move || {
-        as_sample(parked.figures().parked)
-    })?;
-    probes.push(Probe::new("ingest", move || watched.trouble().map_or(Ok(()), Err)));
+    watch_ingest(metrics, &status)?;
+    probes.push(Probe::new("ingest", move || status.trouble().map_or(Ok(()), Err)));
     Ok(ingest)
+}
+
+fn watch_ingest(metrics: &Metrics, status: &Arc<IngestStatus>) -> Result<()> {
+    let figure = |name, about, of: fn(IngestFigures) -> u64| {
+        let status = Arc::clone(status);
+        metrics.sampled(name, about, move || as_sample(of(status.figures())))
+    };
+    figure("pledger_ingest_accepted", "Events of services that were accepted since the start.", |figures| figures.accepted)?;
+    figure("pledger_ingest_refused", "Events of services that a rule refused since the start.", |figures| figures.refused)?;
+    figure("pledger_ingest_repeated", "Events of services that had been decided before.", |figures| figures.repeated)?;
+    figure("pledger_ingest_dead_letters", "Messages of the inbox that became dead letters since the start.", |figures| figures.letters)?;
+    figure("pledger_ingest_parked", "Messages of the inbox that wait for an id to become known.", |figures| figures.parked)?;
+    figure("pledger_ingest_sent_again", "Commands that were sent once more, since no decision came.", |figures| figures.sent_again)?;
+    Ok(())
 }
 
 fn publisher(
@@ -83,12 +91,15 @@ fn publisher(
     probes: &mut Vec<Probe>,
 ) -> Result<Publisher> {
     let (status, slices) = (Arc::new(PublisherStatus::default()), node.log.slices());
+    // What does not fit is said at once; what fails later is tried again.
+    KafkaEvents::open(options.clone(), slices)?;
     let membership: Box<dyn Membership> = match joining.slices(slices)? {
         Some(slices) => Box::new(Fixed::new(slices)),
         None => KafkaCommands::of(&node.log).join(PUBLISHERS, joining.take_over_after())?,
     };
     let ledger_id = node.log.created().ledger_id.clone();
-    let desk = PublisherDesk { log: Arc::new(node.log.clone()), ledger_id, persons: None, status: Arc::clone(&status) };
+    let persons = joining.publishes_persons().then(|| Arc::clone(&node.edge.keys));
+    let desk = PublisherDesk { log: Arc::new(node.log.clone()), ledger_id, persons, status: Arc::clone(&status) };
     let options = options.clone();
     let publisher = Publisher::start(desk, membership, move || Ok(Box::new(KafkaEvents::open(options.clone(), slices)?)));
     let publisher = publisher.context("the publisher cannot be started")?;

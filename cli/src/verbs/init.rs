@@ -8,7 +8,7 @@ use pledger_ledger::slices::{DEFAULT_SLICES, MAX_SLICES, Slices};
 use serde_json::json;
 
 use crate::{
-    cluster::{self, ClusterFlags},
+    cluster::{self, ClusterFlags, NewTopics},
     context::{Context, Usage},
     node::{Node, has_ledger},
     output,
@@ -25,16 +25,15 @@ pub(crate) struct Init {
     slices: u16,
     #[command(flatten)]
     cluster: ClusterFlags,
-    /// How many of Kafka's brokers keep each record
-    #[arg(long, default_value_t = 3, requires = "kafka", value_parser = clap::value_parser!(u8).range(1..))]
-    replicas: u8,
+    #[command(flatten)]
+    topics: NewTopics,
 }
 
 impl Init {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let slices = Slices::new(self.slices).map_err(|error| Usage(error.to_string()))?;
         if let Some(cluster) = self.cluster.cluster()? {
-            return cluster::init(&cluster, slices, self.replicas, context);
+            return cluster::init(&cluster, slices, &self.topics, context);
         }
         if has_ledger(&context.data_dir) {
             bail!("{} holds a ledger already", context.data_dir.display());

@@ -3,6 +3,7 @@
 mod command;
 mod completions;
 mod conflicts;
+pub(crate) mod dead_letters;
 mod demo;
 mod doctor;
 mod erase;
@@ -51,6 +52,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Generations(generations::Generations),
     Verify(verify::Verify),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     Erase(erase::Erase),
     Evidence(evidence::Evidence),
     Doctor(doctor::Doctor),
@@ -75,6 +78,7 @@ impl Verb {
             Self::Rebuild(verb) => verb.run(context),
             Self::Generations(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),
+            Self::DeadLetters(verb) => verb.run(context),
             Self::Erase(verb) => verb.run(context),
             Self::Evidence(verb) => verb.run(context),
             Self::Doctor(verb) => verb.run(context),

@@ -6,6 +6,7 @@
 mod load;
 mod mistakes;
 mod processes;
+mod services;
 mod take_over;
 
 use libtest_mimic::{Arguments, Trial};
@@ -16,6 +17,7 @@ const CASES: &[Case] = &[
     ("kafka::a_processor_that_is_killed_is_replaced", take_over::a_processor_that_is_killed_is_replaced),
     ("kafka::a_processor_that_comes_back_from_a_stop_harms_nothing", take_over::a_processor_that_comes_back_from_a_stop_harms_nothing),
     ("kafka::one_process_does_everything_and_is_found_again", take_over::one_process_does_everything_and_is_found_again),
+    ("kafka::services_send_events_and_read_what_was_decided", services::services_send_events_and_read_what_was_decided),
     ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
 ];
 
