@@ -126,6 +126,7 @@ impl Assembly {
         let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
         let api = Arc::get_mut(&mut assembly.state).expect("nobody shares it yet");
         api.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
+        api.keep_checkpoints(Arc::new(DirectoryGenerations::checkpoints_of(data_dir)));
         Ok(assembly)
     }
 

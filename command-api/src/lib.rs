@@ -61,6 +61,7 @@ pub struct Api {
     pub(crate) changes: changes::Changes,
     pub(crate) past: past::Past,
     pub(crate) generations: Option<Arc<dyn Generations>>,
+    pub(crate) checkpoints: Option<Arc<dyn Generations>>,
 }
 
 /// The API's parts, shared by all requests.
@@ -81,6 +82,7 @@ impl Api {
             changes: changes::Changes::default(),
             past: past::Past::default(),
             generations: None,
+            checkpoints: None,
         }
     }
 
@@ -94,6 +96,11 @@ impl Api {
     /// Puts other generations of the read models in use, from these.
     pub fn keep_generations(&mut self, generations: Arc<dyn Generations>) {
         self.generations = Some(generations);
+    }
+
+    /// Answers questions to the past from the nearest of these checkpoints.
+    pub fn keep_checkpoints(&mut self, checkpoints: Arc<dyn Generations>) {
+        self.checkpoints = Some(checkpoints);
     }
 
     /// Is ready only while this works.

@@ -8,7 +8,10 @@ use std::{
 use axum::http::StatusCode;
 use parking_lot::Mutex;
 use pledger_ledger::log::Log;
-use pledger_projections::engine::{Engine, Moment, Options};
+use pledger_projections::{
+    engine::{Engine, Moment, Options},
+    generation::Generations,
+};
 
 use crate::problem::Problem;
 
@@ -38,8 +41,8 @@ impl Past {
     ///
     /// # Errors
     /// 422 where history begins after the moment, 503 while it is still being folded.
-    pub(crate) fn engine(&self, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
-        let engine = self.find_or_start(log, moment)?;
+    pub(crate) fn engine(&self, checkpoints: Option<&dyn Generations>, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
+        let engine = self.find_or_start(checkpoints, log, moment)?;
         if !engine.wait_until_caught_up(FOLDING_TIMEOUT, |_| {}) {
             let lag = engine.lag().map_err(|error| Problem::internal(&error))?;
             let detail = format!("history is still being folded: {lag} records are to come");
@@ -57,7 +60,7 @@ impl Past {
         }
     }
 
-    fn find_or_start(&self, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
+    fn find_or_start(&self, checkpoints: Option<&dyn Generations>, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
         let mut kept = self.kept.lock();
         kept.retain(|one| one.moment == moment || one.asked.elapsed() < KEPT);
         if let Some(one) = kept.iter_mut().find(|one| one.moment == moment) {
@@ -68,7 +71,7 @@ impl Past {
             kept.sort_by_key(|one| one.asked);
             kept.remove(0);
         }
-        let engine = Engine::in_memory(Arc::clone(log), Options { moment, ..Options::default() });
+        let engine = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() });
         let engine = Arc::new(engine.map_err(|error| Problem::internal(&error))?);
         kept.push(Kept { moment, engine: Arc::clone(&engine), asked: Instant::now() });
         Ok(engine)

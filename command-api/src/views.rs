@@ -100,7 +100,7 @@ pub(crate) async fn engine(api: &ApiState, moment: Moment) -> Result<Arc<Engine>
         return Ok(Arc::clone(&api.engine));
     }
     let api = Arc::clone(api);
-    let folded = tokio::task::spawn_blocking(move || api.past.engine(&api.log, moment)).await;
+    let folded = tokio::task::spawn_blocking(move || api.past.engine(api.checkpoints.as_deref(), &api.log, moment)).await;
     folded.map_err(|failed| Problem::internal(&failed))?
 }
 

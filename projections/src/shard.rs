@@ -71,6 +71,8 @@ macro_rules! read_models {
         pub struct Shard {
             /// The last record taken in of every slice it owns.
             pub heads: Vec<(SliceId, ChainHead)>,
+            /// Slices whose rows are not loaded: they are folded from their beginning.
+            pub left_out: Vec<SliceId>,
             /// The rules as published.
             pub rules: PublishedRules,
             /// The streams that are folded no further.

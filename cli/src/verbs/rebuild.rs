@@ -18,7 +18,7 @@ use pledger_ledger::{
     sqlite::{Mode, SqliteLog},
 };
 use pledger_projections::{
-    engine::{Engine, EngineError, Options},
+    engine::{Engine, EngineError, Options, checkpoint},
     generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State, fingerprint},
     query::{VIEWS, find_view},
 };
@@ -42,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
   pledger rebuild --promote              fill it, compare it with the one in use, and put it in use
   pledger rebuild tiers --promote        the tiers are expected to differ; everything else must not
   pledger rebuild --rules-version 3      every decision folded under version 3 of the rules
+  pledger rebuild --checkpoints          keep what was known at each month's end, for --as-of and --known-at
 
 All projections are folded in one pass, slices side by side, while the generation in use goes on answering.
 Afterwards: pledger generations list | compare A B | promote | rollback | drop N")]
@@ -61,6 +62,9 @@ pub(crate) struct Rebuild {
     /// Fold every decision under this version of the rules, in place of the one that it names
     #[arg(long, value_name = "N")]
     rules_version: Option<u32>,
+    /// Instead, keep what was known at the end of every month that is over: questions to the past go on from there
+    #[arg(long, conflicts_with_all = ["promote", "shadow", "rules_version", "projections"])]
+    checkpoints: bool,
 }
 
 impl Rebuild {
@@ -80,6 +84,9 @@ impl Rebuild {
                 holder.since
             ),
         };
+        if self.checkpoints {
+            return self.keep_checkpoints(context, &log);
+        }
         let generation = self.begin(&generations)?;
         let took = self.fill(&generations, generation, log)?;
         generations.keep_note(generation, &Note { state: State::Ready, ..generations.note(generation)? })?;
@@ -98,6 +105,22 @@ impl Rebuild {
         Ok(ExitCode::SUCCESS)
     }
 
+    fn options(&self) -> Options {
+        Options { workers: self.workers.map_or(Options::default().workers, usize::from), ..Options::default() }
+    }
+
+    fn keep_checkpoints(&self, context: &Context, log: &Arc<dyn Log>) -> Result<ExitCode> {
+        let checkpoints = DirectoryGenerations::checkpoints_of(&context.data_dir);
+        std::fs::create_dir_all(context.data_dir.join("checkpoints"))?;
+        let kept = checkpoint::keep(&checkpoints, log, self.options(), |kept| eprintln!("Kept what was known at {}.", kept.known_at))?;
+        if context.json {
+            output::print_json(&json!({"kept": kept, "there": checkpoints.all()?.len()}))?;
+        } else {
+            output::print(format!("{kept} checkpoints were kept; there are {} now.", checkpoints.all()?.len()))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     /// The generation to fill: one that a rebuild of the same left unfinished, or a new one.
     fn begin(&self, generations: &DirectoryGenerations) -> Result<GenerationNumber> {
         for generation in generations.all()?.into_iter().rev() {
@@ -112,15 +135,14 @@ impl Rebuild {
         let generation = generations.create()?;
         let (projections, rules_version) = (self.projections.clone(), self.rules_version);
         let begun_at: Option<Timestamp> = Some(SystemClock::new().now());
-        generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, replaced: None })?;
+        generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() })?;
         Ok(generation)
     }
 
     /// Fills it up to the ledger's end; how many records were folded, in what time.
     fn fill(&self, generations: &DirectoryGenerations, generation: GenerationNumber, log: Arc<dyn Log>) -> Result<(u64, Duration)> {
         let started = Instant::now();
-        let options = Options { workers: self.workers.map_or(Options::default().workers, usize::from), ..Options::default() };
-        let engine = match Engine::open_generation(generations, generation, log, options) {
+        let engine = match Engine::open_generation(generations, generation, log, self.options()) {
             Ok(engine) => engine.context("it cannot be opened again; take it away by: pledger generations drop")?,
             Err(EngineError::NoSuchRules(version)) => {
                 generations.remove(generation)?;

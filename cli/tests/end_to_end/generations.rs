@@ -108,3 +108,19 @@ fn a_rebuild_on_a_full_disk_fails_and_what_is_in_use_stays() {
     assert_eq!(succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]), before);
     assert!(succeed(dir, &["rebuild", "--promote"]).contains("Generation 2 is in use"));
 }
+
+#[test]
+fn questions_to_the_past_are_answered_the_same_from_checkpoints() {
+    let dir = demo("12");
+    let dir = dir.path();
+    let questions: [&[&str]; 3] = [
+        &["query", "pipeline", "--by", "region,status", "--known-at", "2026-06-15", "--format", "csv"],
+        &["query", "tiers", "--as-of", "2026-07-31", "--format", "csv"],
+        &["query", "deals", "--as-of", "2026-05-31", "--known-at", "2026-08-31", "--format", "csv"],
+    ];
+    let before = questions.map(|question| succeed(dir, question));
+    let kept = json(dir, &["rebuild", "--checkpoints"])["kept"].as_u64().expect("a count");
+    assert!(kept >= 7, "{kept}");
+    assert_eq!(questions.map(|question| succeed(dir, question)), before);
+    assert_eq!(json(dir, &["rebuild", "--checkpoints"])["kept"], 0);
+}

@@ -1,5 +1,8 @@
 //! The fold engine: one reader, a worker a shard, one writer; every record decoded once for all read models.
 
+pub mod checkpoint;
+#[cfg(test)]
+mod checkpoint_tests;
 mod decode;
 mod gate;
 mod moment;
@@ -182,9 +185,9 @@ impl Shared {
     }
 
     /// The rules that a decision is folded under, where it counts at all.
-    fn admitted(&self, decision: &Outline<'_>, named: Option<Arc<RuleSet>>) -> Option<Option<Arc<RuleSet>>> {
+    fn admitted(&self, decision: &Outline<'_>, slice: SliceId, named: Option<Arc<RuleSet>>) -> Option<Option<Arc<RuleSet>>> {
         let supposed = || self.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
-        self.admission.admits(decision).then(|| supposed().map(Arc::clone).or(named))
+        self.admission.admits(decision, slice).then(|| supposed().map(Arc::clone).or(named))
     }
 
     fn stopping(&self) -> bool {
@@ -358,7 +361,7 @@ impl Engine {
             program_waits: AtomicBool::new(false),
             void: AtomicU64::new(0),
             is_unwritten: AtomicBool::new(false),
-            admission: Admission::new(options.moment),
+            admission: Admission::new(options.moment, slices.count, heads.iter().map(|head| head.next_offset).sum()),
             supposed,
             at_end: AtomicBool::new(false),
             gate: gate::Gate::default(),

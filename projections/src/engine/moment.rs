@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use pledger_domain::{stream::StreamName, values::Timestamp};
-use pledger_ledger::outline::Outline;
+use pledger_ledger::{outline::Outline, slices::SliceId};
 
 /// A length of ten characters is a date: `2026-03-31`.
 const DATE_LEN: usize = 10;
@@ -66,24 +66,45 @@ pub(super) struct Admission {
     admitted: AtomicU64,
     first_recorded: AtomicI64,
     first_effective: AtomicI64,
+    /// Of every slice, the latest effective time of a decision that counts.
+    latest: Vec<AtomicI64>,
 }
 
 impl Admission {
-    pub(super) const fn new(moment: Moment) -> Self {
-        let never = i64::MAX;
-        Self { moment, admitted: AtomicU64::new(0), first_recorded: AtomicI64::new(never), first_effective: AtomicI64::new(never) }
+    /// `admitted` decisions count already.
+    pub(super) fn new(moment: Moment, slices: u16, admitted: u64) -> Self {
+        let times = |time: i64| AtomicI64::new(time);
+        let latest = (0..slices).map(|_| times(i64::MIN)).collect();
+        Self { moment, admitted: AtomicU64::new(admitted), first_recorded: times(i64::MAX), first_effective: times(i64::MAX), latest }
+    }
+
+    /// Whether this decision, and so every later one of its slice, was not known yet.
+    pub(super) fn is_over(&self, decision: &Outline<'_>) -> bool {
+        if self.moment.is_past() {
+            self.first_recorded.fetch_min(decision.recorded_at.micros(), Ordering::Relaxed);
+            self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
+        }
+        self.moment.known_at.is_some_and(|known_at| decision.recorded_at > known_at)
+    }
+
+    /// The slices with a decision that counts and is effective only after `time`, and the latest such time of each.
+    pub(super) fn ahead_of(&self, time: Timestamp) -> Vec<(SliceId, Timestamp)> {
+        let slices = self.latest.iter().zip(0..);
+        let latest = slices.map(|(latest, slice)| (slice, Timestamp::from_micros(latest.load(Ordering::Relaxed))));
+        latest.filter(|(_, latest)| *latest > time).collect()
     }
 
     /// Whether the decision counts.
-    pub(super) fn admits(&self, decision: &Outline<'_>) -> bool {
+    pub(super) fn admits(&self, decision: &Outline<'_>, slice: SliceId) -> bool {
         if !self.moment.is_past() {
             return true;
         }
-        self.first_recorded.fetch_min(decision.recorded_at.micros(), Ordering::Relaxed);
-        self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
         let counts = self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at);
         if counts && decision.stream != StreamName::program() {
             self.admitted.fetch_add(1, Ordering::Relaxed);
+            if let Some(latest) = self.latest.get(usize::from(slice)) {
+                latest.fetch_max(decision.effective_at.micros(), Ordering::Relaxed);
+            }
         }
         counts
     }

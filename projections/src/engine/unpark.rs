@@ -144,7 +144,7 @@ impl Shared {
                 Meaning::Nothing => {}
                 Meaning::Decision(decision, rules) => {
                     self.publish(&decision);
-                    if let Some(rules) = self.admitted(&decision, rules) {
+                    if let Some(rules) = self.admitted(&decision, position.slice, rules) {
                         let at = At { position, key: Symbol::of(decision.stream.key()), rules: rules.as_ref() };
                         shard.fold(&decision, &at);
                     }

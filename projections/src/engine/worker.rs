@@ -45,6 +45,8 @@ pub(super) struct Worker {
     /// Slices that wait for rules, with their records from the waiting decision on.
     waiting: BTreeMap<SliceId, Vec<Placed>>,
     waiting_since: Option<Instant>,
+    /// Slices of which nothing more was known at the moment that is folded, and the last record that was.
+    over: Vec<Option<ChainHead>>,
     program_slice: usize,
 }
 
@@ -65,7 +67,15 @@ struct PutOff {
 impl Worker {
     pub(super) fn new(number: usize, shared: Arc<Shared>, heads: &[ChainHead]) -> Self {
         let program_slice = usize::from(shared.log.slices().of(&StreamName::program()));
-        Self { number, shared, heads: heads.to_vec(), waiting: BTreeMap::new(), waiting_since: None, program_slice }
+        Self {
+            number,
+            shared,
+            heads: heads.to_vec(),
+            waiting: BTreeMap::new(),
+            waiting_since: None,
+            over: vec![None; heads.len()],
+            program_slice,
+        }
     }
 
     /// Works until the inbox closes.
@@ -150,13 +160,23 @@ impl Worker {
                 self.shared.void.fetch_add(1, Ordering::AcqRel);
                 continue;
             }
+            if self.over[usize::from(slice)].is_some() {
+                self.pass(slice, head, &mut touched);
+                continue;
+            }
             match decode(&record.body, &program) {
                 Meaning::Nothing => {}
+                Meaning::Decision(decision, _) if self.shared.admission.is_over(&decision) => {
+                    // Records of a slice are in the order of their times.
+                    self.over[usize::from(slice)] = Some(self.heads[usize::from(slice)]);
+                    self.pass(slice, head, &mut touched);
+                    continue;
+                }
                 Meaning::Decision(decision, rules) => {
                     if self.shared.publish(&decision) {
                         program = Arc::clone(&self.shared.program.read());
                     }
-                    if let Some(rules) = self.shared.admitted(&decision, rules) {
+                    if let Some(rules) = self.shared.admitted(&decision, slice, rules) {
                         steps.push(Step::Fold(record.position(), decision, rules));
                     }
                 }
@@ -172,12 +192,17 @@ impl Worker {
                     steps.push(Step::Park(record.position(), stream.map(|stream| stream.to_string()), reason));
                 }
             }
-            self.heads[usize::from(slice)] = head;
-            if !touched.contains(&slice) {
-                touched.push(slice);
-            }
+            self.pass(slice, head, &mut touched);
         }
         (steps, touched)
+    }
+
+    /// A record is done with.
+    fn pass(&mut self, slice: SliceId, head: ChainHead, touched: &mut Vec<SliceId>) {
+        self.heads[usize::from(slice)] = head;
+        if !touched.contains(&slice) {
+            touched.push(slice);
+        }
     }
 
     /// Whether rules that are still missing will not come: everything else up to the ledger's end is folded, and that
@@ -209,7 +234,7 @@ impl Worker {
             }
         }
         for (slice, head) in &heads {
-            shard.set_head(*slice, *head);
+            shard.set_head(*slice, self.over[usize::from(*slice)].unwrap_or(*head));
         }
         drop(shard);
         self.shared.progress.advance(&heads);

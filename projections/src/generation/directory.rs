@@ -27,6 +27,23 @@ impl DirectoryGenerations {
         Self { directory: data_dir.join("projections") }
     }
 
+    /// The checkpoints of the data directory.
+    #[must_use]
+    pub fn checkpoints_of(data_dir: &Path) -> Self {
+        Self { directory: data_dir.join("checkpoints") }
+    }
+
+    /// Makes a generation that begins as a copy of another one, which nobody writes.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn copy(&self, of: GenerationNumber) -> Result<GenerationNumber, StoreError> {
+        let generation = self.all()?.last().map_or(1, |last| last + 1);
+        fs::create_dir(self.folder(generation))?;
+        SqliteStore::open_read_only(&self.database(of))?.copy_to(&self.database(generation))?;
+        Ok(generation)
+    }
+
     fn folder(&self, generation: GenerationNumber) -> PathBuf {
         self.directory.join(generation.to_string())
     }

@@ -1,6 +1,7 @@
 //! What is known of a generation besides its rows, and who fills one.
 
 use pledger_domain::values::Timestamp;
+use pledger_ledger::slices::SliceId;
 use serde::{Deserialize, Serialize};
 
 use super::{GenerationNumber, Generations, fingerprint};
@@ -20,6 +21,12 @@ pub struct Note {
     /// When it was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_at: Option<Timestamp>,
+    /// It holds what was recorded by then, and nothing else: a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_at: Option<Timestamp>,
+    /// Of a checkpoint, the slices with a decision that is effective only after it, and the latest such time of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<(SliceId, Timestamp)>,
     /// The generation that it was put in use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<GenerationNumber>,

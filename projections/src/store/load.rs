@@ -60,6 +60,7 @@ pub(super) fn fill(shards: &mut [Shard], read: impl FnOnce(&Inboxes) -> Result<(
 
 /// Takes the rows of its slices in, until there are no more.
 fn load_shard(shard: &mut Shard, number: usize, many: usize, parts: &Receiver<Part>) -> Result<(), StoreError> {
+    let left_out = shard.left_out.clone();
     let mut tables = shard.tables_mut();
     for part in parts {
         let table = &mut tables[part.table];
@@ -72,7 +73,8 @@ fn load_shard(shard: &mut Shard, number: usize, many: usize, parts: &Receiver<Pa
         };
         for row in rows {
             let position = row.get(place).cloned().and_then(Position::from_cell);
-            if position.map_or(0, |position| usize::from(position.slice)) % many == number {
+            let is_wanted = position.is_none_or(|position| !left_out.contains(&position.slice));
+            if is_wanted && position.map_or(0, |position| usize::from(position.slice)) % many == number {
                 table.load(&mut row.into_iter())?;
             }
         }

@@ -74,6 +74,16 @@ impl SqliteStore {
         Ok(Self { runtime, connection })
     }
 
+    /// Copies the database as it stands into a new file.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn copy_to(&mut self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_str().ok_or_else(|| std::io::Error::other("the path is no UTF-8"))?;
+        self.runtime.block_on(sqlx::query("VACUUM INTO ?").bind(path).execute(&mut self.connection))?;
+        Ok(())
+    }
+
     /// Makes the tables of an empty generation.
     ///
     /// # Errors
