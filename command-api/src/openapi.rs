@@ -67,6 +67,24 @@ fn paths() -> Paths {
     ] {
         paths = paths.path(path, PathItem::new(HttpMethod::Get, plain(id, summary, media)));
     }
+    for (method, path, id, summary) in [
+        (HttpMethod::Get, "/v1/generations", "listGenerations", "The generations of the read models, and which is in use; for operators."),
+        (
+            HttpMethod::Post,
+            "/v1/generations/{generation}/promote",
+            "promoteGeneration",
+            "Puts a filled generation in use, once it equals the one in use where it has to.",
+        ),
+        (HttpMethod::Post, "/v1/generations/rollback", "rollBackGeneration", "Puts the generation in use again that was replaced."),
+        (HttpMethod::Post, "/v1/parked/retry", "retryParked", "Tries streams again that are folded no further."),
+    ] {
+        let mut operation = plain(id, summary, "application/json");
+        if path.contains("{generation}") {
+            let number = parameter("generation", ParameterIn::Path, "The generation's number.", whole_number());
+            operation.parameters = Some(vec![number]);
+        }
+        paths = paths.path(path, PathItem::new(method, operation));
+    }
     paths.build()
 }
 
