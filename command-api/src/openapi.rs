@@ -81,7 +81,7 @@ fn paths() -> Paths {
         let mut operation = plain(id, summary, "application/json");
         if path.contains("{generation}") {
             let number = parameter("generation", ParameterIn::Path, "The generation's number.", whole_number());
-            operation.parameters = Some(vec![number]);
+            operation.parameters = Some(vec![RefOr::T(number)]);
         }
         paths = paths.path(path, PathItem::new(method, operation));
     }
