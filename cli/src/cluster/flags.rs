@@ -1,17 +1,17 @@
 //! How a cluster is named, and what a process does in it.
 
-use std::{collections::BTreeMap, fmt, fs, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 #[cfg(feature = "kafka")]
-use pledger_ledger::postgres::PostgresOptions;
+use pledger_ledger::postgres::{PostgresOptions, PostgresOptionsError};
 use pledger_ledger::slices::{SliceId, Slices};
 
 use crate::context::Usage;
 
 /// What topics' names begin with, where nothing else is asked for.
-const DEFAULT_PREFIX: &str = "pledger.";
+pub(crate) const DEFAULT_PREFIX: &str = "pledger.";
 
 /// Where the cluster is. Values of properties may be secrets.
 #[derive(Args)]
@@ -38,7 +38,17 @@ pub(crate) struct Cluster {
 impl ClusterFlags {
     /// The cluster that is meant; none where the ledger of a directory is.
     pub(crate) fn cluster(self) -> Result<Option<Cluster>> {
-        let Some(brokers) = self.kafka else { return Ok(None) };
+        if self.kafka.is_some() { self.named().map(Some) } else { Ok(None) }
+    }
+
+    /// These brokers, whatever the verb calls the flags.
+    pub(crate) fn of(brokers: String, topic_prefix: String, kafka_config: Vec<String>) -> Self {
+        Self { kafka: Some(brokers), topic_prefix, kafka_config }
+    }
+
+    /// The cluster that is named.
+    pub(crate) fn named(self) -> Result<Cluster> {
+        let brokers = self.kafka.unwrap_or_default();
         let mut properties = BTreeMap::new();
         for given in &self.kafka_config {
             match given.strip_prefix('@') {
@@ -55,7 +65,7 @@ impl ClusterFlags {
                 }
             }
         }
-        Ok(Some(Cluster { brokers, prefix: self.topic_prefix, properties }))
+        Ok(Cluster { brokers, prefix: self.topic_prefix, properties })
     }
 }
 
@@ -76,13 +86,48 @@ pub(crate) struct NewTopics {
     pub(crate) inbox_partitions: u16,
 }
 
+/// Where the database of a cluster is.
+#[derive(Args)]
+pub(crate) struct PostgresFlags {
+    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Without it
+    /// they are in the directory, and only one process may take commands
+    #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", hide_env_values = true)]
+    postgres: Option<String>,
+    /// The schema that SQL reads the read models in; others are named after it
+    #[arg(long, env = "PLEDGER_POSTGRES_SCHEMA", value_name = "NAME", requires = "postgres")]
+    postgres_schema: Option<String>,
+    /// A file with the password; PGPASSWORD and PGPASSFILE are read too
+    #[arg(long, env = "PLEDGER_POSTGRES_PASSWORD_FILE", value_name = "FILE", requires = "postgres")]
+    postgres_password_file: Option<PathBuf>,
+}
+
+#[cfg(feature = "kafka")]
+impl PostgresFlags {
+    /// The database, where one is named.
+    pub(crate) fn options(&self) -> Result<Option<PostgresOptions>> {
+        let Some(url) = &self.postgres else { return Ok(None) };
+        let usage = |error: PostgresOptionsError| Usage(format!("--postgres: {error}"));
+        let mut options = PostgresOptions::parse(url).map_err(usage)?;
+        if let Some(schema) = &self.postgres_schema {
+            options = options.with_schema(schema).map_err(usage)?;
+        }
+        if let Some(file) = &self.postgres_password_file {
+            options = options.with_password_file(file)?;
+        }
+        if !options.is_private() {
+            tracing::warn!(
+                "what goes to {options} can be read on its way, or answered by another; add sslmode=verify-full&sslrootcert=FILE"
+            );
+        }
+        Ok(Some(options))
+    }
+}
+
 /// What a process does in a cluster.
 #[derive(Args)]
 pub(crate) struct Joining {
-    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Without it
-    /// they are in the directory, and only one process may take commands
-    #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", requires = "kafka", hide_env_values = true)]
-    postgres: Option<String>,
+    #[command(flatten)]
+    postgres: PostgresFlags,
     /// What this process does, with commas between: others do the rest. Of several processes one has projections
     #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',', default_value = "all", requires = "kafka")]
     roles: Vec<Role>,
@@ -115,8 +160,7 @@ impl Joining {
 
     #[cfg(feature = "kafka")]
     pub(crate) fn postgres(&self) -> Result<Option<PostgresOptions>> {
-        let parse = |url: &String| PostgresOptions::parse(url).map_err(|error| Usage(format!("--postgres: {error}")).into());
-        self.postgres.as_ref().map(parse).transpose()
+        self.postgres.options()
     }
 
     pub(crate) const fn publishes_persons(&self) -> bool {
@@ -125,6 +169,13 @@ impl Joining {
 
     pub(crate) fn take_over_after(&self) -> Duration {
         Duration::from_secs(self.take_over_after.into())
+    }
+}
+
+impl Joining {
+    /// Whether there is a database to share, which one machine has no use for.
+    pub(crate) const fn names_a_database(&self) -> bool {
+        self.postgres.postgres.is_some()
     }
 }
 

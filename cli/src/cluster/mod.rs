@@ -6,6 +6,8 @@ mod init;
 #[cfg(feature = "kafka")]
 mod letters;
 #[cfg(feature = "kafka")]
+mod migrate;
+#[cfg(feature = "kafka")]
 mod node;
 #[cfg(feature = "kafka")]
 mod serve;
@@ -14,23 +16,27 @@ mod services;
 #[cfg(feature = "kafka")]
 mod stores;
 
-pub(crate) use flags::{Cluster, ClusterFlags, Joining, NewTopics};
+pub(crate) use flags::{Cluster, ClusterFlags, DEFAULT_PREFIX, Joining, NewTopics, PostgresFlags};
 #[cfg(feature = "kafka")]
-pub(crate) use {init::init, letters::dead_letters, serve::serve};
+pub(crate) use {init::init, letters::dead_letters, migrate::migrate, serve::serve};
 
 #[cfg(not(feature = "kafka"))]
 mod without {
-    use std::{net::SocketAddr, process::ExitCode};
+    use std::{net::SocketAddr, path::Path, process::ExitCode};
 
     use anyhow::{Result, bail};
     use pledger_ledger::slices::Slices;
 
-    use super::{Cluster, Joining, NewTopics};
+    use super::{Cluster, Joining, NewTopics, PostgresFlags};
     use crate::{context::Context, verbs::dead_letters::Action};
 
     const WITHOUT: &str = "this pledger was built without Kafka; build one with it: cargo install --path cli --features kafka";
 
     pub(crate) fn serve(_: &Cluster, _: &Joining, _: &Context, _: SocketAddr) -> Result<ExitCode> {
+        bail!(WITHOUT)
+    }
+
+    pub(crate) fn migrate(_: &Path, _: &Cluster, _: &NewTopics, _: &PostgresFlags, _: &Context) -> Result<ExitCode> {
         bail!(WITHOUT)
     }
 
@@ -43,4 +49,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, init, serve};
+pub(crate) use without::{dead_letters, init, migrate, serve};

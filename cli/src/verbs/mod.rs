@@ -13,6 +13,7 @@ mod export;
 mod generations;
 mod import;
 mod init;
+mod migrate;
 mod moment;
 mod query;
 mod rebuild;
@@ -54,6 +55,7 @@ pub(crate) enum Verb {
     Verify(verify::Verify),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    Migrate(migrate::Migrate),
     Erase(erase::Erase),
     Evidence(evidence::Evidence),
     Doctor(doctor::Doctor),
@@ -79,6 +81,7 @@ impl Verb {
             Self::Generations(verb) => verb.run(context),
             Self::Verify(verb) => verb.run(context),
             Self::DeadLetters(verb) => verb.run(context),
+            Self::Migrate(verb) => verb.run(context),
             Self::Erase(verb) => verb.run(context),
             Self::Evidence(verb) => verb.run(context),
             Self::Doctor(verb) => verb.run(context),

@@ -11,7 +11,7 @@ use pledger_ledger::{log::Log, verify};
 
 use crate::{
     cluster::{self, ClusterFlags, Joining},
-    context::Context,
+    context::{Context, Usage},
     output,
     serving::{Announcement, Assembly},
 };
@@ -41,6 +41,9 @@ impl Serve {
         let listen = context.listen(self.listen);
         match self.cluster.cluster()? {
             Some(cluster) => cluster::serve(&cluster, &self.joining, context, listen),
+            None if self.joining.names_a_database() => {
+                Err(Usage("--postgres is the database of a cluster: it goes with --kafka".into()).into())
+            }
             None => serve(Assembly::open(&context.data_dir)?, context, listen),
         }
     }

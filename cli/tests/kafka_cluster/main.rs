@@ -5,6 +5,7 @@
 
 mod load;
 mod mistakes;
+mod moving;
 mod processes;
 mod services;
 mod take_over;
@@ -18,6 +19,7 @@ const CASES: &[Case] = &[
     ("kafka::a_processor_that_comes_back_from_a_stop_harms_nothing", take_over::a_processor_that_comes_back_from_a_stop_harms_nothing),
     ("kafka::one_process_does_everything_and_is_found_again", take_over::one_process_does_everything_and_is_found_again),
     ("kafka::services_send_events_and_read_what_was_decided", services::services_send_events_and_read_what_was_decided),
+    ("kafka::a_ledger_moves_to_a_cluster_that_goes_on_with_it", moving::a_ledger_moves_to_a_cluster_that_goes_on_with_it),
     ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
 ];
 

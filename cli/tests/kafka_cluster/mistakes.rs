@@ -32,6 +32,8 @@ pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
     }
     let loosened = cluster.run("serve", &["--kafka-config", "acks=0"]);
     assert!(loosened.status.code() == Some(1) && said(&loosened).contains("the ledger rests on it"), "{}", said(&loosened));
+    let no_cluster = pledger().args(["serve", "--postgres", "postgres://db"]).output().expect("pledger");
+    assert!(no_cluster.status.code() == Some(2) && said(&no_cluster).contains("goes with --kafka"), "{}", said(&no_cluster));
     let alone = pledger().args(["serve", "--roles", "api"]).output().expect("pledger");
     assert!(alone.status.code() == Some(2) && said(&alone).contains("--kafka"), "{}", said(&alone));
 }

@@ -1,0 +1,94 @@
+//! `pledger migrate`: the ledger of a directory into Kafka, and its keys into PostgreSQL.
+
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use pledger_ledger::{
+    copy::copy,
+    kafka::{KafkaLog, KafkaOptions},
+    keys::PostgresKeyStore,
+    log::{Log, LogError},
+    sqlite::{Mode, SqliteLog},
+};
+use pledger_projections::{
+    digest::TableDigest,
+    engine::{Engine, Options},
+    table::Places,
+};
+use serde_json::json;
+
+use super::{Cluster, NewTopics, PostgresFlags, node::options};
+use crate::{context::Context, output};
+
+/// How long a ledger may take to be folded.
+const TO_FOLD: Duration = Duration::from_secs(24 * 3_600);
+
+/// Copies the ledger in `from`, which nobody may write meanwhile.
+pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgres: &PostgresFlags, context: &Context) -> Result<ExitCode> {
+    let postgres = postgres.options()?;
+    let source = SqliteLog::open(from, Mode::Write).map_err(|error| match error {
+        LogError::Locked(reason) => anyhow::anyhow!("{reason}\nStop it first: what it writes from now on would be missing"),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Unfit(_)) => other.into(),
+    })?;
+    let target =
+        target(&source, KafkaOptions { replicas: topics.replicas, inbox_partitions: topics.inbox_partitions, ..options(cluster) })?;
+    let bar = output::progress("copying", 0);
+    let verified = copy(&source, &target, &mut |progress| {
+        bar.set_length(progress.all);
+        bar.set_position(progress.copied);
+    });
+    bar.finish_and_clear();
+    let verified = verified.context("the ledger was not copied to its end; run it again to go on")?;
+    if let Some(postgres) = &postgres {
+        PostgresKeyStore::copy_from(from, postgres).with_context(|| format!("the keys were not copied to {postgres}"))?;
+    }
+    let tables = compare(Arc::new(source), Arc::new(target))?;
+    if context.json {
+        let said = json!({"records": verified.records, "void": verified.void, "tables_compared": tables, "keys": postgres.is_some()});
+        output::print_json(&said)?;
+    } else {
+        output::print(format!(
+            "Copied {} records, {} void: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: pledger serve {}",
+            verified.records,
+            verified.void,
+            match &postgres {
+                Some(postgres) => format!("The keys of persons are in {postgres}."),
+                None =>
+                    format!("The keys of persons are still in {}: take keys.db along, or run it again with --postgres.", from.display()),
+            },
+            cluster.flags()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The ledger to copy to: a new one, or the one that a copy was begun in.
+fn target(source: &SqliteLog, options: KafkaOptions) -> Result<KafkaLog> {
+    match KafkaLog::open(options.clone()) {
+        Ok(log) if log.created() == source.created() => Ok(log),
+        Ok(log) => bail!("there is another ledger already, {}; give --topic-prefix to copy beside it", log.created().ledger_id),
+        Err(LogError::Unfit(_)) => Ok(KafkaLog::create(options, source.created().clone())?),
+        Err(other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_))) => Err(other.into()),
+    }
+}
+
+/// Folds both ledgers; how many tables are the same.
+fn compare(source: Arc<dyn Log>, target: Arc<dyn Log>) -> Result<usize> {
+    let (ours, theirs) = (folded(source)?, folded(target)?);
+    match ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs) {
+        Some((table, _)) => bail!("the read models of the copy differ in {}", table.table),
+        None => Ok(ours.len()),
+    }
+}
+
+fn folded(log: Arc<dyn Log>) -> Result<Vec<TableDigest>> {
+    let records: u64 = log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?;
+    let bar = output::progress("folding", records);
+    let engine = Engine::in_memory(log, Options::default())?;
+    let is_done = engine.wait_until_caught_up(TO_FOLD, |engine| bar.set_position(engine.status().taken_in));
+    bar.finish_and_clear();
+    if !is_done {
+        bail!("the ledger was not folded in {} hours", TO_FOLD.as_secs() / 3_600);
+    }
+    Ok(engine.digests(Places::Covered))
+}

@@ -1,0 +1,58 @@
+//! A ledger of one machine is moved to a cluster, which goes on with it.
+
+use std::process::Output;
+
+use pledger_ledger::{
+    log::Log,
+    sqlite::{Mode, SqliteLog},
+};
+use serde_json::json;
+
+use crate::processes::{Cluster, pledger, until};
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub(crate) fn a_ledger_moves_to_a_cluster_that_goes_on_with_it(brokers: &str) {
+    let (old, cluster) = (tempfile::tempdir().expect("a directory"), Cluster::none(brokers));
+    let told = pledger()
+        .args(["demo", "--partners", "12", "--months", "12", "--no-serve", "--data-dir"])
+        .arg(old.path())
+        .output()
+        .expect("pledger");
+    assert!(told.status.success(), "{}", said(&told));
+    let migrate = |prefix: &str| {
+        let mut command = pledger();
+        command.args(["migrate", "--to-kafka", brokers, "--topic-prefix", prefix, "--replicas", "1", "--from"]).arg(old.path());
+        command.output().expect("pledger")
+    };
+
+    let source = SqliteLog::open(old.path(), Mode::Write).expect("nobody else writes it");
+    let running = migrate(&cluster.prefix);
+    assert!(running.status.code() == Some(1) && said(&running).contains("Stop it first"), "{}", said(&running));
+    let ends: Vec<u64> = source.slices().all().map(|slice| source.end(slice).expect("an end")).collect();
+    let first = source.read(0, 0, 10).expect("read");
+    drop(source);
+
+    let moved = migrate(&cluster.prefix);
+    assert!(moved.status.success() && said(&moved).contains("Both chains are intact"), "{}", said(&moved));
+    let target = cluster.ledger();
+    assert_eq!(target.slices().all().map(|slice| target.end(slice).expect("an end")).collect::<Vec<_>>(), ends);
+    assert_eq!(target.read(0, 0, 10).expect("read"), first);
+    let again = migrate(&cluster.prefix);
+    assert!(again.status.success(), "there is nothing left to do: {}", said(&again));
+
+    let other = Cluster::init(brokers);
+    let refused = migrate(&other.prefix);
+    assert!(refused.status.code() == Some(1) && said(&refused).contains("there is another ledger already"), "{}", said(&refused));
+
+    // Its new processes know what was recorded before.
+    let process = cluster.serve(&[]);
+    let partner = json!({"partner_id": "moved-in", "name": "Nordwind", "roles": ["reseller"]});
+    assert_eq!(process.send("RegisterPartner", &partner, "k1").0, 200);
+    // Its policies act on what was recorded before, too.
+    until("policies look", || process.metric("pledger_policy_looks") > 1.0);
+    assert!(ureq::get(format!("{}/readyz", process.url)).call().is_ok(), "nothing troubles it");
+    assert!(cluster.ledger().slices().all().any(|slice| cluster.ledger().end(slice).expect("an end") > ends[usize::from(slice)]));
+}
