@@ -95,7 +95,7 @@ impl Policies {
         status: Arc<PolicyStatus>,
         every: Duration,
     ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let desk = Desk { view: Box::new(view), edge, sink, status, stopping: Arc::clone(&stopping) };
         let run = move || {
