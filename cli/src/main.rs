@@ -4,6 +4,7 @@ mod cluster;
 mod connection;
 mod context;
 mod demo;
+mod ledger;
 mod node;
 mod output;
 mod policies;

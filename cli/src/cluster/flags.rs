@@ -14,7 +14,7 @@ use crate::context::Usage;
 pub(crate) const DEFAULT_PREFIX: &str = "pledger.";
 
 /// Where the cluster is. Values of properties may be secrets.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct ClusterFlags {
     /// Kafka's brokers, host:port, with commas between several: the ledger is kept there, not in the directory
     #[arg(long, env = "PLEDGER_KAFKA", value_name = "BROKERS")]
@@ -36,6 +36,11 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterFlags {
+    /// Whether a cluster is meant.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.kafka.is_some()
+    }
+
     /// The cluster that is meant; none where the ledger of a directory is.
     pub(crate) fn cluster(self) -> Result<Option<Cluster>> {
         if self.kafka.is_some() { self.named().map(Some) } else { Ok(None) }

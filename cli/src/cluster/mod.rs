@@ -18,7 +18,7 @@ mod stores;
 
 pub(crate) use flags::{Cluster, ClusterFlags, DEFAULT_PREFIX, Joining, NewTopics, PostgresFlags};
 #[cfg(feature = "kafka")]
-pub(crate) use {init::init, letters::dead_letters, migrate::migrate, serve::serve};
+pub(crate) use {init::init, letters::dead_letters, migrate::migrate, node::ledger, serve::serve};
 
 #[cfg(not(feature = "kafka"))]
 mod without {
@@ -28,7 +28,7 @@ mod without {
     use pledger_ledger::slices::Slices;
 
     use super::{Cluster, Joining, NewTopics, PostgresFlags};
-    use crate::{context::Context, verbs::dead_letters::Action};
+    use crate::{context::Context, ledger::Ledger, verbs::dead_letters::Action};
 
     const WITHOUT: &str = "this pledger was built without Kafka; build one with it: cargo install --path cli --features kafka";
 
@@ -44,9 +44,13 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn ledger(_: &Cluster) -> Result<Ledger> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn dead_letters(_: &Cluster, _: Action, _: &Context) -> Result<ExitCode> {
         bail!(WITHOUT)
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, init, migrate, serve};
+pub(crate) use without::{dead_letters, init, ledger, migrate, serve};

@@ -17,7 +17,7 @@ use pledger_ledger::{
 };
 
 use super::{Cluster, Joining};
-use crate::node::random_id;
+use crate::{ledger::Ledger, node::random_id};
 
 /// The group of processes that share the slices out.
 const GROUP: &str = "processors";
@@ -35,6 +35,12 @@ pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
         }
         other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_)) => other.into(),
     })
+}
+
+/// The ledger, to be read.
+pub(crate) fn ledger(cluster: &Cluster) -> Result<Ledger> {
+    let log = open(cluster)?;
+    Ok(Ledger { created: log.created().clone(), log: Arc::new(log), is_indexed: false })
 }
 
 /// The ledger of a cluster with what this process does to it.

@@ -10,15 +10,15 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     evidence::{self, Confirmed, EvidenceError, LedgerKey, PublicKey},
-    log::Log,
     record::{Body, Decision},
-    sqlite::{Mode, SqliteLog},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::ClusterFlags,
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
     verbs::replay,
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Evidence {
     /// The file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 #[derive(Subcommand)]
@@ -73,11 +75,11 @@ impl Evidence {
     fn write(&self, context: &Context) -> Result<ExitCode> {
         let usage = |text: String| anyhow::Error::from(Usage(text));
         let out = self.out.as_ref().ok_or_else(|| usage("--out FILE is needed".to_owned()))?;
-        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let Ledger { log, created, .. } = Ledger::open(&self.cluster, context)?;
         let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
         let key = LedgerKey::open_or_create(&context.data_dir)?;
         let make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
-            evidence::make(&log, &log.created().ledger_id, about, &key, is_about, &mut |read| progress.inc(read))
+            evidence::make(&*log, &created.ledger_id, about, &key, is_about, &mut |read| progress.inc(read))
         };
         let bundle = match (&self.account, &self.deal) {
             (Some(account), _) => {

@@ -10,20 +10,23 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, Placed},
+    log::{Log, Placed, UpTo},
     record::{Body, Decision, Outcome, Record},
     slices::Position,
-    sqlite::{Mode, SqliteLog},
 };
 use pledger_projections::engine::Moment;
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::ClusterFlags,
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
     verbs::moment::Times,
 };
 
+/// Records that are read at once.
+const READ: usize = 4_096;
 /// How long to wait for new decisions before looking again whether to go on.
 const FOLLOW: Duration = Duration::from_millis(500);
 
@@ -62,6 +65,8 @@ pub(crate) struct Replay {
     /// How decisions look
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,10 +98,12 @@ impl Replay {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let selection = self.selection()?;
         let jsonl = self.format == Format::Jsonl || context.json;
-        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let Ledger { log, is_indexed, .. } = Ledger::open(&self.cluster, context)?;
         match &selection.stream {
-            Some(stream) if !self.follow => one_stream(&log, stream, &selection, jsonl)?,
-            _ => whole_log(&log, &selection, jsonl, self.follow)?,
+            _ if self.follow => follow(&*log, &selection, jsonl)?,
+            Some(stream) if is_indexed => one_stream(&*log, stream, &selection, jsonl)?,
+            Some(stream) => one_slice(&*log, stream, &selection, jsonl)?,
+            None => whole_log(&*log, &selection, jsonl)?,
         }
         if selection.shown.get() == 0 {
             eprintln!("The ledger has no such decision.");
@@ -181,7 +188,7 @@ pub(crate) fn names(decision: &Decision<'_>, id: &str) -> bool {
     decision.stream.key() == id || [in_outcome, in_payload].into_iter().flatten().any(|value| holds(&value, id))
 }
 
-fn one_stream(log: &SqliteLog, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
+fn one_stream(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
     let mut offset = 0;
     loop {
         let placed = log.read_stream(stream, offset, 1_024)?;
@@ -191,19 +198,52 @@ fn one_stream(log: &SqliteLog, stream: &StreamName, selection: &Selection, jsonl
     }
 }
 
-fn whole_log(log: &SqliteLog, selection: &Selection, jsonl: bool, follow: bool) -> Result<()> {
-    let mut heads = vec![ChainHead::default(); usize::from(log.slices().count)];
-    let mut tail = log.tail(&vec![0; heads.len()])?;
+/// The same where there is no index: all of the stream's slice is read.
+fn one_slice(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
+    let (slice, mut valid) = (log.slices().of(stream), Valid::of(log));
+    let mut offset = 0;
     loop {
-        let placed = tail.next(4_096, if follow { FOLLOW } else { Duration::ZERO })?;
-        if placed.is_empty() && !follow {
+        let placed = log.read(slice, offset, READ)?;
+        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
+        valid.show(&placed, selection, jsonl)?;
+        offset = last + 1;
+    }
+}
+
+fn whole_log(log: &dyn Log, selection: &Selection, jsonl: bool) -> Result<()> {
+    let (mut up_to, mut valid) = (UpTo::the_end(log, &[])?, Valid::of(log));
+    loop {
+        let placed = up_to.next(READ)?;
+        if placed.is_empty() {
             return Ok(());
         }
-        for Placed { offset, record } in &placed {
-            if heads[usize::from(record.header.slice)].accept(*offset, record) == Verdict::Valid {
+        valid.show(&placed, selection, jsonl)?;
+    }
+}
+
+/// Goes on until the process ends.
+fn follow(log: &dyn Log, selection: &Selection, jsonl: bool) -> Result<()> {
+    let (mut tail, mut valid) = (log.tail(&vec![0; usize::from(log.slices().count)])?, Valid::of(log));
+    loop {
+        valid.show(&tail.next(READ, FOLLOW)?, selection, jsonl)?;
+    }
+}
+
+/// Passes void records over.
+struct Valid(Vec<ChainHead>);
+
+impl Valid {
+    fn of(log: &dyn Log) -> Self {
+        Self(vec![ChainHead::default(); usize::from(log.slices().count)])
+    }
+
+    fn show(&mut self, placed: &[Placed], selection: &Selection, jsonl: bool) -> Result<()> {
+        for Placed { offset, record } in placed {
+            if self.0[usize::from(record.header.slice)].accept(*offset, record) == Verdict::Valid {
                 show(record, selection, jsonl)?;
             }
         }
+        Ok(())
     }
 }
 

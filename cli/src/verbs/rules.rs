@@ -12,16 +12,15 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::Log,
     record::{Body, Events, Outcome},
-    sqlite::{Mode, SqliteLog},
 };
 use serde_json::json;
 
 use crate::{
     connection::{Ask, Connection},
     context::Context,
-    node, output,
+    ledger::Ledger,
+    output,
 };
 
 /// Check, compare, publish and show the program's rules
@@ -201,11 +200,12 @@ pub(crate) fn in_force(context: &Context) -> Result<String> {
 
 /// The program as the ledger has it, and the ledger's present.
 fn read_program(context: &Context) -> Result<(Program, Timestamp)> {
-    program_of(&SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?)
+    program_of(&Ledger::in_directory(context)?)
 }
 
 /// The program as this ledger has it, and the ledger's present.
-pub(crate) fn program_of(log: &SqliteLog) -> Result<(Program, Timestamp)> {
+pub(crate) fn program_of(ledger: &Ledger) -> Result<(Program, Timestamp)> {
+    let Ledger { log, created, .. } = ledger;
     let slice = log.slices().of(&StreamName::program());
     let mut program = Program::default();
     let mut head = ChainHead::default();
@@ -224,7 +224,7 @@ pub(crate) fn program_of(log: &SqliteLog) -> Result<(Program, Timestamp)> {
         }
         head.next_offset = last + 1;
     }
-    let now = match &log.created().generated {
+    let now = match &created.generated {
         Some(generated) => generated.ends_at,
         None => {
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);

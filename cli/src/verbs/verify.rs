@@ -4,11 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use pledger_ledger::{
-    log::Log,
-    sqlite::{Mode, SqliteLog},
-    verify,
-};
+use pledger_ledger::{log::Log, verify};
 use pledger_projections::{
     engine::{self, Engine, Options},
     generation::{DirectoryGenerations, Generations},
@@ -16,8 +12,10 @@ use pledger_projections::{
 use serde_json::json;
 
 use crate::{
+    cluster::ClusterFlags,
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
 };
 
 /// Check every record's hash, the chain, the versions; exit 1 and the first bad position if broken
@@ -30,13 +28,15 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "N")]
     slice: Option<u16>,
     /// Also compare the read models with a fresh fold of the ledger
-    #[arg(long)]
+    #[arg(long, conflicts_with = "kafka")]
     projections: bool,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+        let log = Ledger::open(&self.cluster, context)?.log;
         let count = log.slices().count;
         if let Some(slice) = self.slice.filter(|slice| *slice >= count) {
             return Err(Usage(format!("there is no slice {slice}; this ledger has 0 to {}", count - 1)).into());
@@ -44,7 +44,7 @@ impl Verify {
         let total: u64 = log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?;
         let progress = output::progress("verify", total);
         let slices = self.slice.map(|slice| vec![slice]);
-        let outcome = verify::verify(&log, slices.as_deref(), &mut |checked| progress.set_position(checked));
+        let outcome = verify::verify(&*log, slices.as_deref(), &mut |checked| progress.set_position(checked));
         progress.finish_and_clear();
         let verified = match outcome {
             Ok(verified) => verified,
@@ -58,7 +58,7 @@ impl Verify {
                 return Ok(ExitCode::FAILURE);
             }
         };
-        let compared = if self.projections { Some(compare(context, Arc::new(log))?) } else { None };
+        let compared = if self.projections { Some(compare(context, log)?) } else { None };
         if context.json {
             output::print_json(&json!({"intact": true, "records": verified.records, "void": verified.void, "tables_compared": compared}))?;
         } else {

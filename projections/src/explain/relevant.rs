@@ -1,6 +1,6 @@
 //! The decisions that may have made a figure: all of every stream that names what is asked about.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use memchr::memmem::Finder;
 use pledger_domain::{
@@ -10,7 +10,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::Log,
+    log::{Log, UpTo},
     outline::Outline,
     record::{Events, Outcome, Record},
 };
@@ -122,10 +122,10 @@ fn streams(log: &dyn Log, about: &About) -> Result<BTreeSet<StreamName>, Explain
 fn scan(log: &dyn Log, text: &str, names: impl Fn(&StreamName, &[u8]) -> bool) -> Result<BTreeSet<StreamName>, ExplainError> {
     let finder = Finder::new(text);
     let mut heads = vec![ChainHead::default(); usize::from(log.slices().count)];
-    let mut tail = log.tail(&vec![0; heads.len()])?;
+    let mut up_to = UpTo::the_end(log, &[])?;
     let mut streams = BTreeSet::new();
     loop {
-        let placed = tail.next(READ, Duration::ZERO)?;
+        let placed = up_to.next(READ)?;
         if placed.is_empty() {
             return Ok(streams);
         }

@@ -1,18 +1,17 @@
 //! The ledger itself: every valid record in the log's own order.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use anyhow::{Result, bail};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::Log,
+    log::UpTo,
     record::{Body, Outcome, Record},
-    sqlite::{Mode, SqliteLog},
 };
 use pledger_projections::query::{FieldKind, FieldSpec};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{context::Context, node, output};
+use crate::{ledger::Ledger, output};
 
 /// Records that are read at once.
 const READ: usize = 4_096;
@@ -51,14 +50,14 @@ pub(super) const COLUMNS: [FieldSpec; 21] = [
 pub(super) const REPEATED: [&str; 6] = ["kind", "command", "sender", "channel", "outcome", "code"];
 
 /// Shows every valid record to `take`, some thousand at a time, for as long as it wants more.
-pub(super) fn records(context: &Context, take: &mut dyn FnMut(&[Record]) -> Result<std::ops::ControlFlow<()>>) -> Result<()> {
-    let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
+pub(super) fn records(ledger: &Ledger, take: &mut dyn FnMut(&[Record]) -> Result<std::ops::ControlFlow<()>>) -> Result<()> {
+    let log = &*ledger.log;
     let ends: Vec<u64> = log.slices().all().map(|slice| log.end(slice)).collect::<Result<_, _>>()?;
     let progress = output::progress("export", ends.iter().sum());
     let mut heads = vec![ChainHead::default(); ends.len()];
-    let mut tail = log.tail(&vec![0; ends.len()])?;
+    let mut up_to = UpTo::ends(log, &[], ends)?;
     loop {
-        let placed = tail.next(READ, Duration::ZERO)?;
+        let placed = up_to.next(READ)?;
         if placed.is_empty() {
             break;
         }
@@ -74,9 +73,9 @@ pub(super) fn records(context: &Context, take: &mut dyn FnMut(&[Record]) -> Resu
 }
 
 /// Writes a record a line, as it was hashed.
-pub(super) fn json_lines(context: &Context, writer: &mut dyn Write) -> Result<u64> {
+pub(super) fn json_lines(ledger: &Ledger, writer: &mut dyn Write) -> Result<u64> {
     let mut count = 0;
-    records(context, &mut |records| {
+    records(ledger, &mut |records| {
         for record in records {
             serde_json::to_writer(&mut *writer, &line(record)?)?;
             writer.write_all(b"\n")?;
@@ -88,11 +87,11 @@ pub(super) fn json_lines(context: &Context, writer: &mut dyn Write) -> Result<u6
 }
 
 /// Writes the columns as CSV.
-pub(super) fn csv(context: &Context, writer: &mut dyn Write) -> Result<u64> {
+pub(super) fn csv(ledger: &Ledger, writer: &mut dyn Write) -> Result<u64> {
     let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(writer);
     csv.write_record(COLUMNS.iter().map(|column| column.name))?;
     let mut count = 0;
-    records(context, &mut |records| {
+    records(ledger, &mut |records| {
         for record in records {
             let item = item(record)?;
             csv.write_record(COLUMNS.iter().map(|column| match &item[column.name] {

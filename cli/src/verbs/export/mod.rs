@@ -19,8 +19,10 @@ use clap::{Args, ValueEnum};
 use pledger_projections::query::{VIEWS, ViewSpec, find_view};
 
 use crate::{
+    cluster::ClusterFlags,
     connection::{Connection, encode},
     context::{Context, Usage},
+    ledger::Ledger,
     verbs::moment::Times,
 };
 use pages::Question;
@@ -55,6 +57,8 @@ pub(crate) struct Export {
     filter: Vec<String>,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,13 +71,13 @@ enum Format {
 
 /// What is exported.
 enum Source {
-    Ledger,
+    Ledger(Ledger),
     View(#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "texts have no types"))] &'static ViewSpec, Question),
 }
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let source = self.source()?;
+        let source = self.source(context)?;
         if self.out.as_os_str() == "-" {
             self.print(context, &source)?;
             return Ok(ExitCode::SUCCESS);
@@ -92,13 +96,17 @@ impl Export {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn source(&self) -> Result<Source> {
+    fn source(&self, context: &Context) -> Result<Source> {
         if self.view == "ledger" {
             let asks = self.times.moment()?.is_past() || !self.by.is_empty() || !self.filter.is_empty();
             return match asks {
                 true => Err(Usage("the ledger is exported whole; a view takes --as-of, --known-at, --by and --filter".into()).into()),
-                false => Ok(Source::Ledger),
+                false => Ok(Source::Ledger(Ledger::open(&self.cluster, context)?)),
             };
+        }
+        if self.cluster.is_named() {
+            let to = "a view is asked of a server; name the data directory that one was started with, or ask it over HTTP";
+            return Err(Usage(to.into()).into());
         }
         let view = find_view(&self.view).map_err(|error| {
             Usage(format!("{error}\nThere are: ledger, {}", VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ")))
@@ -134,8 +142,8 @@ impl Export {
 
     fn write_text(&self, context: &Context, source: &Source, writer: &mut dyn Write) -> Result<u64> {
         match (source, self.format) {
-            (Source::Ledger, Format::Csv) => ledger::csv(context, writer),
-            (Source::Ledger, _) => ledger::json_lines(context, writer),
+            (Source::Ledger(ledger), Format::Csv) => ledger::csv(ledger, writer),
+            (Source::Ledger(ledger), _) => ledger::json_lines(ledger, writer),
             (Source::View(_, question), Format::Csv) => asking(context, |connection| question.csv(connection, writer)),
             (Source::View(_, question), _) => asking(context, |connection| question.json_lines(connection, writer)),
         }
@@ -167,10 +175,10 @@ impl Export {
     #[cfg(feature = "parquet")]
     fn write_columns(&self, context: &Context, source: &Source, form: columnar::Form, file: &mut File) -> Result<u64> {
         match source {
-            Source::Ledger => {
+            Source::Ledger(ledger) => {
                 let columns = ledger::COLUMNS.into_iter().map(|column| (column, ledger::REPEATED.contains(&column.name)));
                 columnar::write(form, columns::Columns::of(columns), file, &mut |take| {
-                    ledger::records(context, &mut |records| {
+                    ledger::records(ledger, &mut |records| {
                         let items = records.iter().map(ledger::item).collect::<Result<_>>()?;
                         take(&pages::Page { items, about: vec![("pledger.view".to_owned(), "ledger".to_owned())] })
                     })

@@ -12,18 +12,17 @@ use pledger_domain::{
     rules::{RuleSet, Rules},
     values::Timestamp,
 };
-use pledger_ledger::{
-    log::Log,
-    sqlite::{Mode, SqliteLog},
-};
+use pledger_ledger::log::Log;
 use pledger_projections::{
     engine::{Engine, Moment, Options, Supposed},
     what_if::Standing,
 };
 
 use crate::{
+    cluster::ClusterFlags,
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
     verbs::{query::Format, rules},
 };
 use report::{Outcome, Report};
@@ -53,6 +52,8 @@ pub(crate) struct Simulate {
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 /// A draft of the rules.
@@ -73,11 +74,11 @@ struct Span {
 impl Simulate {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let format = self.format.unwrap_or(if context.json { Format::Json } else { Format::Table });
-        let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
-        let (program, present) = rules::program_of(&log)?;
+        let ledger = Ledger::open(&self.cluster, context)?;
+        let (program, present) = rules::program_of(&ledger)?;
         let span = self.span(present)?;
         let drafts = self.drafts(program.count())?;
-        let log: Arc<dyn Log> = Arc::new(log);
+        let log = ledger.log;
         let recorded = standing(&log, span, None)?;
         let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
         let mut decided = decided_again(&*log, &drafts, span)?;
