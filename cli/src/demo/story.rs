@@ -122,7 +122,7 @@ impl Story {
             let id = format!("p-{:03}", n + 1);
             let name = names::partner(n);
             // Two thirds are there from the first quarter on, the others join over the first half.
-            let days = if self.rng.random_bool(0.66) { 0..60 } else { 60..i64::from(self.plot.months) * 15 };
+            let days = if self.rng.random_bool(0.66) { 0..60 } else { 60..(i64::from(self.plot.months) * 15).max(61) };
             let joins = self.soon(self.start, days);
             let (manager, roles) = (format!("pam-{}", n % 12 + 1), self.roles());
             self.scene(

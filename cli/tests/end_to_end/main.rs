@@ -69,6 +69,14 @@ fn a_demo_is_the_same_every_time() {
 }
 
 #[test]
+fn a_demo_may_be_as_small_as_it_is_asked_for() {
+    for (partners, months) in [("1", "1"), ("5", "3"), ("20", "4")] {
+        let dir = tempfile::tempdir().expect("a directory");
+        succeed(dir.path(), &["demo", "--partners", partners, "--months", months, "--no-serve"]);
+    }
+}
+
+#[test]
 fn a_demo_is_refused_only_what_a_channel_manager_knows() {
     let dir = tempfile::tempdir().expect("a folder");
     succeed(dir.path(), &["demo", "--partners", "90", "--months", "24", "--seed", "7", "--no-serve"]);
