@@ -5,6 +5,7 @@ pub mod checkpoint;
 mod checkpoint_tests;
 mod decode;
 mod gate;
+mod keeping;
 mod moment;
 #[cfg(test)]
 mod order;
@@ -161,6 +162,10 @@ struct Shared {
     gate: gate::Gate,
     caught_up: AtomicBool,
     stopping: AtomicBool,
+    /// Whether nothing is written any more, since somebody else keeps the generation.
+    let_go: AtomicBool,
+    /// Whether somebody else moved a cursor.
+    taken_over: AtomicBool,
     /// Whether the reader and the workers ended, so that nothing changes any more.
     drained: AtomicBool,
     reader_trouble: Mutex<Option<String>>,
@@ -367,6 +372,8 @@ impl Engine {
             gate: gate::Gate::default(),
             caught_up: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
+            taken_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             reader_trouble: Mutex::new(None),
             writer_trouble: Mutex::new(None),
@@ -424,7 +431,8 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         let shared = self.shared();
-        let trouble = shared.reader_trouble.lock().clone().or_else(|| shared.writer_trouble.lock().clone());
+        let unwritten = || shared.writer_trouble.lock().clone().filter(|_| !shared.let_go.load(Ordering::Acquire));
+        let trouble = shared.reader_trouble.lock().clone().or_else(unwritten);
         Status {
             taken_in: shared.done.load(Ordering::Acquire),
             void: shared.void.load(Ordering::Acquire),

@@ -228,7 +228,7 @@ impl Engine {
     }
 
     /// Lets another generation answer from now on; gives back the one that did.
-    fn replace(&self, other: Self) -> Self {
+    pub(super) fn replace(&self, other: Self) -> Self {
         mem::swap(&mut *self.shared.write(), &mut *other.shared.write());
         mem::swap(&mut *self.running.lock(), &mut *other.running.lock());
         other
@@ -236,7 +236,7 @@ impl Engine {
 }
 
 /// Lets those who wait for the generation before get their answer, then writes and ends it.
-fn linger(before: Engine) {
+pub(super) fn linger(before: Engine) {
     thread::sleep(LINGER);
     before.stop();
 }

@@ -53,6 +53,9 @@ impl Writer {
     /// Writes until the engine stops and everything is written.
     pub(super) fn run(mut self) {
         while !self.shared.stopping() {
+            if self.shared.let_go.load(Ordering::Acquire) {
+                return;
+            }
             if !self.is_due() {
                 thread::sleep(LOOK);
                 continue;
@@ -67,7 +70,7 @@ impl Writer {
             thread::sleep(LOOK);
         }
         for last in 1..=LAST_TRIES {
-            if self.write_all() != Written::NotAll || last == LAST_TRIES {
+            if self.shared.let_go.load(Ordering::Acquire) || self.write_all() != Written::NotAll || last == LAST_TRIES {
                 break;
             }
             thread::sleep(FIRST_RETRY);
@@ -77,7 +80,7 @@ impl Writer {
     fn wait_to_retry(&mut self) {
         let until = Instant::now() + self.retry;
         self.retry = (self.retry * 2).min(LONGEST_RETRY);
-        while Instant::now() < until && !self.shared.stopping() {
+        while Instant::now() < until && !self.shared.stopping() && !self.shared.let_go.load(Ordering::Acquire) {
             thread::sleep(LOOK);
         }
     }
@@ -119,7 +122,11 @@ impl Writer {
                     tracing::error!("{text}; the ledger is not affected");
                 }
                 *trouble = Some(text);
-                if matches!(error, StoreError::TakenOver { .. }) { Written::Over } else { Written::NotAll }
+                if !matches!(error, StoreError::TakenOver { .. }) {
+                    return Written::NotAll;
+                }
+                self.shared.taken_over.store(true, Ordering::Release);
+                Written::Over
             }
         }
     }

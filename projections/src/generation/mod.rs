@@ -1,6 +1,8 @@
 //! Generations: what all read models were folded into, by one version of the folds. One of them is in use.
 
 mod directory;
+#[cfg(feature = "postgres")]
+mod keeper;
 mod note;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -8,6 +10,8 @@ mod postgres;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use directory::DirectoryGenerations;
+#[cfg(feature = "postgres")]
+pub use keeper::{Keeper, KeeperLock};
 pub use note::{Hold, Holder, Note, State, is_ready};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresGenerations;

@@ -19,7 +19,7 @@ the ledger, and makes them anew when its folds change. A view keeps its name and
 - **SQLite** (one machine): views in `<data>/projections/<generation>/read.db`; the file `current` beside the folders names the
   generation in use. Amounts are whole minor units, times microseconds since 1970, in UTC.
 
-Rows are changed within half a second of the decision. Every row names the decision that it stands on (`last_position`, as
+Rows are changed within half a second of the decision, in PostgreSQL within a tenth of one. Every row names the decision that it stands on (`last_position`, as
 `slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or `{\"erased\": true}`.
 What goes by the rules in force at a time, such as weighted amounts, tiers earned and attribution, is answered by pledger: over
 HTTP, by `pledger query`, or as Parquet by `pledger export`.
