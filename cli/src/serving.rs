@@ -27,6 +27,8 @@ use pledger_projections::{
 };
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "kafka")]
+use crate::cluster::Keeping;
 use crate::{
     node::{Node, explain, random_id},
     policies::EngineView,
@@ -88,6 +90,9 @@ pub(crate) struct Assembly {
     policy_status: Arc<PolicyStatus>,
     /// Absent until they are started.
     policies: Option<Policies>,
+    /// Absent where no other process could keep the read models.
+    #[cfg(feature = "kafka")]
+    keeping: Option<Keeping>,
     token: String,
 }
 
@@ -180,7 +185,24 @@ impl Assembly {
             .with_probe(behind)
             .with_probe(idle);
         let api = probes.into_iter().fold(api, Api::with_probe);
-        Ok(Self { state: Arc::new(api), engine, node: None, acting, policy_status, policies: None, token })
+        Ok(Self {
+            state: Arc::new(api),
+            engine,
+            node: None,
+            acting,
+            policy_status,
+            policies: None,
+            #[cfg(feature = "kafka")]
+            keeping: None,
+            token,
+        })
+    }
+
+    /// Starts what looks who keeps the read models.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn keep(&mut self, start: impl FnOnce(Arc<Engine>) -> std::io::Result<Option<Keeping>>) -> Result<()> {
+        self.keeping = start(Arc::clone(&self.engine)).context("who keeps the read models cannot be looked after")?;
+        Ok(())
     }
 
     /// Starts the policies, where this process writes. Only a server does: a verb that does one thing does no other.
@@ -224,6 +246,9 @@ impl Assembly {
         if let Some(policies) = self.policies {
             policies.stop();
         }
+        // The lock is let go when everything is written.
+        #[cfg(feature = "kafka")]
+        let _lock = self.keeping.map(Keeping::stop);
         drop(self.state);
         match Arc::try_unwrap(self.engine) {
             Ok(engine) => engine.stop(),

@@ -94,8 +94,9 @@ pub(crate) struct NewTopics {
 /// Where the database of a cluster is.
 #[derive(Args)]
 pub(crate) struct PostgresFlags {
-    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Without it
-    /// they are in the directory, and only one process may take commands
+    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Of several
+    /// processes that have projections one keeps the read models there; the others answer from memory, and one takes over
+    /// when it is gone. Without a database all is in the directory, and only one process may take commands
     #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", hide_env_values = true)]
     postgres: Option<String>,
     /// The schema that SQL reads the read models in; others are named after it
@@ -133,7 +134,7 @@ impl PostgresFlags {
 pub(crate) struct Joining {
     #[command(flatten)]
     postgres: PostgresFlags,
-    /// What this process does, with commas between: others do the rest. Of several processes one has projections
+    /// What this process does, with commas between: others do the rest. Several may do the same
     #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',', default_value = "all", requires = "kafka")]
     roles: Vec<Role>,
     /// The slices that this process writes, such as 0-31 or 0-3,8; without it processes share them out among themselves
@@ -191,7 +192,7 @@ pub(crate) enum Role {
     Api,
     /// Decides commands
     Processor,
-    /// Keeps the read models, for all to see; one process of a cluster at a time
+    /// Keeps the read models, for all to see; one process of a cluster does, others stand by
     Projections,
     /// Acts on what the read models say
     Policies,

@@ -4,6 +4,8 @@ mod flags;
 #[cfg(feature = "kafka")]
 mod init;
 #[cfg(feature = "kafka")]
+mod keeper;
+#[cfg(feature = "kafka")]
 mod letters;
 #[cfg(feature = "kafka")]
 mod migrate;
@@ -18,7 +20,7 @@ mod stores;
 
 pub(crate) use flags::{Cluster, ClusterFlags, DEFAULT_PREFIX, Joining, NewTopics, PostgresFlags};
 #[cfg(feature = "kafka")]
-pub(crate) use {init::init, letters::dead_letters, migrate::migrate, node::ledger, serve::serve};
+pub(crate) use {init::init, keeper::Keeping, letters::dead_letters, migrate::migrate, node::ledger, serve::serve};
 
 #[cfg(not(feature = "kafka"))]
 mod without {

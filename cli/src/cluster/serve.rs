@@ -6,14 +6,12 @@ use anyhow::{Context as _, Result};
 use pledger_command_api::{Metrics, Operations, Probe};
 use pledger_consumers::cluster::{Followed, ProcessorStatus};
 use pledger_ledger::{commands::CommandSink, log::Log};
-use pledger_projections::{
-    engine::{Engine, Options},
-    generation::Generations,
-};
+use pledger_projections::engine::{Engine, Options};
 
 use super::{
     Cluster, Joining,
     flags::Role,
+    keeper::Candidacy,
     node::{ClusterNode, Writes, open, options},
     services::{Services, as_sample},
     stores::Stores,
@@ -28,7 +26,7 @@ use crate::{
 pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
     let log = open(cluster)?;
     let writes = Writes::of(joining, &log)?;
-    let stores = match joining.postgres()? {
+    let mut stores = match joining.postgres()? {
         Some(postgres) => Stores::in_postgres(&postgres)?,
         None => Stores::in_directory(&context.data_dir)?,
     };
@@ -36,27 +34,27 @@ pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, lis
     std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
     let sends = [Role::Api, Role::Policies, Role::Ingest].into_iter().any(|role| joining.has(role));
     let node = ClusterNode::start(log, &stores.keys, &stores.snapshots, sends, writes)?;
-    let served = serve_node(&node, &*stores.generations, joining, context, listen, cluster);
+    let served = serve_node(&node, &mut stores, joining, context, listen, cluster);
     node.stop();
     served.map(|()| ExitCode::SUCCESS)
 }
 
 fn serve_node(
     node: &ClusterNode,
-    generations: &dyn Generations,
+    stores: &mut Stores,
     joining: &Joining,
     context: &Context,
     listen: SocketAddr,
     cluster: &Cluster,
 ) -> Result<()> {
     let log: Arc<dyn Log> = Arc::new(node.log.clone());
+    let metrics = Metrics::new(prometheus::Registry::new())?;
     let engine = match (joining.has(Role::Projections), joining.has(Role::Api) || joining.has(Role::Policies)) {
-        (true, _) => Some(Engine::open_in(generations, Arc::clone(&log), Options::default())?),
+        (true, _) => Some(Candidacy::open(stores, Arc::clone(&log), &metrics)?),
         // The read models live as long as the process: another one keeps them.
-        (false, true) => Some(Engine::in_memory(Arc::clone(&log), Options::default())?),
+        (false, true) => Some(Engine::in_memory(Arc::clone(&log), Options::default())?.into()),
         (false, false) => None,
     };
-    let metrics = Metrics::new(prometheus::Registry::new())?;
     let mut probes = Vec::new();
     if let Some(status) = node.processor() {
         watch_processor(&metrics, &status)?;
@@ -76,7 +74,9 @@ fn serve_node(
         None => Served::Watched(Operations::new(metrics, probes)),
         Some(engine) => {
             let acting = joining.has(Role::Policies).then(|| (node.edge.clone(), Arc::clone(&sink)));
-            let assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
+            let (engine, start) = engine.part();
+            let mut assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
+            assembly.keep(start)?;
             if joining.has(Role::Api) { Served::Api(Box::new(assembly)) } else { Served::Folding(Box::new(assembly)) }
         }
     };

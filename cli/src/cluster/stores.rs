@@ -8,13 +8,15 @@ use pledger_ledger::{
     keys::{KEYS_FILE, KeyStore, KeyStoreError, Minting, PostgresKeyStore, SqliteKeyStore},
     postgres::PostgresOptions,
 };
-use pledger_projections::generation::{DirectoryGenerations, Generations, PostgresGenerations};
+use pledger_projections::generation::{DirectoryGenerations, Generations, KeeperLock, PostgresGenerations};
 
 /// Keys of persons, snapshots of slices, and read models.
 pub(super) struct Stores {
     pub(super) keys: Arc<dyn KeyStore>,
     pub(super) snapshots: Arc<dyn SnapshotStore>,
-    pub(super) generations: Box<dyn Generations>,
+    pub(super) generations: Arc<dyn Generations>,
+    /// Whoever holds it keeps the read models; absent where no other process can.
+    pub(super) lock: Option<KeeperLock>,
 }
 
 impl Stores {
@@ -29,7 +31,8 @@ impl Stores {
         Ok(Self {
             keys: Arc::new(keys.context("the key store cannot be opened")?),
             snapshots: Arc::new(snapshots),
-            generations: Box::new(DirectoryGenerations::of(dir)),
+            generations: Arc::new(DirectoryGenerations::of(dir)),
+            lock: None,
         })
     }
 
@@ -37,7 +40,9 @@ impl Stores {
     pub(super) fn in_postgres(options: &PostgresOptions) -> Result<Self> {
         let keys = open_or_create(options).with_context(|| format!("the key store in {options} cannot be opened"))?;
         let snapshots = PostgresSnapshots::new(options).with_context(|| format!("the snapshots in {options} cannot be opened"))?;
-        Ok(Self { keys: Arc::new(keys), snapshots: Arc::new(snapshots), generations: Box::new(PostgresGenerations::of(options.clone())) })
+        let lock = KeeperLock::of(options.clone()).context("the lock of the read models' keeper cannot be asked for")?;
+        let generations = Arc::new(PostgresGenerations::of(options.clone()));
+        Ok(Self { keys: Arc::new(keys), snapshots: Arc::new(snapshots), generations, lock: Some(lock) })
     }
 }
 

@@ -18,7 +18,7 @@ use pledger_ledger::{
 };
 use serde_json::json;
 
-use crate::processes::Process;
+use crate::processes::{Process, until};
 
 const CLIENTS: u64 = 6;
 
@@ -63,6 +63,12 @@ impl Told {
     }
 }
 
+/// Waits until so many more are acknowledged.
+pub(crate) fn more(told: &Told, by: usize) {
+    let before = told.count();
+    until("commands are decided", || told.count() >= before + by);
+}
+
 /// A partner whose deals are registered.
 pub(crate) fn open(api: &Process) {
     for (name, payload) in [
@@ -77,12 +83,19 @@ pub(crate) fn open(api: &Process) {
 
 /// Clients register deals while `meanwhile` runs; each asks again, under the same key, until it is answered.
 pub(crate) fn under_load(api: &Process, meanwhile: impl FnOnce(&Told)) -> Told {
+    under_load_of("d", api, meanwhile)
+}
+
+/// The same; the deals' ids begin with `kind`.
+pub(crate) fn under_load_of(kind: &str, api: &Process, meanwhile: impl FnOnce(&Told)) -> Told {
     let (told, done) = (Told::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
             let (told, done) = (&told, &done);
             scope.spawn(move || {
-                (0..).take_while(|_| !done.load(Ordering::Relaxed)).for_each(|number| register(api, &format!("d-{client}-{number}"), told));
+                (0..)
+                    .take_while(|_| !done.load(Ordering::Relaxed))
+                    .for_each(|number| register(api, &format!("{kind}-{client}-{number}"), told));
             });
         }
         let over = Over(&done);

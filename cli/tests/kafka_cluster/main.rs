@@ -1,12 +1,16 @@
 //! Processes of a cluster on a real broker: killed, stopped and continued, and started on what does not fit.
 //!
 //! `PLEDGER_TEST_KAFKA` names the broker, which lets members be silent for a second (`cargo xtask kafka up` starts such a
-//! one). Where it is not set, the tests that need it are listed as ignored.
+//! one). Where it is not set, the tests that need it are listed as ignored; so are those that need a
+//! database as well, where `PLEDGER_TEST_POSTGRES` names none.
 
+mod keepers;
 mod load;
 mod mistakes;
 mod moving;
 mod processes;
+#[path = "../../../ledger/tests/postgres/schemas.rs"]
+mod schemas;
 mod services;
 mod take_over;
 
@@ -23,18 +27,26 @@ const CASES: &[Case] = &[
     ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
 ];
 
+/// The same, on a database as well.
+const IN_POSTGRES: &[Case] = &[("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper)];
+
+fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|address| !address.is_empty())
+}
+
 fn main() {
-    let brokers = std::env::var("PLEDGER_TEST_KAFKA").ok().filter(|brokers| !brokers.is_empty());
+    let (brokers, postgres) = (given("PLEDGER_TEST_KAFKA"), given("PLEDGER_TEST_POSTGRES"));
     if brokers.is_none() {
         eprintln!("PLEDGER_TEST_KAFKA does not name a broker (`cargo xtask kafka up` starts one): the tests that need it are left out");
     }
-    let trials = CASES.iter().map(|(name, case)| {
+    let in_postgres = IN_POSTGRES.iter().map(|case| (case, postgres.is_some()));
+    let trials = CASES.iter().map(|case| (case, true)).chain(in_postgres).map(|((name, case), has_rest)| {
         let given = brokers.clone();
         let run = move || {
             case(&given.expect("left out where it is not there"));
             Ok(())
         };
-        Trial::test(*name, run).with_ignored_flag(brokers.is_none())
+        Trial::test(*name, run).with_ignored_flag(brokers.is_none() || !has_rest)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

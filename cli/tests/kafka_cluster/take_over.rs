@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    load::{Told, open, under_load},
+    load::{more, open, under_load},
     processes::{Cluster, Process, until},
 };
 
@@ -22,11 +22,6 @@ fn three(cluster: &Cluster) -> (Process, Process, Process) {
     let api = cluster.serve(&["--roles", "api,projections"]);
     open(&api);
     (api, one, other)
-}
-
-fn more(told: &Told, by: usize) {
-    let before = told.count();
-    until("commands are decided", || told.count() >= before + by);
 }
 
 pub(crate) fn a_processor_that_is_killed_is_replaced(brokers: &str) {
