@@ -15,6 +15,7 @@ mod message;
 mod options;
 mod producer;
 mod read;
+mod refusal;
 mod scan;
 mod tail;
 mod topics;

@@ -16,6 +16,7 @@ use rdkafka::{
 use super::{
     client::{Quiet, insist},
     options::{KafkaOptions, TO_ANSWER},
+    refusal::refusal,
 };
 use crate::{log::LogError, slices::Slices};
 
@@ -34,6 +35,8 @@ pub(super) const DEAD_LETTERS: &str = "dead-letters";
 
 /// How long brokers may take to make topics and choose leaders.
 const TO_APPEAR: Duration = Duration::from_secs(60);
+/// How soon brokers answer, unless something is wrong.
+const SOON: Duration = Duration::from_secs(2);
 /// How often they are asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -158,8 +161,16 @@ impl<'a> Topics<'a> {
 
     /// How many partitions a topic has; none where there is no such topic.
     pub(super) fn partitions(&self, name: &str) -> Result<Option<usize>, LogError> {
-        let metadata = insist(|| self.client.inner().fetch_metadata(Some(name), TO_ANSWER));
-        let metadata = metadata.map_err(|error| self.options.store("asking for the topics", &error))?;
+        let ask = |patience| self.client.inner().fetch_metadata(Some(name), patience);
+        let metadata = match ask(SOON) {
+            Ok(metadata) => metadata,
+            Err(_) => {
+                if let Some(reason) = refusal(self.options) {
+                    return Err(LogError::Store(format!("Kafka at {} does not let pledger in: {reason}", self.options.brokers)));
+                }
+                insist(|| ask(TO_ANSWER)).map_err(|error| self.options.store("asking for the topics", &error))?
+            }
+        };
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         Ok(topic.map(|topic| topic.partitions().len()).filter(|count| *count > 0))
     }
