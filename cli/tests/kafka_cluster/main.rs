@@ -2,7 +2,8 @@
 //!
 //! `PLEDGER_TEST_KAFKA` names the broker, which lets members be silent for a second (`cargo xtask kafka up` starts such a
 //! one). Where it is not set, the tests that need it are listed as ignored; so are those that need a
-//! database as well, where `PLEDGER_TEST_POSTGRES` names none.
+//! database as well, where `PLEDGER_TEST_POSTGRES` names none, and those that start brokers of their own, where `PLEDGER_XTASK`
+//! does not name the program for it.
 
 mod keepers;
 mod load;
@@ -11,6 +12,7 @@ mod moving;
 mod processes;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
+mod secure;
 mod services;
 mod take_over;
 
@@ -30,23 +32,36 @@ const CASES: &[Case] = &[
 /// The same, on a database as well.
 const IN_POSTGRES: &[Case] = &[("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper)];
 
-fn given(variable: &str) -> Option<String> {
-    std::env::var(variable).ok().filter(|address| !address.is_empty())
+/// On brokers of their own, which the program of the name starts.
+const ON_OWN_BROKERS: &[Case] =
+    &[("kafka::a_client_needs_a_password_and_a_known_authority", secure::a_client_needs_a_password_and_a_known_authority)];
+
+fn given(variable: &str, what: &str) -> Option<String> {
+    let given = std::env::var(variable).ok().filter(|address| !address.is_empty());
+    if given.is_none() {
+        eprintln!("{variable} does not name {what}: the tests that need it are left out");
+    }
+    given
 }
 
-fn main() {
-    let (brokers, postgres) = (given("PLEDGER_TEST_KAFKA"), given("PLEDGER_TEST_POSTGRES"));
-    if brokers.is_none() {
-        eprintln!("PLEDGER_TEST_KAFKA does not name a broker (`cargo xtask kafka up` starts one): the tests that need it are left out");
-    }
-    let in_postgres = IN_POSTGRES.iter().map(|case| (case, postgres.is_some()));
-    let trials = CASES.iter().map(|case| (case, true)).chain(in_postgres).map(|((name, case), has_rest)| {
-        let given = brokers.clone();
+fn trials(cases: &'static [Case], given: Option<&String>) -> impl Iterator<Item = Trial> {
+    cases.iter().map(move |(name, case)| {
+        let given = given.cloned();
+        let is_left_out = given.is_none();
         let run = move || {
             case(&given.expect("left out where it is not there"));
             Ok(())
         };
-        Trial::test(*name, run).with_ignored_flag(brokers.is_none() || !has_rest)
-    });
+        Trial::test(*name, run).with_ignored_flag(is_left_out)
+    })
+}
+
+fn main() {
+    let brokers = given("PLEDGER_TEST_KAFKA", "a broker (`cargo xtask kafka up` starts one)");
+    let postgres = given("PLEDGER_TEST_POSTGRES", "a server (`cargo xtask postgres up` starts one)");
+    let xtask = given("PLEDGER_XTASK", "the program that starts brokers (target/debug/xtask)");
+    let with_database = brokers.as_ref().filter(|_| postgres.is_some());
+    let trials = trials(CASES, brokers.as_ref()).chain(trials(IN_POSTGRES, with_database));
+    let trials = trials.chain(self::trials(ON_OWN_BROKERS, brokers.as_ref().and(xtask.as_ref())));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

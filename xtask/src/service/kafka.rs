@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::process::Group;
-use super::{KAFKA, jars, probe, process};
+use super::{KAFKA, jars, probe, process, secure::Secure};
 
 /// How long brokers may take to answer, on a busy machine.
 const TO_ANSWER: Duration = Duration::from_secs(90);
@@ -30,6 +30,9 @@ struct Broker {
     pid: u32,
     port: u16,
     controller_port: u16,
+    /// Where it takes SASL_SSL, if it does.
+    #[serde(default)]
+    secure_port: Option<u16>,
 }
 
 impl Broker {
@@ -113,6 +116,28 @@ pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String
         given.split(',').try_for_each(|address| answers(address).map(drop))?;
         return Ok(given);
     }
+    bring_up(dir, brokers, None, group).map(|cluster| cluster.addresses())
+}
+
+/// Brokers with a second listener.
+pub(super) struct SecureBrokers {
+    pub(super) plain: String,
+    /// Where they take SASL_SSL.
+    pub(super) secure: String,
+    /// The file with what clients need for it.
+    pub(super) client: PathBuf,
+}
+
+/// The same with listeners for SASL_SSL, never brokers that somebody else started.
+pub(super) fn up_secure(dir: &Path, brokers: u8) -> anyhow::Result<SecureBrokers> {
+    let secure = Secure::of(dir);
+    let cluster = bring_up(dir, brokers, Some(&secure), Group::Own)?;
+    let ports = cluster.brokers.iter().filter_map(|broker| broker.secure_port);
+    let addresses = ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
+    Ok(SecureBrokers { plain: cluster.addresses(), secure: addresses, client: secure.client() })
+}
+
+fn bring_up(dir: &Path, brokers: u8, secure: Option<&Secure>, group: Group) -> anyhow::Result<Cluster> {
     ensure!(brokers != 2, "one broker or three: two cannot outvote one that fell silent");
     if let Some(cluster) = Cluster::load(dir)? {
         if cluster.brokers.iter().any(|broker| broker.runs(dir)) {
@@ -120,10 +145,10 @@ pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String
         }
         std::fs::remove_dir_all(dir).with_context(|| format!("clearing {}", dir.display()))?;
     }
-    let started = set_up(dir, brokers).and_then(|mut cluster| {
+    let started = set_up(dir, brokers, secure).and_then(|mut cluster| {
         cluster.launch(dir, group)?;
         cluster.wait(dir)?;
-        Ok(cluster.addresses())
+        Ok(cluster)
     });
     if started.is_err() {
         // The error says why; what runs all the same is not left behind.
@@ -133,17 +158,21 @@ pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String
 }
 
 /// Writes the configuration of every broker and formats its storage.
-fn set_up(dir: &Path, count: u8) -> anyhow::Result<Cluster> {
+fn set_up(dir: &Path, count: u8, secure: Option<&Secure>) -> anyhow::Result<Cluster> {
     let class_path = jars::class_path()?;
-    let ports = process::free_ports(2 * usize::from(count))?;
-    let broker = |(id, ports): (u8, &[u16])| Broker { id, pid: 0, port: ports[0], controller_port: ports[1] };
-    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(2)).map(broker).collect() };
+    let ports = process::free_ports(3 * usize::from(count))?;
+    let secure_port = |port: u16| secure.map(|_| port);
+    let broker =
+        |(id, ports): (u8, &[u16])| Broker { id, pid: 0, port: ports[0], controller_port: ports[1], secure_port: secure_port(ports[2]) };
+    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(3)).map(broker).collect() };
+    let user = secure.map(Secure::make).transpose()?;
+    let users: Vec<_> = user.iter().flat_map(|user| ["--add-scram", user]).collect();
     let id = storage_tool(&cluster.class_path, &["random-uuid"])?;
     for broker in &cluster.brokers {
         std::fs::create_dir_all(broker.folder(dir)).with_context(|| format!("creating {}", broker.folder(dir).display()))?;
         let file = broker.properties(dir);
         std::fs::write(&file, properties(&cluster, broker, dir)).with_context(|| format!("writing {}", file.display()))?;
-        storage_tool(&cluster.class_path, &["format", "-t", id.trim(), "-c", &file.to_string_lossy()])?;
+        storage_tool(&cluster.class_path, &[&["format", "-t", id.trim(), "-c", &file.to_string_lossy()], users.as_slice()].concat())?;
     }
     cluster.save(dir)?;
     Ok(cluster)
@@ -164,16 +193,17 @@ fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
     let voters = cluster.brokers.iter().map(voter).collect::<Vec<_>>().join(",");
     let (replicas, in_sync) = if cluster.brokers.len() == 3 { ("3", "2") } else { ("1", "1") };
     let data = broker.folder(dir).join("data").to_string_lossy().into_owned();
-    let plaintext = format!("PLAINTEXT://{}", broker.address());
+    let secure = broker.secure_port.map(|port| format!(",SECURE://127.0.0.1:{port}")).unwrap_or_default();
+    let listeners = format!("PLAINTEXT://{}{secure}", broker.address());
     let settings: [(&str, &str); 25] = [
         ("process.roles", "broker,controller"),
         ("node.id", &broker.id.to_string()),
         ("controller.quorum.voters", &voters),
-        ("listeners", &format!("{plaintext},CONTROLLER://127.0.0.1:{}", broker.controller_port)),
-        ("advertised.listeners", &plaintext),
+        ("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{}", broker.controller_port)),
+        ("advertised.listeners", &listeners),
         ("controller.listener.names", "CONTROLLER"),
         ("inter.broker.listener.name", "PLAINTEXT"),
-        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL"),
         ("log.dirs", &data),
         ("auto.create.topics.enable", "false"),
         ("default.replication.factor", replicas),
@@ -198,6 +228,11 @@ fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
     let mut text = String::new();
     for (name, value) in settings {
         writeln!(text, "{name}={value}").expect("a string takes any text");
+    }
+    if broker.secure_port.is_some() {
+        for (name, value) in Secure::of(dir).settings() {
+            writeln!(text, "{name}={value}").expect("a string takes any text");
+        }
     }
     text
 }
@@ -235,7 +270,7 @@ mod tests {
     use super::*;
 
     fn cluster(count: u8) -> Cluster {
-        let broker = |id: u8| Broker { id, pid: 0, port: 9090 + u16::from(id), controller_port: 9190 + u16::from(id) };
+        let broker = |id: u8| Broker { id, pid: 0, port: 9090 + u16::from(id), controller_port: 9190 + u16::from(id), secure_port: None };
         Cluster { class_path: String::new(), brokers: (1..=count).map(broker).collect() }
     }
 
@@ -273,6 +308,23 @@ mod tests {
             assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
         }
         assert_eq!(cluster(3).addresses(), "127.0.0.1:9091,127.0.0.1:9092,127.0.0.1:9093");
+    }
+
+    #[test]
+    fn a_second_listener_takes_passwords_over_tls_only() {
+        let mut cluster = cluster(1);
+        assert!(!settings(1).contains("SECURE:/"));
+        cluster.brokers[0].secure_port = Some(9291);
+        let text = properties(&cluster, &cluster.brokers[0], Path::new("/scratch"));
+        for line in [
+            "listeners=PLAINTEXT://127.0.0.1:9091,SECURE://127.0.0.1:9291,CONTROLLER://127.0.0.1:9191",
+            "advertised.listeners=PLAINTEXT://127.0.0.1:9091,SECURE://127.0.0.1:9291",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
+            "listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512",
+            "listener.name.secure.ssl.keystore.location=/scratch/secure/broker.pem",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+        }
     }
 
     #[test]

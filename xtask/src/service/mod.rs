@@ -6,6 +6,7 @@ mod kafka;
 pub(crate) mod postgres;
 mod probe;
 mod process;
+mod secure;
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -21,6 +22,9 @@ use crate::tree::Tree;
 
 /// The variable that names a running broker to the tests.
 const KAFKA: &str = "PLEDGER_TEST_KAFKA";
+/// What says where brokers take SASL_SSL, and which file has the properties of librdkafka for it.
+const SECURE: &str = "PLEDGER_TEST_KAFKA_SECURE";
+const SECURE_CONFIG: &str = "PLEDGER_TEST_KAFKA_SECURE_CONFIG";
 /// The variable that names a running PostgreSQL to the tests.
 const POSTGRES: &str = "PLEDGER_TEST_POSTGRES";
 /// The variable that names this program to the tests that stop and start services of their own.
@@ -67,6 +71,9 @@ pub(crate) enum KafkaChore {
         /// One, or a cluster of three: replication factor 3, two in-sync replicas.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         brokers: u8,
+        /// With a second listener for SASL_SSL and SCRAM-SHA-512; also prints where it is and a file of properties for its clients.
+        #[arg(long)]
+        secure: bool,
         #[command(flatten)]
         at: At,
     },
@@ -156,7 +163,13 @@ fn cache_of(var: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
 /// Runs a chore of Kafka.
 pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
     match chore {
-        KafkaChore::Up { brokers, at } => println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?),
+        KafkaChore::Up { brokers, secure: false, at } => {
+            println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?);
+        }
+        KafkaChore::Up { brokers, secure: true, at } => {
+            let up = kafka::up_secure(&at.dir("kafka")?, brokers)?;
+            println!("{KAFKA}={}\n{SECURE}={}\n{SECURE_CONFIG}={}", up.plain, up.secure, up.client.display());
+        }
         KafkaChore::Clients => println!("{TOOLS}={}\n{PYTHON}={}", jars::class_path()?, interpreter()?.display()),
         KafkaChore::Down { at } => kafka::down(&at.dir("kafka")?)?,
         KafkaChore::Kill { broker, at } => kafka::kill(&at.dir("kafka")?, broker)?,

@@ -192,7 +192,7 @@ fn parse_release(said: &str) -> Option<u32> {
 }
 
 /// Other users of this machine reach the port too.
-fn password() -> anyhow::Result<String> {
+pub(super) fn password() -> anyhow::Result<String> {
     let mut random = [0; 16];
     std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut random)).context("reading /dev/urandom")?;
     let mut text = String::new();
