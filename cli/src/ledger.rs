@@ -19,8 +19,6 @@ use crate::{
 pub(crate) struct Ledger {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) created: LedgerCreated,
-    /// Whether a stream is found without reading its whole slice, and no record is void.
-    pub(crate) is_indexed: bool,
 }
 
 impl Ledger {
@@ -35,6 +33,6 @@ impl Ledger {
     /// The data directory's.
     pub(crate) fn in_directory(context: &Context) -> Result<Self> {
         let log = SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?;
-        Ok(Self { created: log.created().clone(), log: Arc::new(log), is_indexed: true })
+        Ok(Self { created: log.created().clone(), log: Arc::new(log) })
     }
 }

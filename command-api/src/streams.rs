@@ -7,7 +7,7 @@ use axum::{
 };
 use pledger_domain::stream::StreamName;
 use pledger_ledger::{
-    log::{LogError, Placed},
+    log::{LogError, Placed, read_valid},
     record::{Body as RecordBody, Decision, Events, Outcome},
     slices::Position,
 };
@@ -55,7 +55,7 @@ fn unknown(detail: String) -> Problem {
 }
 
 fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize) -> Result<Value, Problem> {
-    let placed = api.log.read_stream(stream, offset, limit).map_err(|error| log_problem(&error))?;
+    let placed = read_valid(&*api.log, stream, offset, limit).map_err(|error| log_problem(&error))?;
     if placed.is_empty() && offset == 0 {
         return Err(unknown(format!("the stream {stream} has no decisions")));
     }

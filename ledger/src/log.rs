@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use pledger_domain::stream::StreamName;
 
 use crate::{
+    body_stream::is_of,
+    chain::{ChainHead, Verdict},
     record::Record,
     slices::{Position, SliceId, Slices},
 };
@@ -76,6 +78,11 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError`.
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError>;
 
+    /// Whether a slice may hold void records: where other writers cannot be kept out.
+    fn may_hold_void(&self) -> bool {
+        true
+    }
+
     /// A reader of all slices, each from the offset given for it (slice by slice), in the log's own order.
     ///
     /// # Errors
@@ -101,6 +108,31 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// `LogError`.
     fn producer(&self) -> Result<Box<dyn Producer>, LogError>;
+}
+
+/// Records that are read at once to find the valid ones.
+const READ: usize = 4_096;
+
+/// The valid records of a stream, in order, from the slice's `offset` on, at most `max`.
+///
+/// Only the chain from its beginning tells which they are, so where there may be void ones all of the slice is read.
+///
+/// # Errors
+/// `LogError`.
+pub fn read_valid(log: &dyn Log, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+    if !log.may_hold_void() {
+        return log.read_stream(stream, offset, max);
+    }
+    let (slice, mut head, mut next, mut found) = (log.slices().of(stream), ChainHead::default(), 0, Vec::new());
+    while found.len() < max {
+        let placed = log.read(slice, next, READ)?;
+        let Some(last) = placed.last() else { break };
+        next = last.offset + 1;
+        let valid = placed.into_iter().filter(|one| head.accept(one.offset, &one.record) == Verdict::Valid);
+        found.extend(valid.filter(|one| one.offset >= offset && is_of(&one.record.body, stream)));
+    }
+    found.truncate(max);
+    Ok(found)
 }
 
 /// Reads on and on.
@@ -212,5 +244,31 @@ impl UpTo {
             }
         }
         Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{memory::MemoryLog, record::Hash};
+
+    #[test]
+    fn void_records_are_left_out_of_a_stream_wherever_they_lie() {
+        let log = MemoryLog::bare(Slices::new(2).expect("slices"));
+        let stream = StreamName::parse("account/acme.com").expect("a stream");
+        let body = |text: &str| Bytes::from(format!(r#"{{"decision":{{"v":1,"stream":"account/acme.com","at":"{text}"}}}}"#));
+        let first = Record::chain(1, 0, 1, Hash::default(), body("first"));
+        // It has the sequence of the one that follows it, and another record before it.
+        let void = Record::chain(1, 1, 1, Hash([7; 32]), body("void"));
+        let second = Record::chain(1, 1, 2, first.header.hash, body("second"));
+        log.append([first.clone(), void.clone(), second.clone(), void]);
+        let read = |offset, max| -> Vec<Record> {
+            read_valid(&log, &stream, offset, max).expect("read").into_iter().map(|placed| placed.record).collect()
+        };
+        assert_eq!(log.read_stream(&stream, 0, 9).expect("read").len(), 4);
+        assert_eq!(read(0, 9), [first.clone(), second.clone()]);
+        assert_eq!((read(1, 9), read(0, 1), read(3, 9)), (vec![second], vec![first], vec![]));
     }
 }

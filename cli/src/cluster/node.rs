@@ -40,7 +40,7 @@ pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
 /// The ledger, to be read.
 pub(crate) fn ledger(cluster: &Cluster) -> Result<Ledger> {
     let log = open(cluster)?;
-    Ok(Ledger { created: log.created().clone(), log: Arc::new(log), is_indexed: false })
+    Ok(Ledger { created: log.created().clone(), log: Arc::new(log) })
 }
 
 /// The ledger of a cluster with what this process does to it.

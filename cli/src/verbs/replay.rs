@@ -10,7 +10,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, Placed, UpTo},
+    log::{Log, Placed, UpTo, read_valid},
     record::{Body, Decision, Outcome, Record},
     slices::Position,
 };
@@ -98,11 +98,10 @@ impl Replay {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let selection = self.selection()?;
         let jsonl = self.format == Format::Jsonl || context.json;
-        let Ledger { log, is_indexed, .. } = Ledger::open(&self.cluster, context)?;
+        let Ledger { log, .. } = Ledger::open(&self.cluster, context)?;
         match &selection.stream {
             _ if self.follow => follow(&*log, &selection, jsonl)?,
-            Some(stream) if is_indexed => one_stream(&*log, stream, &selection, jsonl)?,
-            Some(stream) => one_slice(&*log, stream, &selection, jsonl)?,
+            Some(stream) => one_stream(&*log, stream, &selection, jsonl)?,
             None => whole_log(&*log, &selection, jsonl)?,
         }
         if selection.shown.get() == 0 {
@@ -191,21 +190,9 @@ pub(crate) fn names(decision: &Decision<'_>, id: &str) -> bool {
 fn one_stream(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
     let mut offset = 0;
     loop {
-        let placed = log.read_stream(stream, offset, 1_024)?;
+        let placed = read_valid(log, stream, offset, READ)?;
         let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
         placed.iter().try_for_each(|placed| show(&placed.record, selection, jsonl))?;
-        offset = last + 1;
-    }
-}
-
-/// The same where there is no index: all of the stream's slice is read.
-fn one_slice(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
-    let (slice, mut valid) = (log.slices().of(stream), Valid::of(log));
-    let mut offset = 0;
-    loop {
-        let placed = log.read(slice, offset, READ)?;
-        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
-        valid.show(&placed, selection, jsonl)?;
         offset = last + 1;
     }
 }

@@ -228,6 +228,11 @@ impl Log for SqliteLog {
         Ok(self.shared.state.index.read().end(slice))
     }
 
+    /// A lock keeps other writers out.
+    fn may_hold_void(&self) -> bool {
+        false
+    }
+
     /// Good for single records and for the end of a slice. To read all of a ledger use `tail`: a segment holds records
     /// of many slices, and reading slice by slice reads it again for each.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {

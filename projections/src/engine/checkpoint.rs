@@ -12,7 +12,7 @@ use pledger_domain::{
     values::{Month, Timestamp},
 };
 use pledger_ledger::{
-    log::{Log, LogError},
+    log::{Log, LogError, read_valid},
     outline::Outline,
     slices::SliceId,
 };
@@ -117,7 +117,7 @@ fn keep_one(
 
 /// The last instants of the months from the ledger's first decision on that are over by its last one.
 fn month_ends(log: &dyn Log) -> Result<Vec<Timestamp>, EngineError> {
-    let Some(first) = log.read_stream(&StreamName::program(), 0, 1)?.first().and_then(|placed| recorded_at(&placed.record.body)) else {
+    let Some(first) = read_valid(log, &StreamName::program(), 0, 1)?.first().and_then(|placed| recorded_at(&placed.record.body)) else {
         return Ok(Vec::new());
     };
     let last: Result<Vec<Option<Timestamp>>, LogError> = log.slices().all().map(|slice| last_of(log, slice)).collect();

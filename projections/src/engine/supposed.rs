@@ -9,7 +9,7 @@ use pledger_domain::{
     values::Timestamp,
 };
 use pledger_ledger::{
-    log::{Log, LogError},
+    log::{Log, LogError, read_valid},
     outline::Outline,
     record::{Events, Outcome},
 };
@@ -19,18 +19,15 @@ const READ: usize = 1_024;
 
 /// The rules as published, read from the ledger.
 pub(super) fn published(log: &dyn Log) -> Result<Program, LogError> {
-    let (mut program, mut offset, mut next_pseq) = (Program::default(), 0, 0);
+    let (mut program, mut offset) = (Program::default(), 0);
     loop {
-        let placed = log.read_stream(&StreamName::program(), offset, READ)?;
+        let placed = read_valid(log, &StreamName::program(), offset, READ)?;
         let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(program) };
         for placed in &placed {
-            // A void copy of a record follows the valid one, and has its sequence.
-            if placed.record.header.pseq >= next_pseq
-                && let Ok(Some(decision)) = Outline::decode(&placed.record.body)
+            if let Ok(Some(decision)) = Outline::decode(&placed.record.body)
                 && decision.stream == StreamName::program()
                 && let Outcome::Accepted(Events::Program(events)) = &decision.outcome
             {
-                next_pseq = placed.record.header.pseq + 1;
                 events.iter().for_each(|event| program.evolve(event, decision.effective_at));
             }
         }

@@ -10,7 +10,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, UpTo},
+    log::{Log, UpTo, read_valid},
     outline::Outline,
     record::{Events, Outcome, Record},
 };
@@ -77,17 +77,14 @@ pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment:
 /// The valid decisions of a stream that count.
 fn decisions(log: &dyn Log, stream: &StreamName, moment: Moment) -> Result<Vec<Relevant>, ExplainError> {
     let (mut found, mut offset) = (Vec::new(), 0);
-    // A void copy of a record follows the valid one, and has its sequence.
-    let mut next_pseq = 0;
     loop {
-        let placed = log.read_stream(stream, offset, READ)?;
+        let placed = read_valid(log, stream, offset, READ)?;
         let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(found) };
         for one in placed {
             let position = one.record.position();
             let outline = Outline::decode(&one.record.body);
             let outline = outline.map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
-            let Some(outline) = outline.filter(|outline| outline.stream == *stream && position.pseq >= next_pseq) else { continue };
-            next_pseq = position.pseq + 1;
+            let Some(outline) = outline.filter(|outline| outline.stream == *stream) else { continue };
             if moment.counts(stream, outline.recorded_at, outline.effective_at) {
                 found.push(Relevant { recorded_at: outline.recorded_at, record: one.record.clone() });
             }
