@@ -17,6 +17,8 @@ mod services;
 mod take_over;
 
 use libtest_mimic::{Arguments, Trial};
+// What schemas.rs asks PostgreSQL with: that file belongs to another crate's tests.
+use sqlx as _;
 
 type Case = (&'static str, fn(&str));
 
