@@ -66,6 +66,7 @@ fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
             let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();
             Problem::malformed("UnknownField", detail).field("field").accepted(fields)
         }
+        ExplainError::Unknown => Problem::not_found(detail).field("key").accepted(format!("a key of /v1/{}", view.name)),
         ExplainError::Unreadable { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerDamaged", detail),
         ExplainError::TooMany(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TooManyDecisions", detail).field("key"),
     }

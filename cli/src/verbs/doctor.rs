@@ -4,18 +4,16 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use pledger_ledger::{
-    keys::SqliteKeyStore,
-    log::Log,
-    sqlite::{Mode, SqliteLog},
-};
+use pledger_ledger::{keys::SqliteKeyStore, log::Log};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    cluster::ClusterFlags,
     connection::{Ask, Connection},
     context::Context,
-    node, output,
+    ledger::Ledger,
+    output,
     verbs::rules,
 };
 
@@ -31,6 +29,8 @@ pub(crate) struct Doctor {
     /// Try parked streams again first: after an upgrade that can read their records, or once missing rules have come
     #[arg(long)]
     retry: bool,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 /// What one look found.
@@ -58,18 +58,28 @@ impl Findings {
 impl Doctor {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let mut findings = Findings::default();
-        if findings.look("ledger", ledger(context)) {
-            findings.look("keys", keys(context));
-            findings.look("rules", rules::in_force(context));
-            match Connection::to_read(context) {
-                Ok(connection) => {
-                    if self.retry {
-                        retry(&connection, &mut findings);
-                    }
-                    ask(&connection, context, &mut findings);
-                    connection.close();
+        match Ledger::open(&self.cluster, context) {
+            Err(error) => drop(findings.look("ledger", Err(error))),
+            Ok(ledger) => {
+                findings.look("ledger", about(&ledger));
+                if !self.cluster.is_named() {
+                    findings.look("keys", keys(context));
                 }
-                Err(error) => drop(findings.look("server", Err(error))),
+                findings.look("rules", rules::in_force(&ledger));
+                match Connection::to_read(context) {
+                    Ok(connection) => {
+                        if self.retry {
+                            retry(&connection, &mut findings);
+                        }
+                        ask(&connection, &ledger, &mut findings);
+                        connection.close();
+                    }
+                    Err(_) if self.cluster.is_named() => {
+                        let where_it_is = "none was started with this data directory; name that of one with --data-dir".to_owned();
+                        findings.look("server", Ok(where_it_is));
+                    }
+                    Err(error) => drop(findings.look("server", Err(error))),
+                }
             }
         }
         let healthy = findings.0.iter().all(|finding| finding.ok);
@@ -84,20 +94,15 @@ impl Doctor {
     }
 }
 
-fn open(context: &Context) -> Result<SqliteLog> {
-    SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))
-}
-
 /// The records of every slice, void ones too.
 fn ends(log: &dyn Log) -> Result<u64> {
     Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
 }
 
-fn ledger(context: &Context) -> Result<String> {
-    let log = open(context)?;
-    let created = log.created();
+fn about(ledger: &Ledger) -> Result<String> {
+    let Ledger { log, created } = ledger;
     let generated = if created.generated.is_some() { ", a generated history" } else { "" };
-    let records = output::cell(&ends(&log)?.into());
+    let records = output::cell(&ends(&**log)?.into());
     Ok(format!("{records} records in {} slices, created {}{generated}, id {}", created.slices.count, created.created_at, created.ledger_id))
 }
 
@@ -107,7 +112,7 @@ fn keys(context: &Context) -> Result<String> {
 }
 
 /// What the server says of itself, or what these very parts say in this process.
-fn ask(connection: &Connection, context: &Context, findings: &mut Findings) {
+fn ask(connection: &Connection, ledger: &Ledger, findings: &mut Findings) {
     let server = match connection {
         Connection::Server { announcement, .. } => format!("running at {} (process {})", announcement.url, announcement.pid),
         Connection::Here { .. } => "not running; start it with: pledger serve".to_owned(),
@@ -123,7 +128,7 @@ fn ask(connection: &Connection, context: &Context, findings: &mut Findings) {
     let page = connection.ask(Ask::get("/v1/deals?limit=1")).and_then(|told| told.success());
     match page {
         Ok(page) => {
-            findings.look("behind", open(context).and_then(|log| behind(&page, &log)));
+            findings.look("behind", behind(&page, &*ledger.log));
             findings.look("incomplete", incomplete(&page));
         }
         Err(error) => drop(findings.look("questions", Err(error))),
@@ -137,6 +142,10 @@ fn checks(document: &Value, findings: &mut Findings) {
             Some("processor") => "processor",
             Some("projections") => "projections",
             Some("policies") => "policies",
+            Some("slices") => "slices",
+            Some("follower") => "follower",
+            Some("ingest") => "ingest",
+            Some("publisher") => "publisher",
             Some(_) | None => "ready",
         };
         let reason = check["reason"].as_str().unwrap_or("it does not work").to_owned();

@@ -77,6 +77,7 @@ impl Evidence {
         let out = self.out.as_ref().ok_or_else(|| usage("--out FILE is needed".to_owned()))?;
         let Ledger { log, created, .. } = Ledger::open(&self.cluster, context)?;
         let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
+        std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
         let key = LedgerKey::open_or_create(&context.data_dir)?;
         let make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
             evidence::make(&*log, &created.ledger_id, about, &key, is_about, &mut |read| progress.inc(read))

@@ -17,6 +17,7 @@ use pledger_ledger::{
 use serde_json::json;
 
 use crate::{
+    cluster::ClusterFlags,
     connection::{Ask, Connection},
     context::Context,
     ledger::Ledger,
@@ -52,6 +53,8 @@ pub(crate) struct Diff {
     file: PathBuf,
     /// The rules after
     after: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 /// Publish a program.toml as the next version of the rules
@@ -76,6 +79,8 @@ pub(crate) struct Show {
     /// In plain words
     #[arg(long)]
     words: bool,
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 impl Rules {
@@ -122,7 +127,7 @@ impl Diff {
             Some(after) => (parse(&self.file)?, parse(after)?, self.file.display().to_string()),
             None => {
                 let after = parse(&self.file)?;
-                let (program, now) = read_program(context)?;
+                let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
                 let in_force = program.in_force_at(now).context("no rules are in force yet")?;
                 (in_force.rules.clone(), after, format!("version {}", in_force.version))
             }
@@ -169,7 +174,7 @@ impl Publish {
 
 impl Show {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let (program, now) = read_program(context)?;
+        let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
         let version = match self.version {
             Some(version) => version,
             None => program.in_force_at(now).context("no rules are in force yet")?.version,
@@ -192,15 +197,10 @@ impl Show {
 }
 
 /// The version in force, in words.
-pub(crate) fn in_force(context: &Context) -> Result<String> {
-    let (program, now) = read_program(context)?;
+pub(crate) fn in_force(ledger: &Ledger) -> Result<String> {
+    let (program, now) = program_of(ledger)?;
     let version = program.in_force_at(now).context("no rules are in force; publish some with: pledger rules publish FILE")?;
     Ok(format!("version {} of {} is in force, from {}", version.version, program.count(), version.effective_from))
-}
-
-/// The program as the ledger has it, and the ledger's present.
-fn read_program(context: &Context) -> Result<(Program, Timestamp)> {
-    program_of(&Ledger::in_directory(context)?)
 }
 
 /// The program as this ledger has it, and the ledger's present.

@@ -77,6 +77,17 @@ fn a_demo_may_be_as_small_as_it_is_asked_for() {
 }
 
 #[test]
+fn what_nobody_knew_is_said_in_a_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    succeed(dir.path(), &["demo", "--partners", "5", "--months", "3", "--no-serve"]);
+    // Nothing is looked for that rules would be missing for.
+    let before = fail(dir.path(), &["query", "deals", "--known-at", "2001-01-01"], 1);
+    assert!(before.contains("BeforeHistory") && before.lines().count() == 1, "{before}");
+    let unknown = fail(dir.path(), &["explain", "ropi_margin", "p-999"], 1);
+    assert!(unknown.contains("NotFound"), "{unknown}");
+}
+
+#[test]
 fn a_demo_is_refused_only_what_a_channel_manager_knows() {
     let dir = tempfile::tempdir().expect("a folder");
     succeed(dir.path(), &["demo", "--partners", "90", "--months", "24", "--seed", "7", "--no-serve"]);

@@ -13,7 +13,7 @@ pub(super) enum Meaning<'a> {
     /// A decision, and the rules that it names; none where it names version 0.
     Decision(Outline<'a>, Option<Arc<RuleSet>>),
     /// A decision under rules that were not seen yet.
-    Ahead(StreamName),
+    Ahead(Outline<'a>),
     /// It cannot be read.
     Poisoned {
         /// Its stream, where at least that can be read.
@@ -30,7 +30,7 @@ pub(super) fn decode<'a>(body: &'a [u8], program: &Program) -> Meaning<'a> {
             0 => Meaning::Decision(decision, None),
             version => match program.version(version) {
                 Some(rules) => Meaning::Decision(decision, Some(Arc::clone(rules))),
-                None => Meaning::Ahead(decision.stream),
+                None => Meaning::Ahead(decision),
             },
         },
         Ok(None) => Meaning::Nothing,

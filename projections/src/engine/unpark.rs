@@ -186,7 +186,7 @@ impl LeftOut {
         match decode(body, &shared.program.read()) {
             Meaning::Nothing => false,
             Meaning::Decision(decision, _) => decision.stream == self.stream,
-            Meaning::Ahead(stream) => stream == self.stream,
+            Meaning::Ahead(decision) => decision.stream == self.stream,
             Meaning::Poisoned { stream, .. } => stream.as_ref() == Some(&self.stream),
         }
     }

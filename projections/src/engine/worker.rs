@@ -166,7 +166,8 @@ impl Worker {
             }
             match decode(&record.body, &program) {
                 Meaning::Nothing => {}
-                Meaning::Decision(decision, _) if self.shared.admission.is_over(&decision) => {
+                // Before its rules are looked for: what was not known yet needs none.
+                Meaning::Decision(decision, _) | Meaning::Ahead(decision) if self.shared.admission.is_over(&decision) => {
                     // Records of a slice are in the order of their times.
                     self.over[usize::from(slice)] = Some(self.heads[usize::from(slice)]);
                     self.pass(slice, head, &mut touched);
@@ -180,8 +181,8 @@ impl Worker {
                         steps.push(Step::Fold(record.position(), decision, rules));
                     }
                 }
-                Meaning::Ahead(stream) if self.gives_up() => {
-                    steps.push(Step::Park(record.position(), Some(stream.to_string()), NO_SUCH_RULES.to_owned()));
+                Meaning::Ahead(decision) if self.gives_up() => {
+                    steps.push(Step::Park(record.position(), Some(decision.stream.to_string()), NO_SUCH_RULES.to_owned()));
                 }
                 Meaning::Ahead(_) => {
                     put_off.slices.push(slice);

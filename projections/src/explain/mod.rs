@@ -88,6 +88,9 @@ pub enum ExplainError {
         /// The nearest one there is.
         nearest: Option<&'static str>,
     },
+    /// No decision is about it, and it has no figures.
+    #[error("nothing is known of it: no decision names it")]
+    Unknown,
     /// A decision cannot be read.
     #[error("the decision at {position} cannot be read: {reason}")]
     Unreadable {
@@ -206,7 +209,9 @@ pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainErr
             return Ok(explanation);
         }
     }
-    told(figure, &fields, relevant::read(log, &figure.about, figure.moment)?)
+    let explanation = told(figure, &fields, relevant::read(log, &figure.about, figure.moment)?)?;
+    let is_known = explanation.looked_at > 0 || !explanation.items.is_empty();
+    is_known.then_some(explanation).ok_or(ExplainError::Unknown)
 }
 
 /// Folds what may have made it, decision by decision.
