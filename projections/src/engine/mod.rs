@@ -6,6 +6,7 @@ mod checkpoint_tests;
 mod decode;
 mod gate;
 mod keeping;
+mod loading;
 mod moment;
 #[cfg(test)]
 mod order;
@@ -15,6 +16,9 @@ mod promotion;
 mod promotion_tests;
 mod reader;
 mod reading;
+mod running;
+mod shared;
+mod stored;
 mod supposed;
 #[cfg(test)]
 mod tests;
@@ -25,49 +29,42 @@ mod worker;
 mod writer;
 
 use std::{
-    io, mem,
+    io,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use pledger_domain::{program::Program, rules::RuleSet, stream::Stream};
+use parking_lot::{Mutex, RwLock};
 use pledger_ledger::{
     chain::ChainHead,
     log::{Log, LogError},
-    outline::Outline,
-    record::{Events, Outcome},
-    slices::{Position, SliceId},
+    slices::Position,
 };
 
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};
 pub use reading::Reading;
+pub use stored::Stored;
 pub use supposed::Supposed;
 pub use unpark::{Retried, RetryOutcome};
 
 use crate::{
     digest::{TableDigest, digests},
-    generation::{self, Access, DirectoryGenerations, GenerationNumber, Generations, Note, fingerprint},
-    query::{Page, Query, QueryError, Rows, ViewSpec, answer},
+    generation::{self, Access, DirectoryGenerations, GenerationNumber, Generations, Note},
+    query::{Page, Query, QueryError, answer},
     shard::Shard,
     store::{Store, StoreError},
     table::Places,
 };
-use moment::Admission;
-use progress::Progress;
+use loading::{empty_shards, load};
+use running::Running;
+use shared::Shared;
 
 /// The most workers: more gain nothing, since one reader feeds them.
 const MAX_WORKERS: usize = 8;
-/// Batches that may wait for a worker.
-const INBOX_BATCHES: usize = 4;
 
 /// How an engine works. None of it changes what it makes, but for the moment.
 #[derive(Clone, Copy, Debug)]
@@ -134,85 +131,6 @@ pub struct Status {
     pub trouble: Option<String>,
 }
 
-/// What the threads share.
-struct Shared {
-    log: Arc<dyn Log>,
-    options: Options,
-    shards: Vec<RwLock<Shard>>,
-    program: RwLock<Arc<Program>>,
-    progress: Progress,
-    /// How many records lay before the places where the reader began.
-    begun_at: u64,
-    /// Records handed to workers, and records that these are done with.
-    routed: AtomicU64,
-    done: AtomicU64,
-    /// Records that workers hold back until rules come.
-    held: AtomicU64,
-    /// Whether the slice of the stream `program` is one of those that wait.
-    program_waits: AtomicBool,
-    void: AtomicU64,
-    /// Whether rows changed that no record counts for.
-    is_unwritten: AtomicBool,
-    admission: Admission,
-    /// What is folded and answered under in place of the rules as published.
-    supposed: Option<Supposed>,
-    /// Whether the reader's last look found nothing new.
-    at_end: AtomicBool,
-    /// How far the reader may go.
-    gate: gate::Gate,
-    caught_up: AtomicBool,
-    stopping: AtomicBool,
-    /// Whether nothing is written any more, since somebody else keeps the generation.
-    let_go: AtomicBool,
-    /// Whether somebody else moved a cursor.
-    taken_over: AtomicBool,
-    /// Whether the reader and the workers ended, so that nothing changes any more.
-    drained: AtomicBool,
-    reader_trouble: Mutex<Option<String>>,
-    writer_trouble: Mutex<Option<String>>,
-}
-
-impl Shared {
-    /// All rows, held still.
-    fn rows(&self) -> Rows<'_> {
-        // Always in the order of the shards, so that no two questions and the workers can wait for each other.
-        Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect()).supposing(self.supposed.as_ref())
-    }
-
-    /// Makes rules known to every worker before anything that was decided under them is folded; whether there were any.
-    fn publish(&self, decision: &Outline<'_>) -> bool {
-        let Outcome::Accepted(Events::Program(events)) = &decision.outcome else { return false };
-        let mut program = self.program.write();
-        for event in events.iter() {
-            Arc::make_mut(&mut program).evolve(event, decision.effective_at);
-        }
-        true
-    }
-
-    /// The rules that a decision is folded under, where it counts at all.
-    fn admitted(&self, decision: &Outline<'_>, slice: SliceId, named: Option<Arc<RuleSet>>) -> Option<Option<Arc<RuleSet>>> {
-        let supposed = || self.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
-        self.admission.admits(decision, slice).then(|| supposed().map(Arc::clone).or(named))
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    /// Whether every record that was read is taken in or held back, and there are no more for now.
-    fn is_stuck(&self) -> bool {
-        let taken = self.done.load(Ordering::Acquire) + self.held.load(Ordering::Acquire);
-        self.at_end.load(Ordering::Acquire) && taken == self.routed.load(Ordering::Acquire)
-    }
-
-    /// Says that the ledger's end was reached, where every record that was read is taken in and there are no more for now.
-    fn look_for_the_end(&self) {
-        if self.at_end.load(Ordering::Acquire) && self.done.load(Ordering::Acquire) == self.routed.load(Ordering::Acquire) {
-            self.caught_up.store(true, Ordering::Release);
-        }
-    }
-}
-
 /// Folds a ledger into read models and answers questions to them.
 pub struct Engine {
     /// Another generation may take its place, in one step.
@@ -220,15 +138,6 @@ pub struct Engine {
     running: Mutex<Running>,
     /// Held while another generation is put in its place.
     switching: Mutex<()>,
-}
-
-/// The threads behind one generation.
-struct Running {
-    shared: Arc<Shared>,
-    /// The generation's number, where it is stored.
-    generation: Option<GenerationNumber>,
-    threads: Vec<JoinHandle<()>>,
-    writer: Option<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -280,7 +189,7 @@ impl Engine {
         let mut shards = empty_shards(&options);
         let Some(mut store) = load(generations, generation, Access::Write, &*log, &mut shards)? else { return Ok(None) };
         store.take_over(&mut shards)?;
-        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        let supposed = Supposed::always(&*log, generations.note(generation)?.rules_version)?;
         let engine = Self::start(log, options, shards, Some((generation, store)), supposed)?;
         // Whoever could not read a record may have been mended since.
         for retried in engine.retry_parked()? {
@@ -299,7 +208,7 @@ impl Engine {
         log: Arc<dyn Log>,
         options: Options,
     ) -> Result<Self, EngineError> {
-        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        let supposed = Supposed::always(&*log, generations.note(generation)?.rules_version)?;
         Self::start(log, options, empty_shards(&options), None, supposed)
     }
 
@@ -317,7 +226,7 @@ impl Engine {
         if load(generations, generation, Access::Read, &*log, &mut shards)?.is_none() {
             return Ok(None);
         }
-        let supposed = supposed(&*log, generations.note(generation)?.rules_version)?;
+        let supposed = Supposed::always(&*log, generations.note(generation)?.rules_version)?;
         Self::start(log, options, shards, None, supposed).map(Some)
     }
 
@@ -345,39 +254,13 @@ impl Engine {
         store: Option<(GenerationNumber, Box<dyn Store>)>,
         supposed: Option<Supposed>,
     ) -> Result<Self, EngineError> {
-        let slices = log.slices();
-        let mut heads = vec![ChainHead::default(); usize::from(slices.count)];
+        let mut heads = vec![ChainHead::default(); usize::from(log.slices().count)];
         for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {
             if let Some(known) = heads.get_mut(usize::from(*slice)) {
                 *known = *head;
             }
         }
-        let program = shards.iter().map(|shard| shard.rules.program()).max_by_key(Program::count).unwrap_or_default();
-        let shared = Arc::new(Shared {
-            log,
-            options,
-            shards: shards.into_iter().map(RwLock::new).collect(),
-            program: RwLock::new(Arc::new(program)),
-            progress: Progress::new(heads.iter().map(|head| head.next_pseq).collect()),
-            begun_at: heads.iter().map(|head| head.next_offset).sum(),
-            routed: AtomicU64::new(0),
-            done: AtomicU64::new(0),
-            held: AtomicU64::new(0),
-            program_waits: AtomicBool::new(false),
-            void: AtomicU64::new(0),
-            is_unwritten: AtomicBool::new(false),
-            admission: Admission::new(options.moment, slices.count, heads.iter().map(|head| head.next_offset).sum()),
-            supposed,
-            at_end: AtomicBool::new(false),
-            gate: gate::Gate::default(),
-            caught_up: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            let_go: AtomicBool::new(false),
-            taken_over: AtomicBool::new(false),
-            drained: AtomicBool::new(false),
-            reader_trouble: Mutex::new(None),
-            writer_trouble: Mutex::new(None),
-        });
+        let shared = Arc::new(Shared::new(log, options, shards, &heads, supposed));
         let generation = store.as_ref().map(|(generation, _)| *generation);
         let mut running = Running { shared: Arc::clone(&shared), generation, threads: Vec::new(), writer: None };
         running.spawn(&heads, store.map(|(_, store)| store))?;
@@ -503,178 +386,4 @@ impl Engine {
         let trouble = shared.writer_trouble.lock().take().or_else(|| shared.reader_trouble.lock().take());
         trouble.map_or(Ok(()), Err)
     }
-}
-
-impl Running {
-    fn spawn(&mut self, heads: &[ChainHead], store: Option<Box<dyn Store>>) -> Result<(), EngineError> {
-        let mut inboxes = Vec::new();
-        for number in 0..self.shared.shards.len() {
-            let (inbox, batches) = mpsc::sync_channel(INBOX_BATCHES);
-            inboxes.push(inbox);
-            let worker = worker::Worker::new(number, Arc::clone(&self.shared), heads);
-            self.threads.push(spawn(&format!("fold-{number}"), move || worker.run(&batches))?);
-        }
-        let reader = reader::Reader::new(Arc::clone(&self.shared), heads.iter().map(|head| head.next_offset).collect(), inboxes)?;
-        self.threads.push(spawn("fold-reader", move || reader.run())?);
-        if let Some(store) = store {
-            let writer = writer::Writer::new(Arc::clone(&self.shared), store);
-            self.writer = Some(spawn("fold-writer", move || writer.run())?);
-        }
-        Ok(())
-    }
-
-    /// Takes in what was read, writes it, and ends the threads.
-    fn join(&mut self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        let threads = mem::take(&mut self.threads);
-        self.join_all(threads);
-        self.shared.drained.store(true, Ordering::Release);
-        let writer = self.writer.take();
-        self.join_all(writer);
-    }
-
-    fn join_all(&self, threads: impl IntoIterator<Item = JoinHandle<()>>) {
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the fold engine panicked");
-                *self.shared.reader_trouble.lock() = Some("the fold engine failed; restart pledger".to_owned());
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.join();
-    }
-}
-
-/// The read models of a data directory as they are stored, beside whoever writes them.
-pub struct Stored {
-    shards: Vec<Shard>,
-}
-
-impl Stored {
-    /// Reads what a view is made from; none where no read models were ever made by these folds.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn open(data_dir: &Path, view: &ViewSpec) -> Result<Option<Self>, StoreError> {
-        let mut tables = view.tables.to_vec();
-        tables.extend(["rules", "parked"]);
-        Self::load(&DirectoryGenerations::of(data_dir), Some(&tables))
-    }
-
-    /// Reads everything.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn open_all(data_dir: &Path) -> Result<Option<Self>, StoreError> {
-        Self::open_all_in(&DirectoryGenerations::of(data_dir))
-    }
-
-    /// The same, wherever the read models are kept.
-    ///
-    /// # Errors
-    /// `StoreError`.
-    pub fn open_all_in(generations: &dyn Generations) -> Result<Option<Self>, StoreError> {
-        Self::load(generations, None)
-    }
-
-    fn load(generations: &dyn Generations, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
-        let Some(generation) = generations.current()? else { return Ok(None) };
-        let mut store = generations.open(generation, Access::Read)?;
-        if store.fingerprint()? != fingerprint() {
-            return Ok(None);
-        }
-        let mut shards = vec![Shard::default()];
-        store.load(&mut shards, tables)?;
-        Ok(Some(Self { shards }))
-    }
-
-    /// Answers a question.
-    ///
-    /// # Errors
-    /// `QueryError`.
-    pub fn query(&self, view: &str, query: &Query) -> Result<Page, QueryError> {
-        let shards = self.shards.iter().map(|shard| Box::new(shard) as Box<_>).collect();
-        answer(&Rows::new(shards), view, query)
-    }
-
-    /// The digest of every table.
-    #[must_use]
-    pub fn digests(&self, places: Places) -> Vec<TableDigest> {
-        digests(self.shards.iter(), places)
-    }
-
-    /// What the read models stand on.
-    #[must_use]
-    pub fn position(&self) -> Vec<Position> {
-        crate::query::positions(self.shards.iter())
-    }
-}
-
-fn empty_shards(options: &Options) -> Vec<Shard> {
-    (0..options.workers.clamp(1, MAX_WORKERS)).map(|_| Shard::default()).collect()
-}
-
-/// The published rules that a generation is folded under in place of those that its decisions name.
-fn supposed(log: &dyn Log, version: Option<u32>) -> Result<Option<Supposed>, EngineError> {
-    let Some(version) = version else { return Ok(None) };
-    let rules = supposed::published(log)?.version(version).map(Arc::clone);
-    rules.map(|rules| Some(Supposed { rules, from: None })).ok_or(EngineError::NoSuchRules(version))
-}
-
-/// Loads a generation into the shards, where these folds made it from this ledger.
-fn load(
-    generations: &dyn Generations,
-    generation: GenerationNumber,
-    access: Access,
-    log: &dyn Log,
-    shards: &mut [Shard],
-) -> Result<Option<Box<dyn Store>>, EngineError> {
-    let mut store = generations.open(generation, access)?;
-    // A crash may have come between making the file and its tables.
-    if store.fingerprint().ok() != Some(fingerprint()) {
-        return Ok(None);
-    }
-    if let Err(error) = store.load(shards, None) {
-        tracing::warn!(%error, "the read models cannot be loaded; they are made again from the ledger");
-        return Ok(None);
-    }
-    for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {
-        if !stands_in(log, *slice, head)? {
-            tracing::warn!(slice, "the read models stand on a record that the ledger does not have; they are made again");
-            return Ok(None);
-        }
-    }
-    Ok(Some(store))
-}
-
-/// Whether the last record before a stored head is the one that the head names.
-fn stands_in(log: &dyn Log, slice: SliceId, head: &ChainHead) -> Result<bool, LogError> {
-    if head.next_offset == 0 {
-        return Ok(true);
-    }
-    if slice >= log.slices().count {
-        return Ok(false);
-    }
-    let last = log.read(slice, head.next_offset - 1, 1)?;
-    Ok(last.first().is_some_and(|last| last.record.header.hash == head.hash && last.record.header.pseq + 1 == head.next_pseq))
-}
-
-/// A shard to read, with nothing put off.
-fn settled(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
-    let read = shard.read();
-    if read.is_settled() {
-        return read;
-    }
-    drop(read);
-    let mut shard = shard.write();
-    shard.settle(usize::MAX);
-    RwLockWriteGuard::downgrade(shard)
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work)
 }

@@ -14,11 +14,13 @@ use pledger_ledger::{
     record::{Events, Outcome},
 };
 
+use super::EngineError;
+
 /// Records that are read at once.
 const READ: usize = 1_024;
 
 /// The rules as published, read from the ledger.
-pub(super) fn published(log: &dyn Log) -> Result<Program, LogError> {
+fn published(log: &dyn Log) -> Result<Program, LogError> {
     let (mut program, mut offset) = (Program::default(), 0);
     loop {
         let placed = read_valid(log, &StreamName::program(), offset, READ)?;
@@ -46,6 +48,13 @@ pub struct Supposed {
 }
 
 impl Supposed {
+    /// A published version for all of history, in place of those that decisions name; none where no version is named.
+    pub(super) fn always(log: &dyn Log, version: Option<u32>) -> Result<Option<Self>, EngineError> {
+        let Some(version) = version else { return Ok(None) };
+        let rules = published(log)?.version(version).map(Arc::clone);
+        rules.map(|rules| Some(Self { rules, from: None })).ok_or(EngineError::NoSuchRules(version))
+    }
+
     /// The draft, where it governs at `at`.
     #[must_use]
     pub fn governing(&self, at: Timestamp) -> Option<&Arc<RuleSet>> {
