@@ -15,6 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{
+    cluster::{self, PlaceFlags},
     context::{Context, Usage},
     node, output,
     serving::{Announcement, Assembly},
@@ -130,6 +131,14 @@ impl Connection {
             bail!("there is no ledger in {}\nCreate one with: pledger init, pledger demo or pledger import", context.data_dir.display());
         }
         Self::here(Assembly::open_to_read(&context.data_dir)?)
+    }
+
+    /// To the read models of a cluster where one is named, else as `to_read`.
+    pub(crate) fn to_read_at(place: &PlaceFlags, context: &Context) -> Result<Self> {
+        match place.cluster(context)? {
+            Some(named) => Self::here(cluster::to_read(&named, &place.postgres, context)?),
+            None => Self::to_read(context),
+        }
     }
 
     fn here(assembly: Assembly) -> Result<Self> {

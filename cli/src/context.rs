@@ -1,6 +1,6 @@
 //! What every verb knows: where the ledger is, how to speak. Flags win over `PLEDGER_*`, these over `pledger.toml`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -34,34 +34,49 @@ pub(crate) struct Settings {
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// `pledger.toml`.
+/// `pledger.toml`: each by the name of its flag.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Configuration {
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Configuration {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
+    pub(crate) kafka: Option<String>,
+    #[serde(alias = "topic-prefix")]
+    pub(crate) topic_prefix: Option<String>,
+    #[serde(alias = "kafka-config")]
+    pub(crate) kafka_config: Vec<String>,
+    pub(crate) postgres: Option<String>,
+    #[serde(alias = "postgres-schema")]
+    pub(crate) postgres_schema: Option<String>,
+    #[serde(alias = "postgres-password-file")]
+    pub(crate) postgres_password_file: Option<PathBuf>,
+    /// With commas between, as the flag.
+    pub(crate) roles: Option<String>,
+    /// Such as `0-31`, as the flag.
+    pub(crate) slices: Option<String>,
+    #[serde(alias = "take-over-after")]
+    pub(crate) take_over_after: Option<u16>,
+    #[serde(alias = "publish-persons")]
+    pub(crate) publish_persons: bool,
 }
 
 /// What every verb knows.
 pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     pub(crate) json: bool,
-    listen: Option<SocketAddr>,
+    pub(crate) file: Configuration,
 }
 
 impl Context {
     pub(crate) fn new(settings: Settings) -> Result<Self> {
-        let configuration = read_configuration(settings.config)?;
-        Ok(Self {
-            data_dir: settings.data_dir.or(configuration.data_dir).unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
-            json: settings.json,
-            listen: configuration.listen,
-        })
+        let file = read_configuration(settings.config)?;
+        let data_dir = settings.data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+        Ok(Self { data_dir, json: settings.json, file })
     }
 
     /// The address to serve on.
     pub(crate) fn listen(&self, flag: Option<SocketAddr>) -> SocketAddr {
-        flag.or(self.listen).unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
+        flag.or(self.file.listen).unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
     }
 }
 
@@ -83,5 +98,7 @@ pub(crate) fn start_logging(verbose: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    // Colours are for a terminal: in a file they are only in the way.
+    let is_seen = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(is_seen).with_target(false).init();
 }

@@ -24,7 +24,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// The cluster's where one is named, else the directory's.
     pub(crate) fn open(flags: &ClusterFlags, context: &Context) -> Result<Self> {
-        match flags.clone().cluster()? {
+        match flags.cluster(context)? {
             Some(named) => cluster::ledger(&named),
             None => Self::in_directory(context),
         }

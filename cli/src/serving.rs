@@ -129,10 +129,18 @@ impl Assembly {
         let sink = Arc::new(node.sink());
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
         let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
-        let api = Arc::get_mut(&mut assembly.state).expect("nobody shares it yet");
-        api.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
-        api.keep_checkpoints(Arc::new(DirectoryGenerations::checkpoints_of(data_dir)));
+        assembly.api().keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
+        assembly.keep_checkpoints(data_dir);
         Ok(assembly)
+    }
+
+    /// Answers questions to the past from the checkpoints in the directory.
+    pub(crate) fn keep_checkpoints(&mut self, data_dir: &Path) {
+        self.api().keep_checkpoints(Arc::new(DirectoryGenerations::checkpoints_of(data_dir)));
+    }
+
+    fn api(&mut self) -> &mut Api {
+        Arc::get_mut(&mut self.state).expect("nobody shares it yet")
     }
 
     /// Opens the data directory to read, beside a writer that serves no HTTP or without one.

@@ -8,22 +8,22 @@ use clap::{Args, ValueEnum};
 use pledger_ledger::postgres::{PostgresOptions, PostgresOptionsError};
 use pledger_ledger::slices::{SliceId, Slices};
 
-use crate::context::Usage;
+use crate::context::{Context, Usage};
 
 /// What topics' names begin with, where nothing else is asked for.
 pub(crate) const DEFAULT_PREFIX: &str = "pledger.";
 
 /// Where the cluster is. Values of properties may be secrets.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct ClusterFlags {
     /// Kafka's brokers, host:port, with commas between several: the ledger is kept there, not in the directory
     #[arg(long, env = "PLEDGER_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
-    /// What the names of the topics begin with
-    #[arg(long, env = "PLEDGER_TOPIC_PREFIX", value_name = "TEXT", default_value = DEFAULT_PREFIX, requires = "kafka")]
-    topic_prefix: String,
+    /// What the names of the topics begin with [default: pledger.]
+    #[arg(long, env = "PLEDGER_TOPIC_PREFIX", value_name = "TEXT")]
+    topic_prefix: Option<String>,
     /// A property of librdkafka, such as security.protocol=SASL_SSL, or @FILE with one a line; may be given several times
-    #[arg(long, env = "PLEDGER_KAFKA_CONFIG", hide_env_values = true, value_name = "NAME=VALUE|@FILE", requires = "kafka")]
+    #[arg(long, env = "PLEDGER_KAFKA_CONFIG", hide_env_values = true, value_name = "NAME=VALUE|@FILE")]
     kafka_config: Vec<String>,
 }
 
@@ -36,26 +36,41 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterFlags {
-    /// Whether a cluster is meant.
-    pub(crate) const fn is_named(&self) -> bool {
-        self.kafka.is_some()
-    }
-
     /// The cluster that is meant; none where the ledger of a directory is.
-    pub(crate) fn cluster(self) -> Result<Option<Cluster>> {
-        if self.kafka.is_some() { self.named().map(Some) } else { Ok(None) }
+    pub(crate) fn cluster(&self, context: &Context) -> Result<Option<Cluster>> {
+        let file = &context.file;
+        match self.kafka.clone().or_else(|| file.kafka.clone()) {
+            Some(brokers) => {
+                let prefix = self.topic_prefix.clone().or_else(|| file.topic_prefix.clone());
+                let given = if self.kafka_config.is_empty() { &file.kafka_config } else { &self.kafka_config };
+                Cluster::of(brokers, prefix, given).map(Some)
+            }
+            None => self.given().map_or(Ok(None), |flag| Err(without_kafka(flag))),
+        }
     }
 
-    /// These brokers, whatever the verb calls the flags.
-    pub(crate) fn of(brokers: String, topic_prefix: String, kafka_config: Vec<String>) -> Self {
-        Self { kafka: Some(brokers), topic_prefix, kafka_config }
+    /// What is said of a cluster.
+    fn given(&self) -> Option<&'static str> {
+        let given = [("--topic-prefix", self.topic_prefix.is_some()), ("--kafka-config", !self.kafka_config.is_empty())];
+        first(&given)
     }
+}
 
-    /// The cluster that is named.
-    pub(crate) fn named(self) -> Result<Cluster> {
-        let brokers = self.kafka.unwrap_or_default();
+/// The first flag that is given.
+fn first(given: &[(&'static str, bool)]) -> Option<&'static str> {
+    given.iter().find(|(_, is_given)| *is_given).map(|(flag, _)| *flag)
+}
+
+/// A mistake: a flag of a cluster, and no cluster.
+fn without_kafka(flag: &str) -> anyhow::Error {
+    Usage(format!("{flag} is of a cluster: it goes with --kafka")).into()
+}
+
+impl Cluster {
+    /// The cluster of these brokers.
+    pub(crate) fn of(brokers: String, prefix: Option<String>, kafka_config: &[String]) -> Result<Self> {
         let mut properties = BTreeMap::new();
-        for given in &self.kafka_config {
+        for given in kafka_config {
             match given.strip_prefix('@') {
                 Some(file) => {
                     let text = fs::read_to_string(file).with_context(|| format!("Kafka's properties cannot be read from {file}"))?;
@@ -70,7 +85,7 @@ impl ClusterFlags {
                 }
             }
         }
-        Ok(Cluster { brokers, prefix: self.topic_prefix, properties })
+        Ok(Self { brokers, prefix: prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned()), properties })
     }
 }
 
@@ -83,41 +98,69 @@ fn property(text: &str) -> Result<(String, String)> {
 /// What topics are created with.
 #[derive(Args)]
 pub(crate) struct NewTopics {
-    /// How many of Kafka's brokers keep each record
-    #[arg(long, default_value_t = 3, requires = "kafka", value_parser = clap::value_parser!(u8).range(1..))]
-    pub(crate) replicas: u8,
-    /// How many partitions the inbox of services has: how many of its events are worked on side by side
-    #[arg(long, default_value_t = 8, requires = "kafka", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) inbox_partitions: u16,
+    /// How many of Kafka's brokers keep each record [default: 3]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
+    replicas: Option<u8>,
+    /// How many partitions the inbox of services has: how many of its events are worked on side by side [default: 8]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    inbox_partitions: Option<u16>,
+}
+
+impl NewTopics {
+    /// Says that they are of a cluster, where they are given.
+    pub(crate) fn unused(&self) -> Result<()> {
+        let given = [("--replicas", self.replicas.is_some()), ("--inbox-partitions", self.inbox_partitions.is_some())];
+        first(&given).map_or(Ok(()), |flag| Err(without_kafka(flag)))
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(crate) fn replicas(&self) -> u8 {
+        self.replicas.unwrap_or(3)
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(crate) fn inbox_partitions(&self) -> u16 {
+        self.inbox_partitions.unwrap_or(8)
+    }
 }
 
 /// Where the database of a cluster is.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct PostgresFlags {
-    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots. Of several
-    /// processes that have projections one keeps the read models there; the others answer from memory, and one takes over
-    /// when it is gone. Without a database all is in the directory, and only one process may take commands
+    /// The database of the cluster, postgres://USER@HOST/DATABASE: read models, keys of persons and snapshots
     #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL", hide_env_values = true)]
     postgres: Option<String>,
     /// The schema that SQL reads the read models in; others are named after it
-    #[arg(long, env = "PLEDGER_POSTGRES_SCHEMA", value_name = "NAME", requires = "postgres")]
+    #[arg(long, env = "PLEDGER_POSTGRES_SCHEMA", value_name = "NAME")]
     postgres_schema: Option<String>,
     /// A file with the password; PGPASSWORD and PGPASSFILE are read too
-    #[arg(long, env = "PLEDGER_POSTGRES_PASSWORD_FILE", value_name = "FILE", requires = "postgres")]
+    #[arg(long, env = "PLEDGER_POSTGRES_PASSWORD_FILE", value_name = "FILE")]
     postgres_password_file: Option<PathBuf>,
 }
 
-#[cfg(feature = "kafka")]
 impl PostgresFlags {
+    /// What is said of a database by flags.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        first(&[
+            ("--postgres", self.postgres.is_some()),
+            ("--postgres-schema", self.postgres_schema.is_some()),
+            ("--postgres-password-file", self.postgres_password_file.is_some()),
+        ])
+    }
+
     /// The database, where one is named.
-    pub(crate) fn options(&self) -> Result<Option<PostgresOptions>> {
-        let Some(url) = &self.postgres else { return Ok(None) };
+    #[cfg(feature = "kafka")]
+    pub(crate) fn options(&self, context: &Context) -> Result<Option<PostgresOptions>> {
+        let file = &context.file;
+        let Some(url) = self.postgres.as_ref().or(file.postgres.as_ref()) else {
+            return self.given().map_or(Ok(None), |flag| Err(Usage(format!("{flag} goes with --postgres")).into()));
+        };
         let usage = |error: PostgresOptionsError| Usage(format!("--postgres: {error}"));
         let mut options = PostgresOptions::parse(url).map_err(usage)?;
-        if let Some(schema) = &self.postgres_schema {
+        if let Some(schema) = self.postgres_schema.as_ref().or(file.postgres_schema.as_ref()) {
             options = options.with_schema(schema).map_err(usage)?;
         }
-        if let Some(file) = &self.postgres_password_file {
+        if let Some(file) = self.postgres_password_file.as_ref().or(file.postgres_password_file.as_ref()) {
             options = options.with_password_file(file)?;
         }
         if !options.is_private() {
@@ -129,24 +172,91 @@ impl PostgresFlags {
     }
 }
 
+/// Where a verb finds the ledger and its read models: in the data directory, or in Kafka and PostgreSQL.
+#[derive(Args, Clone)]
+pub(crate) struct PlaceFlags {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
+    #[command(flatten)]
+    pub(crate) postgres: PostgresFlags,
+}
+
+impl PlaceFlags {
+    /// Whether a database is named.
+    pub(crate) fn names_a_database(&self, context: &Context) -> bool {
+        self.postgres.postgres.is_some() || context.file.postgres.is_some()
+    }
+
+    /// The cluster that is meant; none where the directory is.
+    pub(crate) fn cluster(&self, context: &Context) -> Result<Option<Cluster>> {
+        match (self.cluster.cluster(context)?, self.postgres.given()) {
+            (None, Some(flag)) => Err(without_kafka(flag)),
+            (cluster, _) => Ok(cluster),
+        }
+    }
+}
+
 /// What a process does in a cluster.
+///
+/// Of several processes that have projections one keeps the read models in the database; the others answer from memory, and one
+/// takes over when it is gone. Without a database all is in the directory, and only one process may take commands.
 #[derive(Args)]
 pub(crate) struct Joining {
     #[command(flatten)]
     postgres: PostgresFlags,
-    /// What this process does, with commas between: others do the rest. Several may do the same
-    #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',', default_value = "all", requires = "kafka")]
+    /// What this process does, with commas between: others do the rest. Several may do the same [default: all]
+    #[arg(long, env = "PLEDGER_ROLES", value_name = "ROLES", value_delimiter = ',')]
     roles: Vec<Role>,
     /// The slices that this process writes, such as 0-31 or 0-3,8; without it processes share them out among themselves
-    #[arg(long, env = "PLEDGER_SLICES", value_name = "SLICES", requires = "kafka")]
+    #[arg(long, env = "PLEDGER_SLICES", value_name = "SLICES")]
     slices: Option<SliceList>,
     /// Publish what names persons in plain; without it, that is published sealed
-    #[arg(long, env = "PLEDGER_PUBLISH_PERSONS", requires = "kafka")]
+    #[arg(long, env = "PLEDGER_PUBLISH_PERSONS")]
     publish_persons: bool,
-    /// How many seconds a process may be silent before others take its slices over
-    #[arg(long, env = "PLEDGER_TAKE_OVER_AFTER", value_name = "SECONDS", default_value_t = 6, requires = "kafka")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=300))]
-    take_over_after: u16,
+    /// How many seconds a process may be silent before others take its slices over [default: 6]
+    #[arg(long, env = "PLEDGER_TAKE_OVER_AFTER", value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(TAKE_OVER_S))]
+    take_over_after: Option<u16>,
+}
+
+/// How many seconds a process may be said to be silent.
+const TAKE_OVER_S: std::ops::RangeInclusive<i64> = 1..=300;
+
+impl Joining {
+    /// Says what is of a cluster, where it is given: there is none.
+    pub(crate) fn unused(&self) -> Result<()> {
+        let given = [
+            ("--roles", !self.roles.is_empty()),
+            ("--slices", self.slices.is_some()),
+            ("--publish-persons", self.publish_persons),
+            ("--take-over-after", self.take_over_after.is_some()),
+        ];
+        self.postgres.given().or_else(|| first(&given)).map_or(Ok(()), |flag| Err(without_kafka(flag)))
+    }
+
+    /// Takes from the configuration what no flag says.
+    ///
+    /// # Errors
+    /// `Usage` where the configuration has a role, slices or seconds that there are not.
+    pub(crate) fn completed(mut self, context: &Context) -> Result<Self> {
+        let file = &context.file;
+        let wrong = |key: &str, error: String| Usage(format!("{key} in the configuration: {error}"));
+        if self.roles.is_empty() {
+            let given = file.roles.as_deref().unwrap_or("all").split(',');
+            let role = |name: &str| Role::from_str(name.trim(), false).map_err(|error| wrong("roles", format!("{error}: {name}")));
+            self.roles = given.map(role).collect::<Result<_, _>>()?;
+        }
+        if let (None, Some(given)) = (&self.slices, &file.slices) {
+            self.slices = Some(given.parse().map_err(|error| wrong("slices", error))?);
+        }
+        if let (None, Some(given)) = (self.take_over_after, file.take_over_after) {
+            if !TAKE_OVER_S.contains(&i64::from(given)) {
+                return Err(wrong("take_over_after", format!("{given} is not in 1..=300")).into());
+            }
+            self.take_over_after = Some(given);
+        }
+        self.publish_persons |= file.publish_persons;
+        Ok(self)
+    }
 }
 
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only the engine asks"))]
@@ -165,8 +275,13 @@ impl Joining {
     }
 
     #[cfg(feature = "kafka")]
-    pub(crate) fn postgres(&self) -> Result<Option<PostgresOptions>> {
-        self.postgres.options()
+    pub(crate) fn postgres(&self, context: &Context) -> Result<Option<PostgresOptions>> {
+        self.postgres.options(context)
+    }
+
+    /// Whether it stands on read models that another process keeps.
+    pub(crate) fn reads_what_others_keep(&self) -> bool {
+        !self.has(Role::Projections) && (self.has(Role::Api) || self.has(Role::Policies))
     }
 
     pub(crate) const fn publishes_persons(&self) -> bool {
@@ -174,14 +289,7 @@ impl Joining {
     }
 
     pub(crate) fn take_over_after(&self) -> Duration {
-        Duration::from_secs(self.take_over_after.into())
-    }
-}
-
-impl Joining {
-    /// Whether there is a database to share, which one machine has no use for.
-    pub(crate) const fn names_a_database(&self) -> bool {
-        self.postgres.postgres.is_some()
+        Duration::from_secs(self.take_over_after.unwrap_or(6).into())
     }
 }
 
@@ -228,6 +336,11 @@ impl FromStr for SliceList {
 
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only the engine tells what to do next"))]
 impl Cluster {
+    /// What starts a process of it; a database is named, since processes that share none cannot share the rest.
+    pub(crate) fn to_serve(&self) -> String {
+        format!("pledger serve {} --postgres postgres://USER@HOST/DATABASE", self.flags())
+    }
+
     /// The flags that name it, without what may be secret.
     pub(crate) fn flags(&self) -> String {
         let prefix = if self.prefix == DEFAULT_PREFIX { String::new() } else { format!(" --topic-prefix {}", self.prefix) };
@@ -259,13 +372,12 @@ mod tests {
     fn properties_come_one_by_one_or_from_a_file() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), "# secret\nsasl.password = hush=hush\n\n").expect("written");
-        let flags =
-            |given: &[String]| ClusterFlags { kafka: Some("b:9092".into()), topic_prefix: "p.".into(), kafka_config: given.to_vec() };
+        let of = |given: &[String]| Cluster::of("b:9092".into(), None, given);
         let given = ["security.protocol=SSL".to_owned(), format!("@{}", file.path().display())];
-        let cluster = flags(&given).cluster().expect("properties").expect("a cluster");
+        let cluster = of(&given).expect("properties");
         let expected = [("sasl.password", "hush=hush"), ("security.protocol", "SSL")];
         assert_eq!(cluster.properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        let error = flags(&["sasl.password".into()]).cluster().map(|_| ()).expect_err("no value");
+        let error = of(&["sasl.password".into()]).map(|_| ()).expect_err("no value");
         assert_eq!(error.to_string(), "a Kafka property is NAME=VALUE, or @FILE");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, contex
     let created_at = SystemClock::new().now();
     let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at, generated: None };
     let log = KafkaLog::create(
-        KafkaOptions { replicas: topics.replicas, inbox_partitions: topics.inbox_partitions, ..options(cluster) },
+        KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) },
         created,
     )?;
     let ledger_id = log.created().ledger_id.clone();
@@ -45,9 +45,9 @@ pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, contex
         output::print_json(&said)?;
     } else {
         output::print(format!(
-            "Created the ledger {ledger_id} with {} slices: {cluster}.\nThe default rules are published as version 1.\nNext: pledger serve {}",
+            "Created the ledger {ledger_id} with {} slices: {cluster}.\nThe default rules are published as version 1.\nNext: {}",
             slices.count,
-            cluster.flags()
+            cluster.to_serve()
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -25,13 +25,13 @@ const TO_FOLD: Duration = Duration::from_secs(24 * 3_600);
 
 /// Copies the ledger in `from`, which nobody may write meanwhile.
 pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgres: &PostgresFlags, context: &Context) -> Result<ExitCode> {
-    let postgres = postgres.options()?;
+    let postgres = postgres.options(context)?;
     let source = SqliteLog::open(from, Mode::Write).map_err(|error| match error {
         LogError::Locked(reason) => anyhow::anyhow!("{reason}\nStop it first: what it writes from now on would be missing"),
         other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Unfit(_)) => other.into(),
     })?;
     let target =
-        target(&source, KafkaOptions { replicas: topics.replicas, inbox_partitions: topics.inbox_partitions, ..options(cluster) })?;
+        target(&source, KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) })?;
     let bar = output::progress("copying", 0);
     let verified = copy(&source, &target, &mut |progress| {
         bar.set_length(progress.all);
@@ -48,7 +48,7 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
         output::print_json(&said)?;
     } else {
         output::print(format!(
-            "Copied {} records, {} void: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: pledger serve {}",
+            "Copied {} records, {} void: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: {}",
             verified.records,
             verified.void,
             match &postgres {
@@ -56,7 +56,7 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
                 None =>
                     format!("The keys of persons are still in {}: take keys.db along, or run it again with --postgres.", from.display()),
             },
-            cluster.flags()
+            cluster.to_serve()
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -12,25 +12,36 @@ mod migrate;
 #[cfg(feature = "kafka")]
 mod node;
 #[cfg(feature = "kafka")]
+mod reading;
+#[cfg(feature = "kafka")]
 mod serve;
 #[cfg(feature = "kafka")]
 mod services;
 #[cfg(feature = "kafka")]
 mod stores;
 
-pub(crate) use flags::{Cluster, ClusterFlags, DEFAULT_PREFIX, Joining, NewTopics, PostgresFlags};
+pub(crate) use flags::{Cluster, ClusterFlags, Joining, NewTopics, PlaceFlags, PostgresFlags};
 #[cfg(feature = "kafka")]
-pub(crate) use {init::init, keeper::Keeping, letters::dead_letters, migrate::migrate, node::ledger, serve::serve};
+pub(crate) use {
+    init::init,
+    keeper::Keeping,
+    letters::dead_letters,
+    migrate::migrate,
+    node::ledger,
+    reading::{generations, to_read},
+    serve::serve,
+};
 
 #[cfg(not(feature = "kafka"))]
 mod without {
-    use std::{net::SocketAddr, path::Path, process::ExitCode};
+    use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
     use anyhow::{Result, bail};
     use pledger_ledger::slices::Slices;
+    use pledger_projections::generation::Generations;
 
     use super::{Cluster, Joining, NewTopics, PostgresFlags};
-    use crate::{context::Context, ledger::Ledger, verbs::dead_letters::Action};
+    use crate::{context::Context, ledger::Ledger, serving::Assembly, verbs::dead_letters::Action};
 
     const WITHOUT: &str = "this pledger was built without Kafka; build one with it: cargo install --path cli --features kafka";
 
@@ -50,9 +61,17 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn to_read(_: &Cluster, _: &PostgresFlags, _: &Context) -> Result<Assembly> {
+        bail!(WITHOUT)
+    }
+
+    pub(crate) fn generations(_: &PostgresFlags, _: &Context) -> Result<Arc<dyn Generations>> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn dead_letters(_: &Cluster, _: Action, _: &Context) -> Result<ExitCode> {
         bail!(WITHOUT)
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, init, ledger, migrate, serve};
+pub(crate) use without::{dead_letters, generations, init, ledger, migrate, serve, to_read};

@@ -137,7 +137,7 @@ impl ClusterNode {
 }
 
 /// What time it is for a ledger. A generated history ends at an instant of its own, and time goes on from there.
-fn present(log: &KafkaLog, followed: Option<&Followed>) -> Arc<dyn Clock> {
+pub(super) fn present(log: &KafkaLog, followed: Option<&Followed>) -> Arc<dyn Clock> {
     match &log.created().generated {
         Some(generated) => {
             let last = followed.map_or(generated.ends_at, |followed| generated.ends_at.max(followed.last_recorded_at()));

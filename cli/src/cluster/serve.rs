@@ -17,18 +17,29 @@ use super::{
     stores::Stores,
 };
 use crate::{
-    context::Context,
+    context::{Context, Usage},
     serving::{Assembly, NoWriter},
     verbs::serve::{Served, serve_until_signalled},
 };
+
+const SHARED: &str = "this process stands on read models and keys of persons that others keep: name their database with --postgres, or give it \
+                      the role projections too where nobody else has it";
+const ALONE: &str = "other processes of this cluster see none of them, and may take no commands beside this one";
 
 /// Serves until a signal comes: what the roles ask for.
 pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
     let log = open(cluster)?;
     let writes = Writes::of(joining, &log)?;
-    let mut stores = match joining.postgres()? {
+    let mut stores = match joining.postgres(context)? {
         Some(postgres) => Stores::in_postgres(&postgres)?,
-        None => Stores::in_directory(&context.data_dir)?,
+        None if joining.reads_what_others_keep() => return Err(Usage(SHARED.into()).into()),
+        None => {
+            tracing::warn!(
+                "without --postgres, {} holds the keys of persons, snapshots and read models: {ALONE}",
+                context.data_dir.display()
+            );
+            Stores::in_directory(&context.data_dir)?
+        }
     };
     // The server is found by a file there, wherever the rest is.
     std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;

@@ -7,6 +7,7 @@ use clap::Args;
 use pledger_projections::query::find_view;
 
 use crate::{
+    cluster::PlaceFlags,
     connection::{Ask, Connection, encode},
     context::Context,
     output,
@@ -15,7 +16,9 @@ use crate::{
 
 /// Show channel conflicts, and the decisions that made them
 #[derive(Args)]
-#[command(after_help = "Examples:\n  pledger conflicts --open\n  pledger conflicts --account acme.com --json")]
+#[command(
+    after_help = "Examples:\n  pledger conflicts --open\n  pledger conflicts --account acme.com --json\n  pledger conflicts --kafka broker-1:9092 --postgres postgres://pledger@db/prm"
+)]
 pub(crate) struct Conflicts {
     /// Only those that nobody has ruled on
     #[arg(long)]
@@ -31,6 +34,8 @@ pub(crate) struct Conflicts {
     limit: usize,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 impl Conflicts {
@@ -47,7 +52,7 @@ impl Conflicts {
         for parameter in self.times.parameters()? {
             path.push_str(&format!("&{parameter}"));
         }
-        let connection = Connection::to_read(context)?;
+        let connection = Connection::to_read_at(&self.place, context)?;
         let answer = connection.ask(Ask::get(path));
         connection.close();
         let document = answer?.success()?;

@@ -108,6 +108,6 @@ impl DeadLetters {
             Self::Discard { id, reason, cluster } => (cluster, Action::Discard { id, reason }),
         };
         let none = || Usage("dead letters are kept in Kafka: name it with --kafka BROKERS or PLEDGER_KAFKA".into());
-        cluster::dead_letters(&flags.cluster()?.ok_or_else(none)?, action, context)
+        cluster::dead_letters(&flags.cluster(context)?.ok_or_else(none)?, action, context)
     }
 }

@@ -4,17 +4,18 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use pledger_ledger::{keys::SqliteKeyStore, log::Log};
+use pledger_ledger::{chain::ChainHead, keys::SqliteKeyStore, log::Log};
+use pledger_projections::{engine::Stored, generation::Generations, store::Cursor};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cluster::ClusterFlags,
+    cluster::PlaceFlags,
     connection::{Ask, Connection},
     context::Context,
     ledger::Ledger,
     output,
-    verbs::rules,
+    verbs::{generations, rules},
 };
 
 /// Say what is reachable, what is behind and what is wrong; exit 1 where something is wrong
@@ -22,6 +23,7 @@ use crate::{
 #[command(after_help = "Examples:
   pledger doctor
   pledger doctor --json
+  pledger doctor --kafka broker-1:9092 --postgres postgres://pledger@db/prm     void records, and how far the read models are
   pledger doctor --retry     try streams again that are folded no further, and say what came of it
 
 Every hash of the ledger is checked by: pledger verify")]
@@ -30,8 +32,11 @@ pub(crate) struct Doctor {
     #[arg(long)]
     retry: bool,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    place: PlaceFlags,
 }
+
+/// Records that are read at once.
+const READ: usize = 4_096;
 
 /// What one look found.
 #[derive(Serialize)]
@@ -58,11 +63,15 @@ impl Findings {
 impl Doctor {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let mut findings = Findings::default();
-        match Ledger::open(&self.cluster, context) {
+        let is_cluster = self.place.cluster(context)?.is_some();
+        match Ledger::open(&self.place.cluster, context) {
             Err(error) => drop(findings.look("ledger", Err(error))),
             Ok(ledger) => {
                 findings.look("ledger", about(&ledger));
-                if !self.cluster.is_named() {
+                if is_cluster {
+                    self.look_at_cluster(&ledger, context, &mut findings);
+                }
+                if !is_cluster {
                     findings.look("keys", keys(context));
                 }
                 findings.look("rules", rules::in_force(&ledger));
@@ -74,7 +83,7 @@ impl Doctor {
                         ask(&connection, &ledger, &mut findings);
                         connection.close();
                     }
-                    Err(_) if self.cluster.is_named() => {
+                    Err(_) if is_cluster => {
                         let where_it_is = "none was started with this data directory; name that of one with --data-dir".to_owned();
                         findings.look("server", Ok(where_it_is));
                     }
@@ -94,6 +103,34 @@ impl Doctor {
     }
 }
 
+impl Doctor {
+    /// What a cluster has besides: void records, and read models in a database.
+    fn look_at_cluster(&self, ledger: &Ledger, context: &Context, findings: &mut Findings) {
+        let stored = match generations::of_database(&self.place, context) {
+            Ok(None) => None,
+            Ok(Some(generations)) => match Stored::heads_in(&*generations) {
+                Ok(Some(heads)) => {
+                    findings.look("read models", stored(&*generations, ledger, &heads));
+                    Some(heads)
+                }
+                Ok(None) => {
+                    findings.look("read models", Ok("none were made by these folds; a server that keeps them makes them".to_owned()));
+                    None
+                }
+                Err(error) => {
+                    findings.look("read models", Err(error.into()));
+                    None
+                }
+            },
+            Err(error) => {
+                findings.look("read models", Err(error));
+                None
+            }
+        };
+        findings.look("void", stored.map_or_else(|| heads(&*ledger.log), Ok).map(|heads| void(&heads)));
+    }
+}
+
 /// The records of every slice, void ones too.
 fn ends(log: &dyn Log) -> Result<u64> {
     Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
@@ -104,6 +141,47 @@ fn about(ledger: &Ledger) -> Result<String> {
     let generated = if created.generated.is_some() { ", a generated history" } else { "" };
     let records = output::cell(&ends(&**log)?.into());
     Ok(format!("{records} records in {} slices, created {}{generated}, id {}", created.slices.count, created.created_at, created.ledger_id))
+}
+
+/// How far the stored read models are, by their cursors.
+fn stored(generations: &dyn Generations, ledger: &Ledger, heads: &[Cursor]) -> Result<String> {
+    let generation = generations.current()?.map_or_else(String::new, |generation| format!("generation {generation}, "));
+    let folded = heads.iter().map(|(_, head)| head.next_offset).sum();
+    Ok(match ends(&*ledger.log)?.saturating_sub(folded) {
+        0 => format!("{generation}at the ledger's end"),
+        records => format!("{generation}{} records behind the ledger", output::cell(&records.into())),
+    })
+}
+
+/// The heads of all slices, by reading the ledger through.
+fn heads(log: &dyn Log) -> Result<Vec<Cursor>> {
+    let progress = output::progress("void records", ends(log)?);
+    let mut heads = Vec::new();
+    for slice in log.slices().all() {
+        let mut head = ChainHead::default();
+        loop {
+            let placed = log.read(slice, head.next_offset, READ)?;
+            let Some(last) = placed.last().map(|placed| placed.offset) else { break };
+            progress.inc(placed.len() as u64);
+            for one in placed {
+                head.accept(one.offset, &one.record);
+            }
+            head.next_offset = last + 1;
+        }
+        heads.push((slice, head));
+    }
+    progress.finish_and_clear();
+    Ok(heads)
+}
+
+/// Void records: foreign ones, and what writers that were replaced left behind. Every reader passes over them.
+fn void(heads: &[Cursor]) -> String {
+    let voids = heads.iter().map(|(slice, head)| (slice, head.next_offset - head.next_pseq)).filter(|(_, void)| *void > 0);
+    let (slices, counts): (Vec<String>, Vec<u64>) = voids.map(|(slice, void)| (format!("{void} in slice {slice}"), void)).unzip();
+    match counts.iter().sum::<u64>() {
+        0 => "no record is void".to_owned(),
+        all => format!("{all} records are void: {}; none was acknowledged, and every reader passes over them", slices.join(", ")),
+    }
 }
 
 fn keys(context: &Context) -> Result<String> {

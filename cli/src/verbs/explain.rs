@@ -8,6 +8,7 @@ use pledger_projections::explain::find_metric;
 use serde_json::Value;
 
 use crate::{
+    cluster::PlaceFlags,
     connection::{Ask, Connection, encode},
     context::{Context, Usage},
     output,
@@ -22,6 +23,7 @@ use crate::{
   pledger explain tiers p-001 --field revenue --as-of 2026-03-31
   pledger explain attribution d-1 --filter model=linear
   pledger explain pipeline region=EMEA,status=won --field conversion
+  pledger explain tiers p-001 --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
 The key is that of a view's item; of ropi a partner, of attribution a deal, of pipeline a group (or `all`).")]
 pub(crate) struct Explain {
@@ -37,6 +39,8 @@ pub(crate) struct Explain {
     filter: Vec<String>,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 impl Explain {
@@ -48,7 +52,7 @@ impl Explain {
             let (name, value) = filter.split_once('=').ok_or_else(|| Usage(format!("--filter {filter}: expected DIM=VALUE")))?;
             parameters.push(format!("{}={}", encode(name), encode(value)));
         }
-        let connection = Connection::to_read(context)?;
+        let connection = Connection::to_read_at(&self.place, context)?;
         if let Some(assembly) = connection.assembly() {
             assembly.engine().wait_until_caught_up(super::FOLDING, |_| {});
         }

@@ -15,6 +15,7 @@ use pledger_projections::{
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::{self, PlaceFlags},
     connection::{Ask, Connection},
     context::{Context, Usage},
     node, output,
@@ -71,6 +72,19 @@ impl Generations {
             Self::Drop(One { generation }) => take_away(context, generation),
         }
     }
+}
+
+/// The generations of a cluster where one is named, else those of the data directory.
+pub(crate) fn of(place: &PlaceFlags, context: &Context) -> Result<Arc<dyn pledger_projections::generation::Generations>> {
+    match place.cluster(context)? {
+        Some(_) => cluster::generations(&place.postgres, context),
+        None => Ok(Arc::new(DirectoryGenerations::of(&context.data_dir))),
+    }
+}
+
+/// Those in a cluster's database, where one is named.
+pub(crate) fn of_database(place: &PlaceFlags, context: &Context) -> Result<Option<Arc<dyn pledger_projections::generation::Generations>>> {
+    if place.names_a_database(context) { of(place, context).map(Some) } else { Ok(None) }
 }
 
 fn list(context: &Context) -> Result<ExitCode> {

@@ -32,9 +32,10 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let slices = Slices::new(self.slices).map_err(|error| Usage(error.to_string()))?;
-        if let Some(cluster) = self.cluster.cluster()? {
+        if let Some(cluster) = self.cluster.cluster(context)? {
             return cluster::init(&cluster, slices, &self.topics, context);
         }
+        self.topics.unused()?;
         if has_ledger(&context.data_dir) {
             bail!("{} holds a ledger already", context.data_dir.display());
         }

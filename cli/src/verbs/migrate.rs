@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    cluster::{self, ClusterFlags, NewTopics, PostgresFlags},
+    cluster::{self, Cluster, NewTopics, PostgresFlags},
     context::Context,
 };
 
@@ -22,26 +22,21 @@ pub(crate) struct Migrate {
     /// Kafka's brokers, host:port, with commas between several
     #[arg(long, value_name = "BROKERS")]
     to_kafka: String,
-    /// What the names of the topics begin with
-    #[arg(long, env = "PLEDGER_TOPIC_PREFIX", value_name = "TEXT", default_value = cluster::DEFAULT_PREFIX)]
-    topic_prefix: String,
+    /// What the names of the topics begin with [default: pledger.]
+    #[arg(long, env = "PLEDGER_TOPIC_PREFIX", value_name = "TEXT")]
+    topic_prefix: Option<String>,
     /// A property of librdkafka, such as security.protocol=SASL_SSL, or @FILE with one a line; may be given several times
     #[arg(long, env = "PLEDGER_KAFKA_CONFIG", hide_env_values = true, value_name = "NAME=VALUE|@FILE")]
     kafka_config: Vec<String>,
-    /// How many of Kafka's brokers keep each record
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
-    replicas: u8,
-    /// How many partitions the inbox of services has
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    inbox_partitions: u16,
+    #[command(flatten)]
+    topics: NewTopics,
     #[command(flatten)]
     postgres: PostgresFlags,
 }
 
 impl Migrate {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let cluster = ClusterFlags::of(self.to_kafka, self.topic_prefix, self.kafka_config).named()?;
-        let topics = NewTopics { replicas: self.replicas, inbox_partitions: self.inbox_partitions };
-        cluster::migrate(&self.from, &cluster, &topics, &self.postgres, context)
+        let cluster = Cluster::of(self.to_kafka, self.topic_prefix, &self.kafka_config)?;
+        cluster::migrate(&self.from, &cluster, &self.topics, &self.postgres, context)
     }
 }

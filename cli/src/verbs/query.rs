@@ -8,6 +8,7 @@ use pledger_projections::query::{VIEWS, ViewSpec, find_view};
 use serde_json::Value;
 
 use crate::{
+    cluster::PlaceFlags,
     connection::{Ask, Connection, encode},
     context::{Context, Usage},
     output,
@@ -42,6 +43,8 @@ pub(crate) struct Query {
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 /// How an answer looks.
@@ -54,7 +57,7 @@ pub(crate) enum Format {
 
 fn after_help() -> String {
     let mut text = String::from(
-        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n\nViews:\n",
+        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n  pledger query pipeline --kafka broker-1:9092 --postgres postgres://pledger@db/prm\n\nViews:\n",
     );
     for view in VIEWS {
         text.push_str(&format!("  {:<12} {}\n", view.name, view.summary));
@@ -71,7 +74,7 @@ impl Query {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
         let format = self.format.unwrap_or(if context.json { Format::Json } else { Format::Table });
         let path = self.path()?;
-        let connection = Connection::to_read(context)?;
+        let connection = Connection::to_read_at(&self.place, context)?;
         let accept = (format == Format::Csv).then_some("text/csv");
         let answer = connection.ask(Ask::get(path).header("accept", accept));
         connection.close();

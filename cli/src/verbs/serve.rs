@@ -11,7 +11,7 @@ use pledger_ledger::{log::Log, verify};
 
 use crate::{
     cluster::{self, ClusterFlags, Joining},
-    context::{Context, Usage},
+    context::Context,
     output,
     serving::{Announcement, Assembly},
 };
@@ -39,12 +39,12 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let listen = context.listen(self.listen);
-        match self.cluster.cluster()? {
-            Some(cluster) => cluster::serve(&cluster, &self.joining, context, listen),
-            None if self.joining.names_a_database() => {
-                Err(Usage("--postgres is the database of a cluster: it goes with --kafka".into()).into())
+        match self.cluster.cluster(context)? {
+            Some(cluster) => cluster::serve(&cluster, &self.joining.completed(context)?, context, listen),
+            None => {
+                self.joining.unused()?;
+                serve(Assembly::open(&context.data_dir)?, context, listen)
             }
-            None => serve(Assembly::open(&context.data_dir)?, context, listen),
         }
     }
 }

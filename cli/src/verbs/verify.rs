@@ -7,36 +7,37 @@ use clap::Args;
 use pledger_ledger::{log::Log, verify};
 use pledger_projections::{
     engine::{self, Engine, Options},
-    generation::{DirectoryGenerations, Generations},
+    generation::Generations,
 };
 use serde_json::json;
 
 use crate::{
-    cluster::ClusterFlags,
+    cluster::PlaceFlags,
     context::{Context, Usage},
     ledger::Ledger,
     output,
+    verbs::generations,
 };
 
 /// Check every record's hash, the chain, the versions; exit 1 and the first bad position if broken
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  pledger verify\n  pledger verify --slice 12\n  pledger verify --projections    also fold everything again and compare digests"
+    after_help = "Examples:\n  pledger verify\n  pledger verify --slice 12\n  pledger verify --projections    also fold everything again and compare digests\n  pledger verify --projections --kafka broker-1:9092 --postgres postgres://pledger@db/prm"
 )]
 pub(crate) struct Verify {
     /// Only this slice
     #[arg(long, value_name = "N")]
     slice: Option<u16>,
     /// Also compare the read models with a fresh fold of the ledger
-    #[arg(long, conflicts_with = "kafka")]
+    #[arg(long)]
     projections: bool,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    place: PlaceFlags,
 }
 
 impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let log = Ledger::open(&self.cluster, context)?.log;
+        let log = Ledger::open(&self.place.cluster, context)?.log;
         let count = log.slices().count;
         if let Some(slice) = self.slice.filter(|slice| *slice >= count) {
             return Err(Usage(format!("there is no slice {slice}; this ledger has 0 to {}", count - 1)).into());
@@ -58,7 +59,7 @@ impl Verify {
                 return Ok(ExitCode::FAILURE);
             }
         };
-        let compared = if self.projections { Some(compare(context, log)?) } else { None };
+        let compared = if self.projections { Some(compare(&*generations::of(&self.place, context)?, log)?) } else { None };
         if context.json {
             output::print_json(&json!({"intact": true, "records": verified.records, "void": verified.void, "tables_compared": compared}))?;
         } else {
@@ -72,13 +73,12 @@ impl Verify {
 }
 
 /// Folds the ledger again in memory and compares every table's digest; the number of tables.
-fn compare(context: &Context, log: Arc<dyn Log>) -> Result<usize> {
-    let generations = DirectoryGenerations::of(&context.data_dir);
+fn compare(generations: &dyn Generations, log: Arc<dyn Log>) -> Result<usize> {
     let current = generations.current()?.context("there are no read models yet; they are made by: pledger serve")?;
     let options = Options::default();
-    let live = Engine::beside(&generations, current, Arc::clone(&log), options)?
+    let live = Engine::beside(generations, current, Arc::clone(&log), options)?
         .context("the read models were made by other folds, or from another ledger; they are made again by: pledger serve")?;
-    let fresh = Engine::fresh(&generations, current, log, options)?;
+    let fresh = Engine::fresh(generations, current, log, options)?;
     let comparison = engine::compare(&live, &fresh)?;
     let [stored, folded] = comparison.parked;
     if stored != folded {

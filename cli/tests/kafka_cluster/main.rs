@@ -10,6 +10,7 @@ mod load;
 mod mistakes;
 mod moving;
 mod processes;
+mod reading;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
 mod secure;
@@ -32,7 +33,11 @@ const CASES: &[Case] = &[
 ];
 
 /// The same, on a database as well.
-const IN_POSTGRES: &[Case] = &[("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper)];
+const IN_POSTGRES: &[Case] = &[
+    ("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper),
+    ("kafka::postgres::verbs_answer_from_postgres_as_a_server_does", reading::verbs_answer_from_postgres_as_a_server_does),
+    ("kafka::postgres::a_place_is_named_once_in_the_configuration", reading::a_place_is_named_once_in_the_configuration),
+];
 
 /// On brokers of their own, which the program of the name starts.
 const ON_OWN_BROKERS: &[Case] =

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn pledger() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
-    command.env_remove("PLEDGER_KAFKA").stdin(Stdio::null());
+    command.env_remove("PLEDGER_KAFKA").env_remove("PLEDGER_POSTGRES").stdin(Stdio::null());
     command
 }
 

@@ -9,7 +9,7 @@ use crate::{
     generation::{Access, DirectoryGenerations, Generations, fingerprint},
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
     shard::Shard,
-    store::StoreError,
+    store::{Cursor, StoreError},
     table::Places,
 };
 
@@ -43,6 +43,15 @@ impl Stored {
     /// `StoreError`.
     pub fn open_all_in(generations: &dyn Generations) -> Result<Option<Self>, StoreError> {
         Self::load(generations, None)
+    }
+
+    /// Where the read models in use stand, slice by slice, without their rows; none where these folds made none.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn heads_in(generations: &dyn Generations) -> Result<Option<Vec<Cursor>>, StoreError> {
+        let stored = Self::load(generations, Some(&[]))?;
+        Ok(stored.map(|stored| stored.shards.into_iter().flat_map(|shard| shard.heads).collect()))
     }
 
     fn load(generations: &dyn Generations, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {

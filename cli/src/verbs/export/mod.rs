@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use pledger_projections::query::{VIEWS, ViewSpec, find_view};
 
 use crate::{
-    cluster::ClusterFlags,
+    cluster::PlaceFlags,
     connection::{Connection, encode},
     context::{Context, Usage},
     ledger::Ledger,
@@ -37,6 +37,7 @@ const PAGE: usize = 10_000;
   pledger export pipeline --by region,status --format csv --out pipeline.csv
   pledger export tiers --as-of 2026-03-31 --format arrow --out tiers.arrow
   pledger export ledger --format jsonl --out ledger.jsonl     every decision, chain fields included
+  pledger export tiers --format csv --out tiers.csv --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
 In Parquet and Arrow amounts are decimals beside a column with their currency, times are in UTC, and words that come again
 and again (statuses, regions, partners) are dictionaries: pandas.read_parquet, DuckDB and BI tools read them as they are.")]
@@ -58,7 +59,7 @@ pub(crate) struct Export {
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    place: PlaceFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,12 +102,8 @@ impl Export {
             let asks = self.times.moment()?.is_past() || !self.by.is_empty() || !self.filter.is_empty();
             return match asks {
                 true => Err(Usage("the ledger is exported whole; a view takes --as-of, --known-at, --by and --filter".into()).into()),
-                false => Ok(Source::Ledger(Ledger::open(&self.cluster, context)?)),
+                false => Ok(Source::Ledger(Ledger::open(&self.place.cluster, context)?)),
             };
-        }
-        if self.cluster.is_named() {
-            let to = "a view is asked of a server; name the data directory that one was started with, or ask it over HTTP";
-            return Err(Usage(to.into()).into());
         }
         let view = find_view(&self.view).map_err(|error| {
             Usage(format!("{error}\nThere are: ledger, {}", VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ")))
@@ -144,8 +141,8 @@ impl Export {
         match (source, self.format) {
             (Source::Ledger(ledger), Format::Csv) => ledger::csv(ledger, writer),
             (Source::Ledger(ledger), _) => ledger::json_lines(ledger, writer),
-            (Source::View(_, question), Format::Csv) => asking(context, |connection| question.csv(connection, writer)),
-            (Source::View(_, question), _) => asking(context, |connection| question.json_lines(connection, writer)),
+            (Source::View(_, question), Format::Csv) => self.asking(context, |connection| question.csv(connection, writer)),
+            (Source::View(_, question), _) => self.asking(context, |connection| question.json_lines(connection, writer)),
         }
     }
 
@@ -172,6 +169,13 @@ impl Export {
         Ok(())
     }
 
+    fn asking<T>(&self, context: &Context, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = Connection::to_read_at(&self.place, context)?;
+        let asked = ask(&connection);
+        connection.close();
+        asked
+    }
+
     #[cfg(feature = "parquet")]
     fn write_columns(&self, context: &Context, source: &Source, form: columnar::Form, file: &mut File) -> Result<u64> {
         match source {
@@ -184,17 +188,10 @@ impl Export {
                     })
                 })
             }
-            Source::View(view, question) => asking(context, |connection| {
+            Source::View(view, question) => self.asking(context, |connection| {
                 let columns = columns::Columns::of_view(view, &self.by);
                 columnar::write(form, columns, file, &mut |take| question.pages(connection, take))
             }),
         }
     }
-}
-
-fn asking<T>(context: &Context, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    let connection = Connection::to_read(context)?;
-    let asked = ask(&connection);
-    connection.close();
-    asked
 }

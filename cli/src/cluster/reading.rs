@@ -1,0 +1,97 @@
+//! Questions to a cluster from the command line: the read models as they are stored, beside whoever keeps them.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use pledger_command_api::Metrics;
+use pledger_ledger::{
+    edge::{Edge, SystemRandomness},
+    keys::{KEYS_FILE, KeyStore, PostgresKeyStore, SqliteKeyStore},
+    log::Log,
+    postgres::PostgresOptions,
+};
+use pledger_projections::{
+    engine::{Engine, Options},
+    generation::{DirectoryGenerations, Generations, PostgresGenerations},
+};
+
+use super::{
+    Cluster, PostgresFlags,
+    node::{open, present},
+};
+use crate::{
+    context::{Context, Usage},
+    output,
+    serving::{Assembly, NoWriter},
+};
+
+/// How long what was recorded since the read models were written may take to be folded.
+const FOLDING: Duration = Duration::from_secs(3_600);
+
+/// The read models of a cluster, to be asked: what is stored, and what the ledger has after it. Nothing is written, and nobody
+/// is waited for.
+pub(crate) fn to_read(cluster: &Cluster, postgres: &PostgresFlags, context: &Context) -> Result<Assembly> {
+    let log = open(cluster)?;
+    let options = postgres.options(context)?;
+    let keys = keys(cluster, options.as_ref(), &context.data_dir)?;
+    let clock = present(&log, None);
+    let log: Arc<dyn Log> = Arc::new(log);
+    let engine = stored(&*generations_of(options, &context.data_dir), &log)?;
+    let edge = Edge { slices: log.slices(), keys, directory: Arc::default(), clock, randomness: Arc::new(SystemRandomness) };
+    let sink = Arc::new(NoWriter::beside("a verb that asks takes no command: send it to a server of the cluster"));
+    let metrics = Metrics::new(prometheus::Registry::new())?;
+    let mut assembly = Assembly::of_parts(edge, sink, log, engine, metrics, Vec::new(), None)?;
+    assembly.keep_checkpoints(&context.data_dir);
+    Ok(assembly)
+}
+
+/// The generations of a cluster's read models.
+pub(crate) fn generations(postgres: &PostgresFlags, context: &Context) -> Result<Arc<dyn Generations>> {
+    Ok(generations_of(postgres.options(context)?, &context.data_dir))
+}
+
+fn generations_of(postgres: Option<PostgresOptions>, data_dir: &Path) -> Arc<dyn Generations> {
+    match postgres {
+        Some(options) => Arc::new(PostgresGenerations::of(options)),
+        None => Arc::new(DirectoryGenerations::of(data_dir)),
+    }
+}
+
+/// What opens the names of persons.
+fn keys(cluster: &Cluster, postgres: Option<&PostgresOptions>, data_dir: &Path) -> Result<Arc<dyn KeyStore>> {
+    match postgres {
+        Some(options) => {
+            let opened = PostgresKeyStore::open(options);
+            let advice = || format!("{options} has no keys of this cluster; whoever serves it makes them: {}", cluster.to_serve());
+            Ok(Arc::new(opened.with_context(advice)?))
+        }
+        None if data_dir.join(KEYS_FILE).exists() => Ok(Arc::new(SqliteKeyStore::open_read_only(data_dir)?)),
+        None => {
+            let missing = "the read models of a cluster are in its database: name it with --postgres, or the data directory of a cluster \
+                           of one process with --data-dir";
+            Err(Usage(missing.into()).into())
+        }
+    }
+}
+
+/// The generation in use, at the ledger's end; folded from the ledger's beginning where none was ever made.
+fn stored(generations: &dyn Generations, log: &Arc<dyn Log>) -> Result<Engine> {
+    let stored = match generations.current()? {
+        Some(current) => Engine::beside(generations, current, Arc::clone(log), Options::default())?,
+        None => None,
+    };
+    let engine = match stored {
+        Some(engine) => engine,
+        None => {
+            tracing::warn!("there are no read models of this ledger by these folds; they are folded from the ledger's beginning");
+            Engine::in_memory(Arc::clone(log), Options::default())?
+        }
+    };
+    let progress = output::progress("folding", engine.lag()?);
+    let is_there = engine.wait_until_caught_up(FOLDING, |engine| progress.set_position(engine.status().taken_in));
+    progress.finish_and_clear();
+    if !is_there {
+        bail!("the ledger was not folded to its end: {}", engine.status().trouble.unwrap_or_else(|| "it took too long".to_owned()));
+    }
+    Ok(engine)
+}

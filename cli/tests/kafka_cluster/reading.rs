@@ -1,0 +1,179 @@
+//! The command line asks a cluster's read models where they are stored, and is told what a server tells.
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    processes::{Cluster, Process, pledger, until},
+    schemas::InPostgres,
+};
+
+/// A generated history in a cluster with a database.
+pub(crate) struct Told {
+    pub(crate) cluster: Cluster,
+    /// The schemas are dropped with it.
+    pub(crate) home: InPostgres,
+    pub(crate) database: String,
+}
+
+impl Told {
+    pub(crate) fn begin(brokers: &str, partners: &str) -> Self {
+        let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
+        let parameters = if home.url.contains('?') { "&" } else { "?" };
+        let database = format!("{}{parameters}schema={}", home.url, home.schema);
+        let (old, cluster) = (tempfile::tempdir().expect("a directory"), Cluster::none(brokers));
+        let made = pledger()
+            .args(["demo", "--partners", partners, "--months", "9", "--seed", "3", "--no-serve", "--data-dir"])
+            .arg(old.path())
+            .output()
+            .expect("pledger");
+        succeeded(&made);
+        let mut moving = pledger();
+        moving.args(["migrate", "--to-kafka", brokers, "--topic-prefix", &cluster.prefix, "--replicas", "1"]);
+        let moved = moving.args(["--postgres", &database, "--from"]).arg(old.path()).output().expect("pledger");
+        assert!(succeeded(&moved).contains("--postgres"), "it says how to go on");
+        Self { cluster, home, database }
+    }
+
+    /// Runs a verb on the cluster and its database.
+    pub(crate) fn run(&self, verb: &[&str], args: &[&str]) -> Output {
+        let mut command = pledger();
+        command.args(verb).args(["--kafka", &self.cluster.brokers, "--topic-prefix", &self.cluster.prefix]);
+        let dir = tempfile::tempdir().expect("a directory");
+        command.args(["--postgres", &self.database]).args(args).arg("--data-dir").arg(dir.path()).output().expect("pledger")
+    }
+
+    /// What it prints.
+    pub(crate) fn succeed(&self, verb: &[&str], args: &[&str]) -> String {
+        succeeded(&self.run(verb, args))
+    }
+
+    pub(crate) fn json(&self, verb: &[&str], args: &[&str]) -> Value {
+        serde_json::from_str(&self.succeed(verb, &[args, &["--json"]].concat())).expect("JSON")
+    }
+
+    /// What it says when it fails with this code.
+    pub(crate) fn fail(&self, verb: &[&str], args: &[&str], code: i32) -> String {
+        let output = self.run(verb, args);
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        said(&output)
+    }
+
+    pub(crate) fn serve(&self, args: &[&str]) -> Process {
+        self.cluster.serve(&[&["--postgres", &self.database, "--take-over-after", "2"], args].concat())
+    }
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn succeeded(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    assert!(!said(output).contains('\u{1b}'), "no colours in a file: {}", said(output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a server answers.
+pub(crate) fn over_http(process: &Process, path: &str) -> Value {
+    let mut answer = ureq::get(format!("{}{path}", process.url)).call().expect("an answer");
+    answer.body_mut().read_json().expect("JSON")
+}
+
+/// Writes to the ledger's first slice what is no record.
+fn foreign_record(cluster: &Cluster) {
+    let mut kcat = Command::new("kcat");
+    kcat.args(["-P", "-b", &cluster.brokers, "-t", &format!("{}ledger", cluster.prefix), "-p", "0"]);
+    let mut child = kcat.stdin(Stdio::piped()).spawn().expect("kcat");
+    child.stdin.take().expect("piped").write_all(b"hello").expect("it reads");
+    assert!(child.wait().expect("an end").success());
+}
+
+pub(crate) fn verbs_answer_from_postgres_as_a_server_does(brokers: &str) {
+    let told = Told::begin(brokers, "12");
+    // Nobody has kept read models yet: they are folded on demand.
+    let before = told.succeed(&["query"], &["pipeline", "--by", "region,status", "--format", "csv"]);
+    let server = told.serve(&[]);
+    let partner = json!({"partner_id": "p-new", "name": "Nordwind", "roles": ["reseller"]});
+    assert_eq!(server.send("RegisterPartner", &partner, "k1").0, 200);
+    until("SQL has it", || told.home.sql("SELECT partner FROM {}.partners WHERE partner = 'p-new'").is_ok_and(|rows| rows.len() == 1));
+    assert_eq!(told.succeed(&["query"], &["pipeline", "--by", "region,status", "--format", "csv"]), before);
+    for (verb, path) in [
+        (&["query", "pipeline", "--by", "region,status"][..], "/v1/pipeline?by=region,status&limit=50"),
+        (&["query", "partners", "p-new"], "/v1/partners/p-new"),
+        (&["query", "tiers", "--limit", "1000"], "/v1/tiers?limit=1000"),
+        (
+            &["query", "attribution", "--by", "partner,model", "--filter", "model=linear"],
+            "/v1/attribution?by=partner,model&model=linear&limit=50",
+        ),
+        (&["conflicts"], "/v1/conflicts?limit=50"),
+        (&["explain", "partners", "p-new"], "/v1/partners/p-new/why"),
+        (
+            &["query", "deals", "--as-of", "2026-06-30", "--known-at", "2026-07-15"],
+            "/v1/deals?as_of=2026-06-30&known_at=2026-07-15&limit=50",
+        ),
+        (&["query", "tiers", "--known-at", "2026-06-15"], "/v1/tiers?known_at=2026-06-15&limit=50"),
+    ] {
+        let (mut ours, mut theirs) = (told.json(verb, &[]), over_http(&server, path));
+        // When an explanation was asked for is another instant each time.
+        for document in [&mut ours, &mut theirs] {
+            document.as_object_mut().expect("an object").remove("at");
+        }
+        assert_eq!(ours, theirs, "{verb:?}");
+    }
+    let pages = over_http(&server, "/v1/deals?limit=10000");
+    let exported = told.succeed(&["export", "deals"], &["--format", "jsonl", "--out", "-"]);
+    let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(Some(&lines), pages["items"].as_array(), "an export is the whole view");
+    assert!(told.succeed(&["verify", "--projections"], &[]).contains("equal a fresh fold"));
+    let doctor = told.succeed(&["doctor"], &[]);
+    assert!(doctor.contains("generation 1, at the ledger's end") && doctor.contains("no record is void"), "{doctor}");
+    server.stop();
+    foreign_record(&told.cluster);
+    let doctor = told.cluster.run("doctor", &[]);
+    assert!(said(&doctor).contains("1 records are void: 1 in slice 0"), "{}", said(&doctor));
+    assert_eq!(told.json(&["query", "partners", "p-new"], &[])["name"], "Nordwind", "the name is opened, and no server runs");
+    told.home.sql("UPDATE {}_g1.partners SET region = 'nowhere' WHERE partner = 'p-new'").expect("the database's own user may");
+    assert!(told.fail(&["verify", "--projections"], &[], 1).contains("differ from a fresh fold in partners"));
+}
+
+pub(crate) fn a_place_is_named_once_in_the_configuration(brokers: &str) {
+    let told = Told::begin(brokers, "5");
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = format!(
+        "kafka = {brokers:?}\ntopic_prefix = {:?}\npostgres = {:?}\nroles = \"all\"\nslices = \"0-7\"\ntake_over_after = 2\n",
+        told.cluster.prefix, told.database
+    );
+    let run = |text: &str, args: &[&str]| {
+        std::fs::write(dir.path().join("pledger.toml"), text).expect("written");
+        pledger().current_dir(dir.path()).args(args).output().expect("pledger")
+    };
+    let asked = ["query", "partners", "--json"];
+    let found: Value = serde_json::from_str(&succeeded(&run(&file, &asked))).expect("JSON");
+    assert_eq!(found, told.json(&["query", "partners"], &[]));
+    // A flag wins over the file.
+    let other = run(&file, &["query", "partners", "--topic-prefix", "nobody."]);
+    assert!(other.status.code() == Some(1) && said(&other).contains("nobody.ledger"), "{}", said(&other));
+    for (text, args, what) in [
+        ("roles = \"cook\"", &["serve"][..], "roles in the configuration"),
+        ("slices = \"some\"", &["serve"], "slices in the configuration"),
+        ("take_over_after = 0", &["serve"], "0 is not in 1..=300"),
+        ("kafkas = \"b\"", &["doctor"], "unknown field `kafkas`"),
+    ] {
+        let wrong = run(
+            &format!("{file}\n").lines().filter(|line| !line.starts_with(&text[..5])).chain([text]).collect::<Vec<_>>().join("\n"),
+            args,
+        );
+        assert!(wrong.status.code() == Some(2) && said(&wrong).contains(what), "{args:?}: {}", said(&wrong));
+    }
+    let alone = pledger().current_dir("/").args(["query", "partners", "--postgres", "postgres://db"]).output().expect("pledger");
+    assert!(alone.status.code() == Some(2) && said(&alone).contains("goes with --kafka"), "{}", said(&alone));
+    let nowhere = told.cluster.run("query", &["partners"]);
+    assert!(nowhere.status.code() == Some(2) && said(&nowhere).contains("name it with --postgres"), "{}", said(&nowhere));
+    let apart = told.cluster.run("serve", &["--roles", "api"]);
+    assert!(apart.status.code() == Some(2) && said(&apart).contains("--postgres"), "{}", said(&apart));
+}
