@@ -66,6 +66,11 @@ impl Ask {
 }
 
 impl Told {
+    /// What somebody else answered.
+    pub(crate) fn of(status: u16, body: String) -> Self {
+        Self { status, replayed: false, next_cursor: None, warning: None, incomplete: None, body: body.into_bytes() }
+    }
+
     pub(crate) const fn is_success(&self) -> bool {
         self.status < 300
     }

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use axum::Router;
+#[cfg(feature = "kafka")]
+use pledger_command_api::Elsewhere;
 use pledger_command_api::{Api, ApiState, Metrics, Principal, Principals, Probe, Rights, router};
 use pledger_consumers::policies::{Policies, PolicyStatus};
 use pledger_ledger::{
@@ -23,12 +25,12 @@ use pledger_ledger::{
 };
 use pledger_projections::{
     engine::{Engine, Options, Stored},
-    generation::DirectoryGenerations,
+    generation::{DirectoryGenerations, Generations},
 };
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "kafka")]
-use crate::cluster::Keeping;
+use crate::cluster::{Keeping, Switching};
 use crate::{
     node::{Node, explain, random_id},
     policies::EngineView,
@@ -93,6 +95,9 @@ pub(crate) struct Assembly {
     /// Absent where no other process could keep the read models.
     #[cfg(feature = "kafka")]
     keeping: Option<Keeping>,
+    /// Absent where nobody shares the read models.
+    #[cfg(feature = "kafka")]
+    switching: Option<Switching>,
     token: String,
 }
 
@@ -129,9 +134,27 @@ impl Assembly {
         let sink = Arc::new(node.sink());
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
         let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
-        assembly.api().keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
-        assembly.keep_checkpoints(data_dir);
+        assembly.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)), data_dir);
         Ok(assembly)
+    }
+
+    /// Puts other generations in use when it is asked to, and answers questions to the past from what the directory has of it.
+    pub(crate) fn keep_generations(&mut self, generations: Arc<dyn Generations>, data_dir: &Path) {
+        self.api().keep_generations(generations);
+        self.keep_checkpoints(data_dir);
+    }
+
+    /// Asks another process for it, while that one keeps the read models.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn ask_elsewhere(&mut self, elsewhere: Arc<dyn Elsewhere>) {
+        self.api().ask_elsewhere(elsewhere);
+    }
+
+    /// Starts what follows the generation in use.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn follow_generations(&mut self, start: impl FnOnce(Arc<Engine>) -> Result<Switching>) -> Result<()> {
+        self.switching = Some(start(Arc::clone(&self.engine)).context("the generation in use cannot be followed")?);
+        Ok(())
     }
 
     /// Answers questions to the past from the checkpoints in the directory.
@@ -202,6 +225,8 @@ impl Assembly {
             policies: None,
             #[cfg(feature = "kafka")]
             keeping: None,
+            #[cfg(feature = "kafka")]
+            switching: None,
             token,
         })
     }
@@ -253,6 +278,10 @@ impl Assembly {
     pub(crate) fn stop(self) {
         if let Some(policies) = self.policies {
             policies.stop();
+        }
+        #[cfg(feature = "kafka")]
+        if let Some(switching) = self.switching {
+            switching.stop();
         }
         // The lock is let go when everything is written.
         #[cfg(feature = "kafka")]

@@ -2,23 +2,29 @@
 
 use axum::{
     body::Body,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
 use pledger_projections::{
-    engine::{Comparison, Options, PromoteError},
-    generation::{Access, GenerationNumber, Generations, State, fingerprint},
+    engine::{Comparison, Engine, PromoteError},
+    generation::{Access, Answered, GenerationNumber, Generations, Order, State, fingerprint},
     store::StoreError,
 };
 use serde_json::{Value, json};
 
-use crate::{ApiState, parked::operator, problem::Problem, views};
+use crate::{
+    ApiState,
+    parked::operator,
+    problem::{PROBLEM_JSON, Problem},
+    views,
+};
 
 /// After how many seconds to try again.
 const RETRY_S: u32 = 5;
 
 pub(crate) async fn list(api: ApiState, headers: HeaderMap) -> Response<Body> {
-    answer(api, headers, |_, generations| listed(generations)).await
+    let listed = answer(api, headers, |_, generations| listed(generations)).await;
+    listed.and_then(|document| views::json_response(serde_json::to_vec(&document))).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn promote(api: ApiState, generation: String, headers: HeaderMap) -> Response<Body> {
@@ -27,40 +33,79 @@ pub(crate) async fn promote(api: ApiState, generation: String, headers: HeaderMa
         let problem = Problem::malformed("InvalidGeneration", format!("{:.40} is no generation", generation)).field("generation");
         return problem.accepted("a number that /v1/generations names").into_response();
     };
-    answer(api, headers, move |api, generations| {
-        let comparison = api.engine.promote(generations, number, Options::default()).map_err(|error| problem(&error))?;
-        Ok(json!({"generation": number, "comparison": comparison}))
-    })
-    .await
+    order(api, headers, Order::Promote(number)).await
 }
 
 pub(crate) async fn roll_back(api: ApiState, headers: HeaderMap) -> Response<Body> {
-    answer(api, headers, |api, generations| {
-        let number = api.engine.roll_back(generations, Options::default()).map_err(|error| problem(&error))?;
-        Ok(json!({"generation": number}))
+    order(api, headers, Order::RollBack).await
+}
+
+/// Whoever keeps the read models, where that is another process.
+pub trait Elsewhere: Send + Sync {
+    /// Asks for it, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why nobody answers, in a sentence.
+    fn ask(&self, order: Order) -> Result<Answered, String>;
+}
+
+/// Does what an operator asks, here or where the read models are kept.
+async fn order(api: ApiState, headers: HeaderMap, order: Order) -> Response<Body> {
+    let answered = answer(api, headers, move |api, generations| match &api.elsewhere {
+        Some(elsewhere) if api.engine.generation().is_none() => elsewhere
+            .ask(order)
+            .map_err(|reason| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable", reason).retry_after(RETRY_S)),
+        Some(_) | None => Ok(switch(&api.engine, generations, order)),
+    });
+    answered.await.map_or_else(IntoResponse::into_response, |Answered { status, body }| {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_S.into());
+        }
+        response
     })
-    .await
+}
+
+/// Puts a generation in use, or the one before: in this process, which keeps the read models. It blocks while it does.
+pub fn switch(engine: &Engine, generations: &dyn Generations, order: Order) -> Answered {
+    let done = match order {
+        Order::Promote(number) => {
+            engine.promote(generations, number, engine.options()).map(|comparison| json!({"generation": number, "comparison": comparison}))
+        }
+        Order::RollBack => engine.roll_back(generations, engine.options()).map(|number| json!({"generation": number})),
+    };
+    match done {
+        Ok(document) => Answered { status: StatusCode::OK.as_u16(), body: document.to_string() },
+        Err(error) => {
+            let problem = problem(&error);
+            Answered { status: problem.status().as_u16(), body: json!(problem).to_string() }
+        }
+    }
 }
 
 /// Lets an operator do something that takes a while.
-async fn answer(
+async fn answer<T: Send + 'static>(
     api: ApiState,
     headers: HeaderMap,
-    work: impl FnOnce(&ApiState, &dyn Generations) -> Result<Value, Problem> + Send + 'static,
-) -> Response<Body> {
-    if let Err(problem) = operator(&api, &headers) {
-        return problem.into_response();
-    }
+    work: impl FnOnce(&ApiState, &dyn Generations) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    operator(&api, &headers)?;
     let done = tokio::task::spawn_blocking(move || {
         let generations = api.generations.clone().ok_or_else(|| problem(&PromoteError::NotHere))?;
         work(&api, &*generations)
     });
-    let answered = done.await.map_err(|failed| Problem::internal(&failed)).and_then(|done| done);
-    answered.and_then(|document| views::json_response(serde_json::to_vec(&document))).unwrap_or_else(IntoResponse::into_response)
+    done.await.map_err(|failed| Problem::internal(&failed))?
 }
 
 /// Every generation: whether it is in use, how far it is, and whether these folds made it.
-fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
+///
+/// # Errors
+/// A problem where they cannot be read.
+pub fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
     let unreadable = |error: StoreError| problem(&PromoteError::Store(error));
     let current = generations.current().map_err(unreadable)?;
     let item = |generation: GenerationNumber| -> Result<Value, StoreError> {

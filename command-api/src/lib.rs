@@ -39,6 +39,7 @@ use pledger_projections::{engine::Engine, generation::Generations};
 pub use asyncapi::document as asyncapi_document;
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
+pub use generations::{Elsewhere, listed as listed_generations, switch};
 pub use health::Probe;
 pub use input::MAX_BODY_LEN;
 pub use metrics::Metrics;
@@ -61,6 +62,7 @@ pub struct Api {
     pub(crate) changes: changes::Changes,
     pub(crate) past: past::Past,
     pub(crate) generations: Option<Arc<dyn Generations>>,
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(crate) checkpoints: Option<Arc<dyn Generations>>,
 }
 
@@ -82,6 +84,7 @@ impl Api {
             changes: changes::Changes::default(),
             past: past::Past::default(),
             generations: None,
+            elsewhere: None,
             checkpoints: None,
         }
     }
@@ -96,6 +99,11 @@ impl Api {
     /// Puts other generations of the read models in use, from these.
     pub fn keep_generations(&mut self, generations: Arc<dyn Generations>) {
         self.generations = Some(generations);
+    }
+
+    /// Asks whoever keeps the read models, while this process does not, for what is to be put in use.
+    pub fn ask_elsewhere(&mut self, elsewhere: Arc<dyn Elsewhere>) {
+        self.elsewhere = Some(elsewhere);
     }
 
     /// Answers questions to the past from the nearest of these checkpoints.

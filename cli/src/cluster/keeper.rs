@@ -87,8 +87,8 @@ impl Keeping {
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
         let Election { lock, generations, keeps } = election;
-        let is_kept = keeps.load(Ordering::Acquire);
-        let turn = Turn { engine, generations, keeps, lock, is_here: is_kept, is_kept, looked_at: Instant::now(), opening: Opening::None };
+        let is_here = keeps.load(Ordering::Acquire);
+        let turn = Turn { engine, generations, keeps, lock, is_here, looked_at: Instant::now(), opening: Opening::None };
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || turn.run(&stop))?;
         Ok(Self { stopping, thread })
     }
@@ -119,8 +119,6 @@ struct Turn {
     lock: KeeperLock,
     /// Whether this process held the lock, or nobody did, when somebody last knew.
     is_here: bool,
-    /// Whether the engine that answers writes.
-    is_kept: bool,
     looked_at: Instant,
     opening: Opening,
 }
@@ -133,11 +131,11 @@ impl Turn {
                 self.look();
                 self.looked_at = Instant::now();
             }
-            if self.is_kept && self.engine.is_taken_over() {
+            if self.is_kept() && self.engine.is_taken_over() {
                 self.let_go();
             }
             self.go_on();
-            self.keeps.store(self.is_here && self.is_kept, Ordering::Release);
+            self.keeps.store(self.is_here && self.is_kept(), Ordering::Release);
         }
         self.keeps.store(false, Ordering::Release);
         // What is being opened still writes: it ends before the lock is let go.
@@ -150,12 +148,12 @@ impl Turn {
         match self.lock.look() {
             Ok(keeper) => {
                 self.is_here = keeper == Keeper::Here;
-                if self.is_here && !self.is_kept && matches!(self.opening, Opening::None) {
+                if self.is_here && !self.is_kept() && matches!(self.opening, Opening::None) {
                     self.open();
                 }
                 if !self.is_here {
                     self.opening = Opening::None;
-                    if self.is_kept {
+                    if self.is_kept() {
                         self.let_go();
                     }
                 }
@@ -164,9 +162,13 @@ impl Turn {
         }
     }
 
+    /// Whether the engine that answers writes. It may have got there by another way: a generation was put in use.
+    fn is_kept(&self) -> bool {
+        self.engine.generation().is_some()
+    }
+
     fn let_go(&mut self) {
         self.engine.let_go();
-        self.is_kept = false;
         tracing::warn!("{WAITS}");
     }
 
@@ -196,7 +198,6 @@ impl Turn {
             Opening::CatchingUp(engine) if engine.is_taken_over() => Opening::None,
             Opening::CatchingUp(engine) if engine.is_caught_up() => {
                 self.engine.give_way_to(engine);
-                self.is_kept = true;
                 tracing::info!("{KEEPS}");
                 Opening::None
             }

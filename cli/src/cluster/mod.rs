@@ -19,6 +19,8 @@ mod serve;
 mod services;
 #[cfg(feature = "kafka")]
 mod stores;
+#[cfg(feature = "kafka")]
+mod switching;
 
 pub(crate) use flags::{Cluster, ClusterFlags, Joining, NewTopics, PlaceFlags, PostgresFlags};
 #[cfg(feature = "kafka")]
@@ -30,6 +32,7 @@ pub(crate) use {
     node::ledger,
     reading::{generations, to_read},
     serve::serve,
+    switching::{Switching, order},
 };
 
 #[cfg(not(feature = "kafka"))]
@@ -38,7 +41,7 @@ mod without {
 
     use anyhow::{Result, bail};
     use pledger_ledger::slices::Slices;
-    use pledger_projections::generation::Generations;
+    use pledger_projections::generation::{Answered, Generations, Order};
 
     use super::{Cluster, Joining, NewTopics, PostgresFlags};
     use crate::{context::Context, ledger::Ledger, serving::Assembly, verbs::dead_letters::Action};
@@ -69,9 +72,13 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn order(_: &Cluster, _: &PostgresFlags, _: Order, _: &Context) -> Result<Answered> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn dead_letters(_: &Cluster, _: Action, _: &Context) -> Result<ExitCode> {
         bail!(WITHOUT)
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, generations, init, ledger, migrate, serve, to_read};
+pub(crate) use without::{dead_letters, generations, init, ledger, migrate, order, serve, to_read};

@@ -15,6 +15,7 @@ use super::{
     node::{ClusterNode, Writes, open, options},
     services::{Services, as_sample},
     stores::Stores,
+    switching::{OtherKeeper, Switching},
 };
 use crate::{
     context::{Context, Usage},
@@ -88,6 +89,11 @@ fn serve_node(
             let (engine, start) = engine.part();
             let mut assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
             assembly.keep(start)?;
+            assembly.keep_generations(Arc::clone(&stores.generations), &context.data_dir);
+            if let Some(postgres) = &stores.postgres {
+                assembly.ask_elsewhere(Arc::new(OtherKeeper(postgres.clone())));
+                assembly.follow_generations(|engine| Switching::start(engine, postgres.clone()))?;
+            }
             if joining.has(Role::Api) { Served::Api(Box::new(assembly)) } else { Served::Folding(Box::new(assembly)) }
         }
     };

@@ -15,6 +15,8 @@ pub(super) struct Stores {
     pub(super) keys: Arc<dyn KeyStore>,
     pub(super) snapshots: Arc<dyn SnapshotStore>,
     pub(super) generations: Arc<dyn Generations>,
+    /// Where several processes share them.
+    pub(super) postgres: Option<PostgresOptions>,
     /// Whoever holds it keeps the read models; absent where no other process can.
     pub(super) lock: Option<KeeperLock>,
 }
@@ -32,6 +34,7 @@ impl Stores {
             keys: Arc::new(keys.context("the key store cannot be opened")?),
             snapshots: Arc::new(snapshots),
             generations: Arc::new(DirectoryGenerations::of(dir)),
+            postgres: None,
             lock: None,
         })
     }
@@ -42,7 +45,8 @@ impl Stores {
         let snapshots = PostgresSnapshots::new(options).with_context(|| format!("the snapshots in {options} cannot be opened"))?;
         let lock = KeeperLock::of(options.clone()).context("the lock of the read models' keeper cannot be asked for")?;
         let generations = Arc::new(PostgresGenerations::of(options.clone()));
-        Ok(Self { keys: Arc::new(keys), snapshots: Arc::new(snapshots), generations, lock: Some(lock) })
+        let postgres = Some(options.clone());
+        Ok(Self { keys: Arc::new(keys), snapshots: Arc::new(snapshots), generations, postgres, lock: Some(lock) })
     }
 }
 

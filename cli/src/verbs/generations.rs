@@ -4,21 +4,19 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use pledger_ledger::{
-    log::Log,
-    sqlite::{Mode, SqliteLog},
-};
+use pledger_command_api::listed_generations;
 use pledger_projections::{
     engine::{self, Comparison, Engine, Options},
-    generation::{DirectoryGenerations, GenerationNumber, Generations as _, is_ready},
+    generation::{Answered, DirectoryGenerations, GenerationNumber, Generations as AllGenerations, Order, is_ready},
 };
 use serde_json::{Value, json};
 
 use crate::{
     cluster::{self, PlaceFlags},
-    connection::{Ask, Connection},
+    connection::{self, Ask, Connection, Told},
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
 };
 
 /// Generations of the read models: list, compare, put in use, go back, take away
@@ -28,16 +26,19 @@ use crate::{
   pledger generations compare 1 2      both at one vector of positions, table by table; exit 1 where they differ
   pledger generations promote          the newest that is filled takes the place of the one in use, in one step
   pledger generations rollback         back to the one before
-  pledger generations drop 1")]
+  pledger generations drop 1
+  pledger generations list --kafka broker-1:9092 --postgres postgres://pledger@db/prm
+
+In a cluster, whoever keeps the read models puts a generation in use, wherever it runs; where nobody does, this process.")]
 pub(crate) enum Generations {
     /// Which there are, and which is in use
-    List,
+    List(PlaceFlags),
     /// Compare two, table by table
     Compare(Compare),
     /// Put one in use, if it equals the one in use where it has to
     Promote(Promote),
     /// Go back to the one that the one in use replaced
-    Rollback,
+    Rollback(PlaceFlags),
     /// Take one away for ever
     Drop(One),
 }
@@ -48,34 +49,42 @@ pub(crate) struct Compare {
     one: GenerationNumber,
     /// Another one
     other: GenerationNumber,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 #[derive(Args)]
 pub(crate) struct Promote {
     /// The generation; the newest that is filled where absent
     generation: Option<GenerationNumber>,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 #[derive(Args)]
 pub(crate) struct One {
     /// The generation
     generation: GenerationNumber,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 impl Generations {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
-            Self::List => list(context),
-            Self::Compare(Compare { one, other }) => compare(context, one, other),
-            Self::Promote(Promote { generation }) => promote(context, generation.map_or_else(|| newest(context), Ok)?),
-            Self::Rollback => roll_back(context),
-            Self::Drop(One { generation }) => take_away(context, generation),
+            Self::List(place) => list(&place, context),
+            Self::Compare(Compare { one, other, place }) => compare(&place, context, one, other),
+            Self::Promote(Promote { generation, place }) => {
+                promote(&place, context, generation.map_or_else(|| newest(&*of(&place, context)?), Ok)?)
+            }
+            Self::Rollback(place) => roll_back(&place, context),
+            Self::Drop(One { generation, place }) => take_away(&*of(&place, context)?, context, generation),
         }
     }
 }
 
 /// The generations of a cluster where one is named, else those of the data directory.
-pub(crate) fn of(place: &PlaceFlags, context: &Context) -> Result<Arc<dyn pledger_projections::generation::Generations>> {
+pub(crate) fn of(place: &PlaceFlags, context: &Context) -> Result<Arc<dyn AllGenerations>> {
     match place.cluster(context)? {
         Some(_) => cluster::generations(&place.postgres, context),
         None => Ok(Arc::new(DirectoryGenerations::of(&context.data_dir))),
@@ -83,15 +92,19 @@ pub(crate) fn of(place: &PlaceFlags, context: &Context) -> Result<Arc<dyn pledge
 }
 
 /// Those in a cluster's database, where one is named.
-pub(crate) fn of_database(place: &PlaceFlags, context: &Context) -> Result<Option<Arc<dyn pledger_projections::generation::Generations>>> {
+pub(crate) fn of_database(place: &PlaceFlags, context: &Context) -> Result<Option<Arc<dyn AllGenerations>>> {
     if place.names_a_database(context) { of(place, context).map(Some) } else { Ok(None) }
 }
 
-fn list(context: &Context) -> Result<ExitCode> {
-    let connection = Connection::to_read(context)?;
-    let told = connection.ask(Ask::get("/v1/generations")).and_then(|told| told.success());
-    connection.close();
-    let document = told?;
+fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
+    let document = if place.cluster(context)?.is_some() {
+        listed_generations(&*of(place, context)?).map_err(|told| connection::problem(&json!(told)))?
+    } else {
+        let connection = Connection::to_read(context)?;
+        let told = connection.ask(Ask::get("/v1/generations")).and_then(|told| told.success());
+        connection.close();
+        told?
+    };
     if context.json {
         output::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
@@ -104,20 +117,32 @@ fn list(context: &Context) -> Result<ExitCode> {
 }
 
 /// The newest generation that is filled and not in use.
-fn newest(context: &Context) -> Result<GenerationNumber> {
-    let generations = DirectoryGenerations::of(&context.data_dir);
+fn newest(generations: &dyn AllGenerations) -> Result<GenerationNumber> {
     let current = generations.current()?;
     let ready =
-        generations.all()?.into_iter().rev().find(|one| current.is_none_or(|current| *one > current) && is_ready(&generations, *one));
+        generations.all()?.into_iter().rev().find(|one| current.is_none_or(|current| *one > current) && is_ready(generations, *one));
     ready.context("no generation newer than the one in use is filled; make one by: pledger rebuild")
 }
 
-/// Puts a generation in use: by the server, where one runs.
-pub(crate) fn promote(context: &Context, generation: GenerationNumber) -> Result<ExitCode> {
+/// Asks for it: whoever keeps the read models of a cluster, where one is named, else the server where one runs.
+fn ask(place: &PlaceFlags, context: &Context, order: Order) -> Result<Told> {
+    if let Some(named) = place.cluster(context)? {
+        let Answered { status, body } = cluster::order(&named, &place.postgres, order, context)?;
+        return Ok(Told::of(status, body));
+    }
+    let path = match order {
+        Order::Promote(generation) => format!("/v1/generations/{generation}/promote"),
+        Order::RollBack => "/v1/generations/rollback".to_owned(),
+    };
     let connection = Connection::to_change(context)?;
-    let told = connection.ask(Ask::post(format!("/v1/generations/{generation}/promote"), Vec::new()));
+    let told = connection.ask(Ask::post(path, Vec::new()));
     connection.close();
-    let told = told?;
+    told
+}
+
+/// Puts a generation in use.
+pub(crate) fn promote(place: &PlaceFlags, context: &Context, generation: GenerationNumber) -> Result<ExitCode> {
+    let told = ask(place, context, Order::Promote(generation))?;
     if !told.is_success() && told.json()?["code"] == "GenerationsDiffer" {
         let document = told.json()?;
         let lines: Vec<String> = document["comparison"].as_array().into_iter().flatten().map(line).collect();
@@ -151,11 +176,8 @@ fn line(table: &Value) -> String {
     )
 }
 
-fn roll_back(context: &Context) -> Result<ExitCode> {
-    let connection = Connection::to_change(context)?;
-    let told = connection.ask(Ask::post("/v1/generations/rollback", Vec::new())).and_then(|told| told.success());
-    connection.close();
-    let document = told?;
+fn roll_back(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
+    let document = ask(place, context, Order::RollBack)?.success()?;
     if context.json {
         output::print_json(&document)?;
     } else {
@@ -165,13 +187,11 @@ fn roll_back(context: &Context) -> Result<ExitCode> {
 }
 
 /// Compares two generations in this process, beside whoever writes them.
-fn compare(context: &Context, one: GenerationNumber, other: GenerationNumber) -> Result<ExitCode> {
-    let log: Arc<dyn Log> =
-        Arc::new(SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?);
-    let generations = DirectoryGenerations::of(&context.data_dir);
+fn compare(place: &PlaceFlags, context: &Context, one: GenerationNumber, other: GenerationNumber) -> Result<ExitCode> {
+    let (log, generations) = (Ledger::open(&place.cluster, context)?.log, of(place, context)?);
     let open = |generation: GenerationNumber| -> Result<Engine> {
-        known(&generations, generation)?;
-        let engine = Engine::beside(&generations, generation, Arc::clone(&log), Options::default())?;
+        known(&*generations, generation)?;
+        let engine = Engine::beside(&*generations, generation, Arc::clone(&log), Options::default())?;
         engine.with_context(|| format!("generation {generation} was made by other folds, or from another ledger"))
     };
     let comparison = engine::compare(&open(one)?, &open(other)?)?;
@@ -193,9 +213,8 @@ fn tell(comparison: &Comparison, one: GenerationNumber, other: GenerationNumber)
     output::print(output::table(&columns, &rows).to_string())
 }
 
-fn take_away(context: &Context, generation: GenerationNumber) -> Result<ExitCode> {
-    let generations = DirectoryGenerations::of(&context.data_dir);
-    known(&generations, generation)?;
+fn take_away(generations: &dyn AllGenerations, context: &Context, generation: GenerationNumber) -> Result<ExitCode> {
+    known(generations, generation)?;
     let current = generations.current()?;
     if current == Some(generation) {
         return Err(Usage(format!("generation {generation} is in use")).into());
@@ -203,7 +222,7 @@ fn take_away(context: &Context, generation: GenerationNumber) -> Result<ExitCode
     if current.is_none_or(|current| generation > current)
         && let Err(holder) = generations.hold()?
     {
-        bail!("process {} has been filling a generation since {}; end it first", holder.pid, holder.since);
+        bail!("{holder} has been filling a generation since {}; end it first", holder.since);
     }
     generations.remove(generation)?;
     if context.json {
@@ -214,7 +233,7 @@ fn take_away(context: &Context, generation: GenerationNumber) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn known(generations: &DirectoryGenerations, generation: GenerationNumber) -> Result<()> {
+fn known(generations: &dyn AllGenerations, generation: GenerationNumber) -> Result<()> {
     let there = generations.all()?;
     if there.contains(&generation) {
         return Ok(());

@@ -15,7 +15,6 @@ use pledger_domain::values::Timestamp;
 use pledger_ledger::{
     edge::{Clock, SystemClock},
     log::Log,
-    sqlite::{Mode, SqliteLog},
 };
 use pledger_projections::{
     engine::{Engine, EngineError, Options, checkpoint},
@@ -25,8 +24,10 @@ use pledger_projections::{
 use serde_json::json;
 
 use crate::{
+    cluster::PlaceFlags,
     context::{Context, Usage},
-    node, output,
+    ledger::Ledger,
+    output,
     verbs::generations,
 };
 
@@ -42,6 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
   pledger rebuild --promote              fill it, compare it with the one in use, and put it in use
   pledger rebuild tiers --promote        the tiers are expected to differ; everything else must not
   pledger rebuild --rules-version 3      every decision folded under version 3 of the rules
+  pledger rebuild --promote --kafka broker-1:9092 --postgres postgres://pledger@db/prm
   pledger rebuild --checkpoints          keep what was known at each month's end, for --as-of and --known-at
 
 All projections are folded in one pass, slices side by side, while the generation in use goes on answering.
@@ -65,6 +67,8 @@ pub(crate) struct Rebuild {
     /// Instead, keep what was known at the end of every month that is over: questions to the past go on from there
     #[arg(long, conflicts_with_all = ["promote", "shadow", "rules_version", "projections"])]
     checkpoints: bool,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 impl Rebuild {
@@ -73,22 +77,21 @@ impl Rebuild {
             let names = || VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ");
             find_view(name).map_err(|error| Usage(format!("{error}\nThere are: {}", names())))?;
         }
-        let log: Arc<dyn Log> =
-            Arc::new(SqliteLog::open(&context.data_dir, Mode::Read).map_err(|error| node::explain(error, &context.data_dir))?);
-        let generations = DirectoryGenerations::of(&context.data_dir);
+        let log = Ledger::open(&self.place.cluster, context)?.log;
+        let generations = generations::of(&self.place, context)?;
+        let generations = &*generations;
         let held = match generations.hold()? {
             Ok(held) => held,
             Err(holder) => bail!(
-                "process {} has been rebuilding the read models since {}; wait for it, or end it: what it did is not lost",
-                holder.pid,
+                "{holder} has been rebuilding the read models since {}; wait for it, or end it: what it did is not lost",
                 holder.since
             ),
         };
         if self.checkpoints {
             return self.keep_checkpoints(context, &log);
         }
-        let generation = self.begin(&generations)?;
-        let took = self.fill(&generations, generation, log)?;
+        let generation = self.begin(generations)?;
+        let took = self.fill(generations, generation, log)?;
         generations.keep_note(generation, &Note { state: State::Ready, ..generations.note(generation)? })?;
         drop(held);
         if context.json && !self.promote {
@@ -97,7 +100,7 @@ impl Rebuild {
             output::print(format!("Generation {generation} is filled: {} records in {:.1} s.", took.0, took.1.as_secs_f64()))?;
         }
         if self.promote {
-            return generations::promote(context, generation);
+            return generations::promote(&self.place, context, generation);
         }
         if !context.json {
             output::print(format!("It is not in use. To put it in use: pledger generations promote {generation}"))?;
@@ -122,7 +125,7 @@ impl Rebuild {
     }
 
     /// The generation to fill: one that a rebuild of the same left unfinished, or a new one.
-    fn begin(&self, generations: &DirectoryGenerations) -> Result<GenerationNumber> {
+    fn begin(&self, generations: &dyn Generations) -> Result<GenerationNumber> {
         for generation in generations.all()?.into_iter().rev() {
             let note = generations.note(generation)?;
             let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
@@ -140,7 +143,7 @@ impl Rebuild {
     }
 
     /// Fills it up to the ledger's end; how many records were folded, in what time.
-    fn fill(&self, generations: &DirectoryGenerations, generation: GenerationNumber, log: Arc<dyn Log>) -> Result<(u64, Duration)> {
+    fn fill(&self, generations: &dyn Generations, generation: GenerationNumber, log: Arc<dyn Log>) -> Result<(u64, Duration)> {
         let started = Instant::now();
         let engine = match Engine::open_generation(generations, generation, log, self.options()) {
             Ok(engine) => engine.context("it cannot be opened again; take it away by: pledger generations drop")?,

@@ -5,6 +5,7 @@
 //! database as well, where `PLEDGER_TEST_POSTGRES` names none, and those that start brokers of their own, where `PLEDGER_XTASK`
 //! does not name the program for it.
 
+mod generations;
 mod keepers;
 mod load;
 mod mistakes;
@@ -37,6 +38,11 @@ const IN_POSTGRES: &[Case] = &[
     ("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper),
     ("kafka::postgres::verbs_answer_from_postgres_as_a_server_does", reading::verbs_answer_from_postgres_as_a_server_does),
     ("kafka::postgres::a_place_is_named_once_in_the_configuration", reading::a_place_is_named_once_in_the_configuration),
+    ("kafka::postgres::a_generation_is_put_in_use_beside_a_cluster", generations::a_generation_is_put_in_use_beside_a_cluster),
+    (
+        "kafka::postgres::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with",
+        generations::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with,
+    ),
 ];
 
 /// On brokers of their own, which the program of the name starts.

@@ -101,6 +101,14 @@ impl Process {
         self.dir.take().expect("a process has one")
     }
 
+    /// The token of whoever started it.
+    pub(crate) fn token(&self) -> String {
+        let dir = self.dir.as_ref().expect("a process has one");
+        let announced: Value =
+            serde_json::from_slice(&std::fs::read(dir.path().join("serve.json")).expect("it says where it is")).expect("JSON");
+        announced["token"].as_str().expect("a token").to_owned()
+    }
+
     /// A metric of its own.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = ureq::get(format!("{}/metrics", self.url)).call().expect("metrics").body_mut().read_to_string().expect("text");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Engine, Options, promotion::linger};
-use crate::generation::Generations;
+use crate::generation::{GenerationNumber, Generations};
 
 /// How long two engines may take to stand still at one vector; answers do not go back then.
 const STANDING: Duration = Duration::from_secs(5);
@@ -23,6 +23,18 @@ impl Options {
 }
 
 impl Engine {
+    /// How it works.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.shared().options
+    }
+
+    /// The published version of the rules that everything is folded under, in place of those that decisions name.
+    #[must_use]
+    pub fn rules_version(&self) -> Option<u32> {
+        self.shared().supposed.as_ref().map(|supposed| supposed.rules.version)
+    }
+
     /// Writes nothing more and answers from memory on. What it did not write is made again by whoever keeps the generation
     /// now.
     pub fn let_go(&self) {
@@ -55,6 +67,19 @@ impl Engine {
         if let Err(error) = ending {
             tracing::warn!(%error, "the engine before ended at once");
         }
+    }
+
+    /// Reads a generation beside whoever writes it, to give way to; none where it is not of these folds and this ledger.
+    ///
+    /// # Errors
+    /// `EngineError`.
+    pub fn read_beside(
+        &self,
+        generations: &dyn Generations,
+        generation: GenerationNumber,
+        options: Options,
+    ) -> Result<Option<Self>, super::EngineError> {
+        Self::beside(generations, generation, Arc::clone(&self.shared().log), options)
     }
 
     /// Opens the read models beside this engine, to give way to.

@@ -1,6 +1,11 @@
 //! Two generations compared at one vector of positions, and one put in the place of the other in one step.
 
-use std::{mem, sync::Arc, thread, time::Duration};
+use std::{
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use pledger_ledger::slices::Position;
 use serde::Serialize;
@@ -18,6 +23,8 @@ use crate::{
 const CATCHING_UP: Duration = Duration::from_secs(3_600);
 /// How long two generations may take to stand still at one vector.
 const STANDING: Duration = Duration::from_secs(30);
+/// How often to look whether everything is written.
+const LOOK: Duration = Duration::from_millis(2);
 /// How long the generation before goes on after the switch, for those who wait for it to reach a position.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -126,6 +133,19 @@ fn still<'a>(one: &'a Shared, other: &'a Shared) -> Result<impl Sized + use<'a>,
     one.still_together(other, STANDING).ok_or_else(|| PromoteError::Behind(format!("not within {} s", STANDING.as_secs())))
 }
 
+/// Waits until what stands still is written: who reads rows where they are stored sees what questions are answered from.
+fn stored(shared: &Shared) -> Result<(), PromoteError> {
+    let until = Instant::now() + STANDING;
+    while !shared.is_written() {
+        if Instant::now() >= until {
+            let trouble = shared.writer_trouble.lock().clone();
+            return Err(PromoteError::Behind(trouble.unwrap_or_else(|| format!("not written within {} s", STANDING.as_secs()))));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 fn caught_up(engine: &Engine) -> Result<(), PromoteError> {
     let mut trouble = None;
     let is_there = engine.wait_until_caught_up(CATCHING_UP, |engine| trouble = engine.status().trouble);
@@ -194,6 +214,11 @@ impl Engine {
         if !views.is_empty() {
             return Err(PromoteError::Differs { generation, views, comparison: Box::new(comparison) });
         }
+        stored(&new)?;
+        // It may have been found meanwhile that another process keeps the read models.
+        if self.generation() != Some(current) {
+            return Err(PromoteError::NotHere);
+        }
         generations.keep_note(generation, &Note { replaced: Some(current), ..note })?;
         generations.promote(generation)?;
         let before = self.replace(candidate);
@@ -213,9 +238,17 @@ impl Engine {
         if !generations.all()?.contains(&replaced) {
             return Err(PromoteError::NothingBefore(current));
         }
-        let before = self.candidate(generations, replaced, options)?;
+        let candidate = self.candidate(generations, replaced, options)?;
+        let (live, back) = (self.shared(), candidate.shared());
+        let still = still(&live, &back)?;
+        stored(&back)?;
+        if self.generation() != Some(current) {
+            return Err(PromoteError::NotHere);
+        }
         generations.promote(replaced)?;
-        linger(self.replace(before));
+        let before = self.replace(candidate);
+        drop(still);
+        linger(before);
         Ok(replaced)
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) void: AtomicU64,
     /// Whether rows changed that no record counts for.
     pub(super) is_unwritten: AtomicBool,
+    /// How many of the records that workers are done with are written.
+    pub(super) written: AtomicU64,
     pub(super) admission: Admission,
     /// What is folded and answered under in place of the rules as published.
     pub(super) supposed: Option<Supposed>,
@@ -75,6 +77,7 @@ impl Shared {
             program_waits: AtomicBool::new(false),
             void: AtomicU64::new(0),
             is_unwritten: AtomicBool::new(false),
+            written: AtomicU64::new(0),
             admission,
             supposed,
             at_end: AtomicBool::new(false),
@@ -109,6 +112,11 @@ impl Shared {
     pub(super) fn admitted(&self, decision: &Outline<'_>, slice: SliceId, named: Option<Arc<RuleSet>>) -> Option<Option<Arc<RuleSet>>> {
         let supposed = || self.supposed.as_ref().and_then(|supposed| supposed.governing(decision.effective_at));
         self.admission.admits(decision, slice).then(|| supposed().map(Arc::clone).or(named))
+    }
+
+    /// Whether everything that was folded is written.
+    pub(super) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire) == self.done.load(Ordering::Acquire) && !self.is_unwritten.load(Ordering::Acquire)
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -110,6 +110,7 @@ impl Writer {
         match written {
             Ok(_) => {
                 self.written = done;
+                self.shared.written.store(done, Ordering::Release);
                 self.wrote_at = Instant::now();
                 self.retry = FIRST_RETRY;
                 *trouble = None;

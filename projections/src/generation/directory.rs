@@ -127,7 +127,7 @@ impl Generations for DirectoryGenerations {
             }
             Err(fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        let holder = Holder { pid: std::process::id(), since: now() };
+        let holder = Holder { pid: std::process::id(), on: None, since: now() };
         file.set_len(0)?;
         file.write_all(&serde_json::to_vec(&holder).map_err(io::Error::other)?)?;
         Ok(Ok(Box::new(Locked { _file: file })))

@@ -4,6 +4,9 @@ mod directory;
 #[cfg(feature = "postgres")]
 mod keeper;
 mod note;
+mod order;
+#[cfg(feature = "postgres")]
+mod orders;
 #[cfg(feature = "postgres")]
 mod postgres;
 
@@ -13,6 +16,9 @@ pub use directory::DirectoryGenerations;
 #[cfg(feature = "postgres")]
 pub use keeper::{Keeper, KeeperLock};
 pub use note::{Hold, Holder, Note, State, is_ready};
+pub use order::{Answered, Order};
+#[cfg(feature = "postgres")]
+pub use orders::{OrderError, Orders};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresGenerations;
 

@@ -1,5 +1,7 @@
 //! What is known of a generation besides its rows, and who fills one.
 
+use std::fmt;
+
 use pledger_domain::values::Timestamp;
 use pledger_ledger::slices::SliceId;
 use serde::{Deserialize, Serialize};
@@ -51,10 +53,20 @@ pub trait Hold: Send {}
 /// Somebody else fills a generation already.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process, on its machine or in the database.
+    /// The process, on its machine.
     pub pid: u32,
+    /// The machine, where it may be another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
     /// Since when.
     pub since: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        self.on.as_ref().map_or(Ok(()), |on| write!(f, " on {on}"))
+    }
 }
 
 /// Whether a generation beside the one in use was filled, by these folds.

@@ -13,6 +13,9 @@ use crate::store::{
 /// The first number of the lock of whoever fills a generation; the second is that of the schema.
 const FILLING: i32 = 7_346_524;
 
+/// What the database knows a process as that fills a generation, before its number.
+const REBUILD: &str = "pledger rebuild, process ";
+
 /// Holds a lock of the database.
 struct Locked {
     _connection: PgConnection,
@@ -182,14 +185,20 @@ impl Generations for PostgresGenerations {
             let mut connection = self.options.connect().await?;
             let take = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))").bind(FILLING).bind(self.options.schema());
             if take.fetch_one(&mut connection).await? {
+                let name = format!("SET application_name = '{REBUILD}{}'", std::process::id());
+                connection.execute(AssertSqlSafe(name)).await?;
                 return Ok::<_, StoreError>(Ok(connection));
             }
             let holder = sqlx::query_as(
-                "SELECT a.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM pg_locks AS l \
-                 JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.granted",
+                "SELECT a.application_name, host(a.client_addr), \
+                 to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM pg_locks AS l \
+                 JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid \
+                 AND l.objid = hashtext($2)::oid AND a.datname = current_database() AND l.granted",
             );
-            let holder: Option<(i32, String)> = holder.bind(FILLING).fetch_optional(&mut connection).await?;
-            let holder = holder.map(|(pid, since)| Holder { pid: pid.unsigned_abs(), since });
+            let holder = holder.bind(FILLING).bind(self.options.schema());
+            let holder: Option<(String, Option<String>, String)> = holder.fetch_optional(&mut connection).await?;
+            let pid = |name: &str| name.strip_prefix(REBUILD).and_then(|pid| pid.parse().ok()).unwrap_or_default();
+            let holder = holder.map(|(name, on, since)| Holder { pid: pid(&name), on, since });
             Ok(Err(holder.unwrap_or_default()))
         }))?;
         Ok(found.map(|connection| Box::new(Locked { _connection: connection, _runtime: runtime }) as Box<dyn Hold>))

@@ -1,0 +1,187 @@
+//! Generations put in use in a cluster: by whoever keeps the read models, whoever asks for it; and the others follow.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use pledger_command_api::{Elsewhere, switch};
+use pledger_ledger::{log::Log, postgres::PostgresOptions};
+use pledger_projections::{
+    engine::{Engine, Options},
+    generation::{Answered, GenerationNumber, Generations, Keeper, KeeperLock, Order, OrderError, Orders, PostgresGenerations},
+};
+
+use super::{Cluster, PostgresFlags, node::open};
+use crate::context::{Context, Usage};
+
+/// How often it looks whether something is asked, and which generation is in use.
+const LOOK: Duration = Duration::from_millis(300);
+/// How often a lock that is held is said to be held.
+const HOLDING: Duration = Duration::from_secs(1);
+/// How long an engine that was opened beside the one that answers may take to the ledger's end.
+const CATCHING_UP: Duration = Duration::from_secs(3_600);
+
+/// A thread that does what is asked of whoever keeps the read models, where this process does, and that follows what is in use.
+pub(crate) struct Switching {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Switching {
+    pub(super) fn start(engine: Arc<Engine>, options: PostgresOptions) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let orders = Orders::of(options.clone())?;
+        let turn = Turn { engine, generations: PostgresGenerations::of(options), orders, seen: None };
+        let thread = thread::Builder::new().name("switching".into()).spawn(move || turn.run(&stop))?;
+        Ok(Self { stopping, thread })
+    }
+
+    /// Ends the thread, after what it is just doing.
+    pub(crate) fn stop(self) {
+        self.stopping.store(true, Ordering::Release);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that switches generations panicked");
+        }
+    }
+}
+
+struct Turn {
+    engine: Arc<Engine>,
+    generations: PostgresGenerations,
+    orders: Orders,
+    /// The generation that was in use at the last look.
+    seen: Option<GenerationNumber>,
+}
+
+impl Turn {
+    fn run(mut self, stopping: &AtomicBool) {
+        while !stopping.load(Ordering::Acquire) {
+            thread::sleep(LOOK);
+            if let Err(error) = self.look(stopping) {
+                tracing::warn!("what is asked of the read models' keeper cannot be seen: {error:#}");
+                // The database is away: it is not asked in vain all the time.
+                thread::sleep(HOLDING);
+            }
+        }
+    }
+
+    fn look(&mut self, stopping: &AtomicBool) -> Result<()> {
+        if self.engine.generation().is_some() {
+            self.orders.take(|order| switch(&self.engine, &self.generations, order))?;
+        }
+        let Some(current) = self.orders.in_use()? else { return Ok(()) };
+        match self.engine.generation() {
+            // Whoever kept them before put another one in use just before it lost the lock.
+            Some(kept) if kept != current => self.take_place(self.engine.open_beside(&self.generations, Options::shown())?, stopping),
+            Some(_) => {}
+            None if self.seen == Some(current) => {}
+            None => {
+                let version = self.generations.note(current)?.rules_version;
+                if version != self.engine.rules_version()
+                    && let Some(other) = self.engine.read_beside(&self.generations, current, Options::shown())?
+                {
+                    self.take_place(other, stopping);
+                }
+            }
+        }
+        self.seen = Some(current);
+        Ok(())
+    }
+
+    /// Lets another engine answer, once it has the ledger's end.
+    fn take_place(&self, other: Engine, stopping: &AtomicBool) {
+        let until = Instant::now() + CATCHING_UP;
+        while !other.is_caught_up() {
+            if stopping.load(Ordering::Acquire) || Instant::now() > until {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+        self.engine.give_way_to(other);
+    }
+}
+
+/// Whoever keeps the read models, as a process that does not asks it.
+pub(super) struct OtherKeeper(pub(super) PostgresOptions);
+
+impl Elsewhere for OtherKeeper {
+    fn ask(&self, order: Order) -> Result<Answered, String> {
+        let orders = Orders::of(self.0.clone()).map_err(|error| error.to_string())?;
+        orders.ask(order).map_err(|error| error.to_string())
+    }
+}
+
+/// Has a generation put in use: by whoever keeps the read models, or here where nobody does.
+pub(crate) fn order(cluster: &Cluster, postgres: &PostgresFlags, order: Order, context: &Context) -> Result<Answered> {
+    let Some(options) = postgres.options(context)? else {
+        let where_else = "without --postgres the read models are in the directory of the one process that serves: name it with --data-dir, \
+                          and no --kafka";
+        return Err(Usage(where_else.into()).into());
+    };
+    let mut lock = KeeperLock::of(options.clone())?;
+    if lock.look()? == Keeper::Here {
+        return Held::start(lock)?.during(|| here(cluster, options, order));
+    }
+    match Orders::of(options.clone())?.ask(order) {
+        Ok(answered) => Ok(answered),
+        // It may just have ended.
+        Err(OrderError::NotTaken) if lock.look()? == Keeper::Here => Held::start(lock)?.during(|| here(cluster, options, order)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Does it in this process, which keeps the read models meanwhile.
+fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Answered> {
+    let (log, generations): (Arc<dyn Log>, _) = (Arc::new(open(cluster)?), PostgresGenerations::of(options));
+    if generations.current()?.is_none() {
+        bail!("there are no read models yet; they are made by: {}", cluster.to_serve());
+    }
+    let engine = Engine::open_in(&generations, log, Options::shown())?;
+    let answered = switch(&engine, &generations, order);
+    engine
+        .stop_written()
+        .map_err(anyhow::Error::msg)
+        .context("what was folded is not all written; it is folded again by the next server")?;
+    Ok(answered)
+}
+
+/// A lock that is said to be held about once a second: who is silent for long loses it.
+struct Held {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Held {
+    fn start(mut lock: KeeperLock) -> io::Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                if let Err(error) = lock.look() {
+                    tracing::warn!(%error, "PostgreSQL does not say who keeps the read models");
+                }
+                thread::park_timeout(HOLDING);
+            }
+        })?;
+        Ok(Self { stopping, thread })
+    }
+
+    /// Holds it during some work.
+    fn during<T>(self, work: impl FnOnce() -> T) -> T {
+        let done = work();
+        self.stopping.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the keeper's thread panicked");
+        }
+        done
+    }
+}
