@@ -33,6 +33,16 @@ struct Broker {
     /// Where it takes SASL_SSL, if it does.
     #[serde(default)]
     secure_port: Option<u16>,
+    /// What it says of another listener, if it has one.
+    #[serde(default)]
+    behind: Option<Behind>,
+}
+
+/// A listener that says to be at another port, where somebody stands between a broker and its clients.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Behind {
+    listens: u16,
+    says: u16,
 }
 
 impl Broker {
@@ -116,7 +126,32 @@ pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String
         given.split(',').try_for_each(|address| answers(address).map(drop))?;
         return Ok(given);
     }
-    bring_up(dir, brokers, None, group).map(|cluster| cluster.addresses())
+    bring_up(dir, brokers, &Listeners::default(), group).map(|cluster| cluster.addresses())
+}
+
+/// Brokers whose clients may come through somebody else.
+pub(super) struct BehindOthers {
+    pub(super) plain: String,
+    /// Where whoever stands between connects to, broker by broker.
+    pub(super) behind: String,
+}
+
+/// The same with a second listener each, which tells its clients to come to one of the ports `says`; never brokers that
+/// somebody else started.
+pub(super) fn up_behind(dir: &Path, brokers: u8, says: &[u16]) -> anyhow::Result<BehindOthers> {
+    ensure!(says.len() == usize::from(brokers), "a port for each of the {brokers} brokers is needed");
+    let cluster = bring_up(dir, brokers, &Listeners { says: says.to_vec(), secure: None }, Group::Own)?;
+    let ports = cluster.brokers.iter().filter_map(|broker| broker.behind);
+    let behind = ports.map(|Behind { listens, .. }| format!("127.0.0.1:{listens}")).collect::<Vec<_>>().join(",");
+    Ok(BehindOthers { plain: cluster.addresses(), behind })
+}
+
+/// The listeners that brokers have besides the plain one.
+#[derive(Default)]
+struct Listeners {
+    secure: Option<Secure>,
+    /// Of each broker, where its other listener says to be.
+    says: Vec<u16>,
 }
 
 /// Brokers with a second listener.
@@ -130,14 +165,13 @@ pub(super) struct SecureBrokers {
 
 /// The same with listeners for SASL_SSL, never brokers that somebody else started.
 pub(super) fn up_secure(dir: &Path, brokers: u8) -> anyhow::Result<SecureBrokers> {
-    let secure = Secure::of(dir);
-    let cluster = bring_up(dir, brokers, Some(&secure), Group::Own)?;
+    let cluster = bring_up(dir, brokers, &Listeners { secure: Some(Secure::of(dir)), says: Vec::new() }, Group::Own)?;
     let ports = cluster.brokers.iter().filter_map(|broker| broker.secure_port);
     let addresses = ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
-    Ok(SecureBrokers { plain: cluster.addresses(), secure: addresses, client: secure.client() })
+    Ok(SecureBrokers { plain: cluster.addresses(), secure: addresses, client: Secure::of(dir).client() })
 }
 
-fn bring_up(dir: &Path, brokers: u8, secure: Option<&Secure>, group: Group) -> anyhow::Result<Cluster> {
+fn bring_up(dir: &Path, brokers: u8, listeners: &Listeners, group: Group) -> anyhow::Result<Cluster> {
     ensure!(brokers != 2, "one broker or three: two cannot outvote one that fell silent");
     if let Some(cluster) = Cluster::load(dir)? {
         if cluster.brokers.iter().any(|broker| broker.runs(dir)) {
@@ -145,7 +179,7 @@ fn bring_up(dir: &Path, brokers: u8, secure: Option<&Secure>, group: Group) -> a
         }
         std::fs::remove_dir_all(dir).with_context(|| format!("clearing {}", dir.display()))?;
     }
-    let started = set_up(dir, brokers, secure).and_then(|mut cluster| {
+    let started = set_up(dir, brokers, listeners).and_then(|mut cluster| {
         cluster.launch(dir, group)?;
         cluster.wait(dir)?;
         Ok(cluster)
@@ -158,14 +192,19 @@ fn bring_up(dir: &Path, brokers: u8, secure: Option<&Secure>, group: Group) -> a
 }
 
 /// Writes the configuration of every broker and formats its storage.
-fn set_up(dir: &Path, count: u8, secure: Option<&Secure>) -> anyhow::Result<Cluster> {
+fn set_up(dir: &Path, count: u8, listeners: &Listeners) -> anyhow::Result<Cluster> {
     let class_path = jars::class_path()?;
-    let ports = process::free_ports(3 * usize::from(count))?;
-    let secure_port = |port: u16| secure.map(|_| port);
-    let broker =
-        |(id, ports): (u8, &[u16])| Broker { id, pid: 0, port: ports[0], controller_port: ports[1], secure_port: secure_port(ports[2]) };
-    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(3)).map(broker).collect() };
-    let user = secure.map(Secure::make).transpose()?;
+    let ports = process::free_ports(4 * usize::from(count))?;
+    let broker = |(id, ports): (u8, &[u16])| Broker {
+        id,
+        pid: 0,
+        port: ports[0],
+        controller_port: ports[1],
+        secure_port: listeners.secure.as_ref().map(|_| ports[2]),
+        behind: listeners.says.get(usize::from(id) - 1).map(|says| Behind { listens: ports[3], says: *says }),
+    };
+    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(4)).map(broker).collect() };
+    let user = listeners.secure.as_ref().map(Secure::make).transpose()?;
     let users: Vec<_> = user.iter().flat_map(|user| ["--add-scram", user]).collect();
     let id = storage_tool(&cluster.class_path, &["random-uuid"])?;
     for broker in &cluster.brokers {
@@ -194,16 +233,18 @@ fn properties(cluster: &Cluster, broker: &Broker, dir: &Path) -> String {
     let (replicas, in_sync) = if cluster.brokers.len() == 3 { ("3", "2") } else { ("1", "1") };
     let data = broker.folder(dir).join("data").to_string_lossy().into_owned();
     let secure = broker.secure_port.map(|port| format!(",SECURE://127.0.0.1:{port}")).unwrap_or_default();
+    let [behind, says] = [|behind: Behind| behind.listens, |behind: Behind| behind.says]
+        .map(|port| broker.behind.map(|behind| format!(",BEHIND://127.0.0.1:{}", port(behind))).unwrap_or_default());
     let listeners = format!("PLAINTEXT://{}{secure}", broker.address());
     let settings: [(&str, &str); 25] = [
         ("process.roles", "broker,controller"),
         ("node.id", &broker.id.to_string()),
         ("controller.quorum.voters", &voters),
-        ("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{}", broker.controller_port)),
-        ("advertised.listeners", &listeners),
+        ("listeners", &format!("{listeners}{behind},CONTROLLER://127.0.0.1:{}", broker.controller_port)),
+        ("advertised.listeners", &format!("{listeners}{says}")),
         ("controller.listener.names", "CONTROLLER"),
         ("inter.broker.listener.name", "PLAINTEXT"),
-        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL"),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SECURE:SASL_SSL"),
         ("log.dirs", &data),
         ("auto.create.topics.enable", "false"),
         ("default.replication.factor", replicas),
@@ -270,7 +311,8 @@ mod tests {
     use super::*;
 
     fn cluster(count: u8) -> Cluster {
-        let broker = |id: u8| Broker { id, pid: 0, port: 9090 + u16::from(id), controller_port: 9190 + u16::from(id), secure_port: None };
+        let (port, controller_port) = (|id: u8| 9090 + u16::from(id), |id: u8| 9190 + u16::from(id));
+        let broker = |id| Broker { id, pid: 0, port: port(id), controller_port: controller_port(id), secure_port: None, behind: None };
         Cluster { class_path: String::new(), brokers: (1..=count).map(broker).collect() }
     }
 
@@ -319,9 +361,22 @@ mod tests {
         for line in [
             "listeners=PLAINTEXT://127.0.0.1:9091,SECURE://127.0.0.1:9291,CONTROLLER://127.0.0.1:9191",
             "advertised.listeners=PLAINTEXT://127.0.0.1:9091,SECURE://127.0.0.1:9291",
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SECURE:SASL_SSL",
             "listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512",
             "listener.name.secure.ssl.keystore.location=/scratch/secure/broker.pem",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn who_stands_between_is_where_clients_are_sent_to() {
+        let mut cluster = cluster(1);
+        cluster.brokers[0].behind = Some(Behind { listens: 9391, says: 9491 });
+        let text = properties(&cluster, &cluster.brokers[0], Path::new("/scratch"));
+        for line in [
+            "listeners=PLAINTEXT://127.0.0.1:9091,BEHIND://127.0.0.1:9391,CONTROLLER://127.0.0.1:9191",
+            "advertised.listeners=PLAINTEXT://127.0.0.1:9091,BEHIND://127.0.0.1:9491",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} in\n{text}");
         }

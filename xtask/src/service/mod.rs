@@ -25,6 +25,8 @@ const KAFKA: &str = "PLEDGER_TEST_KAFKA";
 /// What says where brokers take SASL_SSL, and which file has the properties of librdkafka for it.
 const SECURE: &str = "PLEDGER_TEST_KAFKA_SECURE";
 const SECURE_CONFIG: &str = "PLEDGER_TEST_KAFKA_SECURE_CONFIG";
+/// What says where whoever stands between brokers and their clients connects to.
+const BEHIND: &str = "PLEDGER_TEST_KAFKA_BEHIND";
 /// The variable that names a running PostgreSQL to the tests.
 const POSTGRES: &str = "PLEDGER_TEST_POSTGRES";
 /// The variable that names this program to the tests that stop and start services of their own.
@@ -74,6 +76,10 @@ pub(crate) enum KafkaChore {
         /// With a second listener for SASL_SSL and SCRAM-SHA-512; also prints where it is and a file of properties for its clients.
         #[arg(long)]
         secure: bool,
+        /// With a second listener each, whose clients are told to come to these ports; also prints where it really is. A
+        /// program between the two can cut the network.
+        #[arg(long, value_name = "PORT", value_delimiter = ',', conflicts_with = "secure")]
+        behind: Vec<u16>,
         #[command(flatten)]
         at: At,
     },
@@ -163,10 +169,14 @@ fn cache_of(var: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<PathBuf> {
 /// Runs a chore of Kafka.
 pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
     match chore {
-        KafkaChore::Up { brokers, secure: false, at } => {
+        KafkaChore::Up { brokers, behind, at, .. } if !behind.is_empty() => {
+            let up = kafka::up_behind(&at.dir("kafka")?, brokers, &behind)?;
+            println!("{KAFKA}={}\n{BEHIND}={}", up.plain, up.behind);
+        }
+        KafkaChore::Up { brokers, secure: false, at, .. } => {
             println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?);
         }
-        KafkaChore::Up { brokers, secure: true, at } => {
+        KafkaChore::Up { brokers, secure: true, at, .. } => {
             let up = kafka::up_secure(&at.dir("kafka")?, brokers)?;
             println!("{KAFKA}={}\n{SECURE}={}\n{SECURE_CONFIG}={}", up.plain, up.secure, up.client.display());
         }
