@@ -15,7 +15,7 @@ use rdkafka::{
 use super::options::TO_ANSWER;
 
 /// How often brokers that are not ready are asked.
-const ASK_EVERY: Duration = Duration::from_millis(20);
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// The context of consumers and questions.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub(super) fn passes_by_itself(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         Code::AllBrokersDown
+            | Code::DestroyBroker
             | Code::BrokerTransportFailure
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable

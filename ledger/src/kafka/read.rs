@@ -16,7 +16,7 @@ use rdkafka::{
 use super::{
     client::{Consumer, Quiet, insist, passes_by_itself},
     message,
-    options::{KafkaOptions, TO_ANSWER},
+    options::KafkaOptions,
 };
 use crate::{
     log::{LogError, Placed},
@@ -25,6 +25,8 @@ use crate::{
 
 /// How long a record that is there may take to come.
 const TO_COME: Duration = Duration::from_secs(30);
+/// How long one client is asked for the end of a slice.
+const TO_ANSWER_ONCE: Duration = Duration::from_secs(2);
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);
 /// How many consumers are kept for the next reads.
@@ -90,8 +92,15 @@ impl Reader {
 
     /// The first offset of a slice, and the one after its last.
     pub(super) fn ends(&self, slice: SliceId) -> Result<(u64, u64), LogError> {
-        let ask = || self.consumer.fetch_watermarks(&self.topic, i32::from(slice), TO_ANSWER);
-        let (low, high) = insist(ask).map_err(|error| self.options.store("asking for the end of a slice", &error))?;
+        let ask = |consumer: &Consumer| consumer.fetch_watermarks(&self.topic, i32::from(slice), TO_ANSWER_ONCE);
+        // A client that reads nothing goes on asking a leader that is lost, and may never hear of another one: a new client
+        // has to find out.
+        let anew = || ask(&self.options.consumer().create_with_context(Quiet)?);
+        let ends = match ask(&self.consumer) {
+            Err(error) if error.rdkafka_error_code().is_some_and(passes_by_itself) => insist(anew),
+            answer => answer,
+        };
+        let (low, high) = ends.map_err(|error| self.options.store("asking for the end of a slice", &error))?;
         Ok((low.unsigned_abs(), high.unsigned_abs()))
     }
 

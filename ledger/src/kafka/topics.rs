@@ -9,7 +9,7 @@ use std::{
 };
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
     error::RDKafkaErrorCode,
 };
 
@@ -192,17 +192,15 @@ impl<'a> Topics<'a> {
 
     fn check_kept(&self) -> Result<(), LogError> {
         let name = self.options.topic(LEDGER);
-        let limits = AdminOptions::new().request_timeout(Some(TO_ANSWER));
-        let answers = wait_for(self.client.describe_configs(&[ResourceSpecifier::Topic(&name)], &limits));
-        let answers = answers.map_err(|error| self.options.store("asking how long the ledger is kept", &error))?;
-        let config = match answers.into_iter().next() {
-            Some(Ok(config)) => config,
+        let until = Instant::now() + TO_APPEAR;
+        let config = loop {
             // Reading the configuration is a right of its own, which a ledger can be used without.
-            Some(Err(code)) => {
-                tracing::warn!(topic = name, %code, "nobody knows how long the ledger is kept: its configuration cannot be read");
-                return Ok(());
+            let Some(config) = self.configuration(&name)? else { return Ok(()) };
+            // A broker that has not heard of a new topic yet says that nothing is configured.
+            if !config.entries.is_empty() || Instant::now() > until {
+                break config;
             }
-            None => return Err(LogError::Store(format!("Kafka says nothing of the topic {name}"))),
+            std::thread::sleep(ASK_EVERY);
         };
         for (key, held) in HELD {
             let found = config.get(key).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
@@ -211,6 +209,21 @@ impl<'a> Topics<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How a topic is configured; none where we may not know.
+    fn configuration(&self, name: &str) -> Result<Option<ConfigResource>, LogError> {
+        let limits = AdminOptions::new().request_timeout(Some(TO_ANSWER));
+        let answers = wait_for(self.client.describe_configs(&[ResourceSpecifier::Topic(name)], &limits));
+        let answers = answers.map_err(|error| self.options.store("asking how long the ledger is kept", &error))?;
+        match answers.into_iter().next() {
+            Some(Ok(config)) => Ok(Some(config)),
+            Some(Err(code)) => {
+                tracing::warn!(topic = name, %code, "nobody knows how long the ledger is kept: its configuration cannot be read");
+                Ok(None)
+            }
+            None => Err(LogError::Store(format!("Kafka says nothing of the topic {name}"))),
+        }
     }
 }
 
