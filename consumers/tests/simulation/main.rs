@@ -7,6 +7,7 @@
 mod again;
 mod asks;
 mod checker;
+mod promises;
 mod random;
 mod topic;
 mod world;
