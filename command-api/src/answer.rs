@@ -83,11 +83,16 @@ pub(crate) fn write(out: &mut Vec<u8>, sent: &Sent, answer: &Answer, place: Plac
     Ok(())
 }
 
-/// The problem of a recorded refusal: 409, or 503 where sending the command again is all it takes.
+/// The problem of a recorded refusal: 409, or 503 where sending the command again is all it takes, or 500 where pledger
+/// itself failed.
 fn refused(sent: &Sent, answer: &Answer, rejection: &Rejection, place: Place) -> Problem {
     let (code, facts) = code_and_facts(rejection);
     let behind = matches!(rejection, Rejection::FactsBehind {});
-    let status = if behind { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::CONFLICT };
+    let status = match rejection {
+        Rejection::FactsBehind {} => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::DecisionFailed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::CONFLICT,
+    };
     let problem = Problem::new(status, code, rejection.to_string())
         .with("outcome", "rejected")
         .with("command_id", sent.key.as_str())

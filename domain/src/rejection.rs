@@ -23,6 +23,8 @@ pub enum Rejection {
     VersionConflict { expected: u64, actual: u64 },
     #[error("the reference facts did not arrive in time; send the command again")]
     FactsBehind {},
+    #[error("pledger failed to decide this, which is a fault of its own: {reason}")]
+    DecisionFailed { reason: String },
     #[error("the field {field} is required by the program's rules")]
     RequiredByRules { field: String },
 
@@ -177,6 +179,7 @@ impl Rejection {
             self,
             Self::NoRulesInForce { .. }
                 | Self::FactsBehind {}
+                | Self::DecisionFailed { .. }
                 | Self::VersionConflict { .. }
                 | Self::PartnerUnknown { .. }
                 | Self::PartnerNotActive { .. }

@@ -31,6 +31,16 @@ fn behind() -> Decided {
 }
 
 #[tokio::test]
+async fn a_decision_that_failed_is_our_own_fault() {
+    let outcome = Err(Rejection::DecisionFailed { reason: "a bug in a rule".into() });
+    let decided = behind().map(|answer| Answer { outcome, ..answer });
+    let stack = Stack::over(|_| Arc::new(Faulty(decided)), Vec::new());
+    let reply = stack.command("RegisterDeal", &deal_payload("d-1", "acme.com"), &[("idempotency-key", "k")]).await;
+    assert_eq!(reply.problem(), (500, "DecisionFailed".to_owned()));
+    assert_eq!((&reply.json()["position"], &reply.json()["facts"]["reason"]), (&json!("3:8"), &json!("a bug in a rule")));
+}
+
+#[tokio::test]
 async fn a_command_without_a_decision_says_when_to_try_again() {
     for (fault, status, code) in [
         (Err(Undecided::Overloaded), 429, "Overloaded"),

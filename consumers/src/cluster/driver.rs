@@ -195,6 +195,7 @@ impl Driver {
             self.assign();
         }
         self.status.lost_terms.store(self.processor.recoveries(), Ordering::Relaxed);
+        self.status.failed.store(self.processor.failed_decisions(), Ordering::Relaxed);
     }
 
     /// Offers what the topic has, at most a batch of it.

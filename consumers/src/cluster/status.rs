@@ -20,6 +20,7 @@ pub struct ProcessorStatus {
     pub(super) taken: AtomicU64,
     pub(super) passed_over: AtomicU64,
     pub(super) lost_terms: AtomicU64,
+    pub(super) failed: AtomicU64,
 }
 
 impl ProcessorStatus {
@@ -60,6 +61,12 @@ impl ProcessorStatus {
     #[must_use]
     pub fn passed_over(&self) -> u64 {
         self.passed_over.load(Ordering::Relaxed)
+    }
+
+    /// How many decisions failed here, by a fault of the program.
+    #[must_use]
+    pub fn failed_decisions(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// How often the terms of this processor were lost and the ledger was read again.

@@ -149,8 +149,9 @@ impl Replay<'_> {
     }
 
     fn take(&mut self, position: Position, decision: &Decision<'_>) {
-        if let Outcome::Rejected(Rejection::FactsBehind {} | Rejection::VersionConflict { .. }) = &decision.outcome {
-            // What was waited for, and which version was expected, is not in the record.
+        use Rejection as R;
+        if let Outcome::Rejected(R::FactsBehind {} | R::VersionConflict { .. } | R::DecisionFailed { .. }) = &decision.outcome {
+            // What was waited for, and which version was expected, is not in the record; nor is the fault of the program.
             self.report.set_aside += 1;
             return;
         }

@@ -19,6 +19,8 @@ use pledger_domain::{
 use pledger_ledger::record::Events;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::guarded::guarded;
+
 /// A stream with its commands.
 pub(crate) trait Decides: Stream {
     /// The commands that are decided in such a stream.
@@ -108,7 +110,7 @@ impl<S: Decides> Aggregate for Live<S> {
     type Services = ();
 
     async fn handle(&mut self, ask: Ask<S>, _services: &(), sink: &EventSink<Self>) -> Result<(), Rejection> {
-        let events = S::decide(&ask.command, &self.state, &ask.facts)?;
+        let events = guarded(|| S::decide(&ask.command, &self.state, &ask.facts))?;
         for event in events {
             sink.write(Timed { event, at: ask.facts.effective_at }, self).await;
         }

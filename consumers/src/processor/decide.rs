@@ -67,6 +67,10 @@ impl Processor {
             }
         }
         let ruled = self.rule(slice, &envelope, now, facts_behind);
+        if let Err(Rejection::DecisionFailed { reason }) = &ruled.outcome {
+            self.failed += 1;
+            tracing::error!(stream = %envelope.stream, key = %envelope.key, command = envelope.command.spec().name, reason, "a decision failed");
+        }
         if let Err(error) = self.record(slice, envelope, key, ruled, asker) {
             // The aggregate went on without its record: it has to come back from the ledger.
             self.recover(&error.to_string());

@@ -6,6 +6,7 @@ mod command_place;
 mod deadlines;
 mod decide;
 mod digest;
+mod guarded;
 mod key_window;
 mod places;
 mod recover;
@@ -104,6 +105,8 @@ pub struct Processor {
     answers: Vec<(Waiter, Decided)>,
     /// How often `recover` had to.
     recoveries: u64,
+    /// How many decisions failed.
+    failed: u64,
     /// Why nothing is written, where that is so: the ledger is damaged, or its end is missing.
     damage: Option<String>,
     /// Of each slice, the records that the snapshot it was restored from holds.
@@ -238,6 +241,12 @@ impl Processor {
     #[must_use]
     pub const fn recoveries(&self) -> u64 {
         self.recoveries
+    }
+
+    /// How many decisions failed by a fault of the program, and were recorded as refusals.
+    #[must_use]
+    pub const fn failed_decisions(&self) -> u64 {
+        self.failed
     }
 
     /// Refuses commands from here on: the ledger was found damaged.

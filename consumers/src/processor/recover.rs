@@ -75,6 +75,7 @@ impl Processor {
             unreported: VecDeque::new(),
             answers: Vec::new(),
             recoveries: 0,
+            failed: 0,
             damage: None,
             from_snapshots: vec![0; usize::from(shape.count)],
             directory_from_snapshot: 0,

@@ -30,6 +30,7 @@ use super::{
     Asker, Waiter,
     aggregate::{Ask, Decides, Live},
     command_place::CommandPlace,
+    guarded::guarded,
     key_window::KeyWindow,
     places::Places,
     recover::BEFORE_ALL,
@@ -67,7 +68,7 @@ impl<S: Decides> Store<S> {
     fn would(&self, stream: &StreamName, command: &S::Command, facts: &Facts) -> Result<Events<'static>, Rejection> {
         let aggregate = self.unit.aggregate(stream.as_str());
         let live = aggregate.lock();
-        S::decide(command, &live.state, facts).map(S::events)
+        guarded(|| S::decide(command, &live.state, facts)).map(S::events)
     }
 
     /// The state of a stream, shown to `read`.

@@ -42,7 +42,7 @@ names!(
 names!(COST, cost, CostEvent: ProgramCostRecorded);
 names!(
     REJECTION, rejection, Rejection:
-    NoRulesInForce, DateInFuture, WrongCurrency, VersionConflict, FactsBehind, RequiredByRules, InvalidRules, PartnerUnknown,
+    NoRulesInForce, DateInFuture, WrongCurrency, VersionConflict, FactsBehind, DecisionFailed, RequiredByRules, InvalidRules, PartnerUnknown,
     PartnerExists, PartnerNotActive, WrongPartnerPhase, AgreementNotSigned, RoleHeld, RoleNotHeld, PartnerRetiring,
     RetirementBlocked, CompletionExists, CourseNotCompleted, PrerequisiteMissing, CertificationHeld, CertificationNotHeld,
     UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, DealExists,
