@@ -76,6 +76,10 @@ fn serve_node(
         watch_follower(&metrics, &followed)?;
         probes.push(Probe::new("follower", move || followed.trouble().map_or(Ok(()), Err)));
     }
+    if let Some(sending) = &node.sending {
+        let sink = Arc::clone(&sending.sink);
+        probes.push(Probe::new("decisions", move || sink.undecided().map_or(Ok(()), Err)));
+    }
     let sink: Arc<dyn CommandSink> = match &node.sending {
         Some(sending) => Arc::clone(&sending.sink) as Arc<dyn CommandSink>,
         None => Arc::new(NoWriter::beside("this process sends no commands: it has none of the roles api, policies and ingest")),
@@ -103,7 +107,7 @@ fn serve_node(
 }
 
 fn watch_processor(metrics: &Metrics, status: &Arc<ProcessorStatus>) -> Result<()> {
-    let (owned, taken, passed, lost) = (Arc::clone(status), Arc::clone(status), Arc::clone(status), Arc::clone(status));
+    let [owned, taken, passed, lost, failed] = [(); 5].map(|()| Arc::clone(status));
     metrics.sampled("pledger_processor_slices", "Slices that are written here.", move || as_sample(owned.owned() as u64))?;
     metrics.sampled("pledger_processor_commands_taken", "Messages taken from the commands topic since the start.", move || {
         as_sample(taken.taken())
@@ -113,6 +117,9 @@ fn watch_processor(metrics: &Metrics, status: &Arc<ProcessorStatus>) -> Result<(
     })?;
     metrics.sampled("pledger_processor_terms_lost", "How often terms were lost and the ledger was read again.", move || {
         as_sample(lost.lost_terms())
+    })?;
+    metrics.sampled("pledger_processor_failed_decisions", "Decisions that failed by a fault of pledger since the start.", move || {
+        as_sample(failed.failed_decisions())
     })?;
     Ok(())
 }

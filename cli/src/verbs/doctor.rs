@@ -222,6 +222,7 @@ fn checks(document: &Value, findings: &mut Findings) {
             Some("policies") => "policies",
             Some("slices") => "slices",
             Some("follower") => "follower",
+            Some("decisions") => "decisions",
             Some("ingest") => "ingest",
             Some("publisher") => "publisher",
             Some(_) | None => "ready",

@@ -47,6 +47,8 @@ pub struct Followed {
     pub(super) keys: Mutex<Keys>,
     /// Of each slice, where its valid records lie.
     places: Mutex<Vec<Places>>,
+    /// Of each slice, the first command that was sent since anything was last recorded there.
+    sent: Mutex<Vec<Option<(u64, Instant)>>>,
     references: RwLock<Vec<Position>>,
     last_recorded_at: Mutex<Timestamp>,
     pub(super) waiting: AtomicUsize,
@@ -69,6 +71,7 @@ impl Follower {
             directory: Arc::default(),
             keys: Mutex::new(Keys::new(slices, limits)),
             places: Mutex::new(vec![Places::default(); usize::from(slices)]),
+            sent: Mutex::new(vec![None; usize::from(slices)]),
             references: RwLock::default(),
             last_recorded_at: Mutex::new(BEFORE_ALL),
             waiting: AtomicUsize::new(0),
@@ -158,11 +161,31 @@ impl Followed {
 
     /// What a key was used for; otherwise somebody waits for it from now on.
     pub(super) fn find_or_wait(&self, slice: SliceId, key: ScopedKey, waiting: Waiting) -> Option<KeyUse> {
-        self.keys.lock().find_or_wait(slice, key, waiting)
+        let number = waiting.number;
+        let mut keys = self.keys.lock();
+        let known = keys.find_or_wait(slice, key, waiting);
+        if known.is_none() {
+            // While the keys are held: its record comes later.
+            self.sent.lock()[usize::from(slice)].get_or_insert_with(|| (number, Instant::now()));
+        }
+        known
+    }
+
+    /// Nobody waits for a command any more that was not written.
+    pub(super) fn not_sent(&self, slice: SliceId, number: u64) {
+        self.sent.lock()[usize::from(slice)].take_if(|(first, _)| *first == number);
+    }
+
+    /// The slices in which nothing was recorded for so long though a command was written.
+    pub(super) fn silent(&self, patience: Duration) -> Vec<SliceId> {
+        let sent = self.sent.lock();
+        let is_silent = |slice: &SliceId| sent[usize::from(*slice)].is_some_and(|(_, at)| at.elapsed() > patience);
+        self.log.slices().all().filter(is_silent).collect()
     }
 
     /// Whoever waits under this number is told that no decision will come.
-    pub(super) fn refuse(&self, key: ScopedKey, number: u64, undecided: Undecided) {
+    pub(super) fn refuse(&self, slice: SliceId, key: ScopedKey, number: u64, undecided: Undecided) {
+        self.not_sent(slice, number);
         let waiting = self.keys.lock().remove(key, number);
         if let Some(waiting) = waiting {
             let _ = waiting.reply.send(Err(undecided));
@@ -212,6 +235,7 @@ impl Followed {
             return Ok(());
         }
         let said = Said::of(record)?;
+        self.sent.lock()[usize::from(record.header.slice)] = None;
         self.places.lock()[usize::from(record.header.slice)].note(record.header.pseq, *offset);
         if let Some(decision) = &said.decision {
             self.decided(decision, record.position(), told);

@@ -78,14 +78,29 @@ impl ClusterSink {
             return if input == envelope.input { HandedOver::Known(first) } else { HandedOver::No(Undecided::KeyReused { first }) };
         }
         let followed = Arc::clone(&self.followed);
-        let undelivered = Box::new(move |undecided| followed.refuse(key, number, undecided));
+        let undelivered = Box::new(move |undecided| followed.refuse(slice, key, number, undecided));
         match self.sender.send(envelope, undelivered) {
             Ok(()) => HandedOver::Sent(decided),
             Err(undecided) => {
                 drop(self.followed.keys.lock().remove(key, number));
+                self.followed.not_sent(slice, number);
                 HandedOver::No(undecided)
             }
         }
+    }
+
+    /// Why commands are sent in vain, where they are: nothing was recorded in a slice for longer than anybody waits.
+    #[must_use]
+    pub fn undecided(&self) -> Option<String> {
+        let patience = self.limits.patience + self.limits.patience / 2;
+        let silent = self.followed.silent(patience);
+        let first = silent.first()?;
+        Some(format!(
+            "commands are not decided in {} slices, the first of them {first}, for {:.0} s at least: does a process run there with the \
+             role processor?",
+            silent.len(),
+            patience.as_secs_f64()
+        ))
     }
 
     /// Why no command is taken, where none is.

@@ -245,8 +245,10 @@ fn who_waits_too_long_or_with_too_many_is_told(topics: &dyn Topics) {
     assert_eq!(api.sink.queued(), 0);
     let waited = api.submit(vec![ask("a")]).remove(0).expect_err("nobody decides");
     assert!(matches!(waited, Undecided::Unknown(_)), "{waited}");
+    until("it shows that nobody decides", || api.sink.undecided().is_some());
     // Asked again with the same key, it is decided once, though it was sent twice.
     let _processor = of_all(topics);
+    until("somebody decides", || api.sink.undecided().is_none());
     let api = Api::start(topics);
     let first = api.accepted(("PublishRules", rules(), "a"));
     let again = api.accepted(("PublishRules", rules(), "a"));
