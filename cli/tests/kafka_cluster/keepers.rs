@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::{
-    load::{Told, more, open, under_load, under_load_of},
+    load::{open, under_load, under_load_of},
     processes::{Cluster, Process, until},
     schemas::InPostgres,
+    told::{Told, more, valid},
 };
 
 /// How soon another process keeps the read models.
@@ -96,5 +97,5 @@ pub(crate) fn read_models_find_another_keeper(brokers: &str) {
     let last = under_load_of("f", &third, |last| more(last, 10));
     let all = [&told, &later, &last];
     all_agree(&[&second, &third], &home, &all);
-    all.iter().for_each(|told| told.hold_against(&cluster.ledger()));
+    all.iter().for_each(|told| told.hold_against(&valid(&cluster.ledger())));
 }

@@ -17,6 +17,7 @@ mod schemas;
 mod secure;
 mod services;
 mod take_over;
+mod told;
 
 use libtest_mimic::{Arguments, Trial};
 // What schemas.rs asks PostgreSQL with: that file belongs to another crate's tests.

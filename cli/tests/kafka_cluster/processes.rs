@@ -11,8 +11,8 @@ use pledger_ledger::kafka::{KafkaLog, KafkaOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn pledger() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
@@ -37,7 +37,8 @@ impl Cluster {
 
     pub(crate) fn init(brokers: &str) -> Self {
         let cluster = Self::none(brokers);
-        let made = cluster.run("init", &["--replicas", "1", "--slices", "8"]);
+        let replicas = if brokers.contains(',') { "3" } else { "1" };
+        let made = cluster.run("init", &["--replicas", replicas, "--slices", "8"]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         cluster
     }
@@ -118,7 +119,7 @@ impl Process {
 
     /// Sends a command; answers the status and the body.
     pub(crate) fn send(&self, name: &str, payload: &Value, key: &str) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
         let request = agent.post(format!("{}/v1/commands/{name}", self.url)).header("idempotency-key", key);
         let mut response = request.send_json(payload).expect("an answer");
         (response.status().as_u16(), response.body_mut().read_json().expect("JSON"))

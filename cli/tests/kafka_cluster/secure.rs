@@ -10,8 +10,9 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    load::{more, open, under_load},
+    load::{open, under_load},
     processes::Cluster,
+    told::more,
 };
 
 /// A password that nobody has, which must not be shown any more than the right one.

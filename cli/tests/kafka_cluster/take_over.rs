@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    load::{more, open, under_load},
+    load::{open, under_load},
     processes::{Cluster, Process, until},
+    told::{more, valid},
 };
 
 /// How long a processor may be silent here.
@@ -41,7 +42,7 @@ pub(crate) fn a_processor_that_is_killed_is_replaced(brokers: &str) {
         more(told, 50);
     });
     assert!(told.longest() < REPLACED, "{:?}", told.longest());
-    told.hold_against(&cluster.ledger());
+    told.hold_against(&valid(&cluster.ledger()));
 }
 
 pub(crate) fn a_processor_that_comes_back_from_a_stop_harms_nothing(brokers: &str) {
@@ -59,7 +60,7 @@ pub(crate) fn a_processor_that_comes_back_from_a_stop_harms_nothing(brokers: &st
         more(told, 50);
     });
     assert!(told.longest() < REPLACED, "{:?}", told.longest());
-    told.hold_against(&cluster.ledger());
+    told.hold_against(&valid(&cluster.ledger()));
 }
 
 pub(crate) fn one_process_does_everything_and_is_found_again(brokers: &str) {
@@ -78,5 +79,5 @@ pub(crate) fn one_process_does_everything_and_is_found_again(brokers: &str) {
     assert_eq!(status, 409, "{refused}");
     let (status, unknown) = all.send("ApproveDeal", &json!({"deal_id": "nowhere"}), "x");
     assert_eq!((status, unknown["code"].as_str()), (404, Some("UnknownId")));
-    told.hold_against(&cluster.ledger());
+    told.hold_against(&valid(&cluster.ledger()));
 }
