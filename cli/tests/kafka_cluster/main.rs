@@ -5,6 +5,9 @@
 //! database as well, where `PLEDGER_TEST_POSTGRES` names none, and those that start brokers of their own, where `PLEDGER_XTASK`
 //! does not name the program for it.
 
+mod certificate;
+#[path = "../../../projections/tests/postgres/dying.rs"]
+mod dying;
 mod generations;
 mod keepers;
 mod load;
@@ -44,6 +47,7 @@ const IN_POSTGRES: &[Case] = &[
         "kafka::postgres::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with",
         generations::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with,
     ),
+    ("kafka::postgres::read_models_are_the_same_however_they_are_made", certificate::read_models_are_the_same_however_they_are_made),
 ];
 
 /// On brokers of their own, which the program of the name starts.

@@ -1,19 +1,12 @@
 //! What is in PostgreSQL is the fold, for any number of workers, any batches, any end.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use pledger_projections::{
     engine::{Engine, Options},
-    generation::{Access, GenerationNumber, Generations, Hold, Holder, Note, PostgresGenerations},
+    generation::Generations,
     query::Query,
-    shard::Shard,
-    store::{Changes, Store, StoreError},
+    store::StoreError,
     table::Places,
 };
 use proptest::{
@@ -22,6 +15,7 @@ use proptest::{
 };
 
 use crate::{
+    dying::Dying,
     given::{Given, Ledger, approved, decisions, registered, time, won},
     home::{InPostgres, LONG, digests, options},
 };
@@ -70,65 +64,6 @@ pub(crate) fn what_was_left_out_is_written_late(home: &InPostgres) {
     assert_eq!(home.stored_digests(), digests(&ledger));
 }
 
-/// Generations whose stores write a few times and then no more, as those of a process that was killed.
-struct Dying<'a> {
-    generations: &'a PostgresGenerations,
-    writes: Arc<AtomicUsize>,
-}
-
-struct DyingStore {
-    store: Box<dyn Store>,
-    writes: Arc<AtomicUsize>,
-}
-
-impl Generations for Dying<'_> {
-    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError> {
-        self.generations.all()
-    }
-    fn current(&self) -> Result<Option<GenerationNumber>, StoreError> {
-        self.generations.current()
-    }
-    fn create(&self) -> Result<GenerationNumber, StoreError> {
-        self.generations.create()
-    }
-    fn open(&self, generation: GenerationNumber, access: Access) -> Result<Box<dyn Store>, StoreError> {
-        Ok(Box::new(DyingStore { store: self.generations.open(generation, access)?, writes: Arc::clone(&self.writes) }))
-    }
-    fn promote(&self, generation: GenerationNumber) -> Result<(), StoreError> {
-        self.generations.promote(generation)
-    }
-    fn note(&self, generation: GenerationNumber) -> Result<Note, StoreError> {
-        self.generations.note(generation)
-    }
-    fn keep_note(&self, generation: GenerationNumber, note: &Note) -> Result<(), StoreError> {
-        self.generations.keep_note(generation, note)
-    }
-    fn hold(&self) -> Result<Result<Box<dyn Hold>, Holder>, StoreError> {
-        self.generations.hold()
-    }
-    fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
-        self.generations.remove(generation)
-    }
-}
-
-impl Store for DyingStore {
-    fn fingerprint(&mut self) -> Result<String, StoreError> {
-        self.store.fingerprint()
-    }
-    fn load(&mut self, shards: &mut [Shard], names: Option<&[&str]>) -> Result<(), StoreError> {
-        self.store.load(shards, names)
-    }
-    fn take_over(&mut self, shards: &mut [Shard]) -> Result<(), StoreError> {
-        self.store.take_over(shards)
-    }
-    fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError> {
-        let left = self.writes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        // What ends a writer for good, so that nothing is tried again.
-        left.map_err(|_| StoreError::TakenOver { slice: 0 })?;
-        self.store.write(changes)
-    }
-}
-
 /// A run between two ends: after so many decisions, by so many workers, in such batches; killed after so many writes, or
 /// stopped.
 type Run = (usize, usize, usize, Option<usize>);
@@ -154,7 +89,7 @@ pub(crate) fn stopping_and_crashing_anywhere_changes_nothing(home: &InPostgres) 
             }
             let eager = Options { read_records, rebuild_flush_records: 1, flush_every: Duration::ZERO, ..options(workers) };
             let generations = home.generations();
-            let dying = Dying { generations: &generations, writes: Arc::new(AtomicUsize::new(writes.unwrap_or(usize::MAX))) };
+            let dying = Dying::after(&generations, writes.unwrap_or(usize::MAX));
             let engine = Engine::open_in(&dying, Arc::new(ledger.clone()), eager).expect("it starts");
             prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
             prop_assert_eq!(engine.digests(Places::Covered), digests(&ledger));

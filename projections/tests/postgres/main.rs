@@ -4,6 +4,7 @@
 //! says its URL. A server that is killed is another one: `PLEDGER_XTASK` names the program that starts it. `cargo xtask
 //! test` sets both. Where one is not set, the tests that need it are listed as ignored.
 
+mod dying;
 mod folding;
 #[path = "../../src/given.rs"]
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
