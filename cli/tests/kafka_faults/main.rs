@@ -8,6 +8,7 @@ mod checker;
 mod faults;
 mod home;
 #[path = "../kafka_cluster/processes.rs"]
+#[expect(dead_code, reason = "the tests of generations use the rest of it")]
 mod processes;
 #[path = "../../../consumers/tests/simulation/promises.rs"]
 mod promises;
