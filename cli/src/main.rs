@@ -1,5 +1,6 @@
 //! The pledger command line: one file a verb, wiring only.
 
+mod analyst;
 mod cluster;
 mod connection;
 mod context;

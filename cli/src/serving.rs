@@ -32,6 +32,8 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "kafka")]
 use crate::cluster::{Keeping, Switching};
 use crate::{
+    analyst::LedgerAnalyst,
+    ledger::Ledger,
     node::{Node, explain, random_id},
     policies::EngineView,
 };
@@ -133,9 +135,16 @@ impl Assembly {
         let engine = Engine::open(data_dir, Arc::clone(&node.log) as Arc<dyn Log>, Options::default())?;
         let sink = Arc::new(node.sink());
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
+        let ledger = Ledger { log: Arc::clone(&log), created: node.log.created().clone() };
         let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
         assembly.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)), data_dir);
+        assembly.analyse(ledger, data_dir);
         Ok(assembly)
+    }
+
+    /// Answers what takes the whole ledger, signed with the key in the directory where it is evidence.
+    pub(crate) fn analyse(&mut self, ledger: Ledger, data_dir: &Path) {
+        self.api().analyse_by(Arc::new(LedgerAnalyst::of(ledger, data_dir)));
     }
 
     /// Puts other generations in use when it is asked to, and answers questions to the past from what the directory has of it.

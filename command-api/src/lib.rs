@@ -3,6 +3,7 @@
 //! `router` is the API as a service, `serve` the same on a socket. The routes of commands and views follow from their
 //! catalogues; every answer that is no success is a problem document.
 
+mod analysis;
 mod answer;
 mod asyncapi;
 mod changes;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
 use pledger_projections::{engine::Engine, generation::Generations};
 
+pub use analysis::{About, Analyst, Bundle, Draft, Form, Simulation};
 pub use asyncapi::document as asyncapi_document;
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
@@ -62,6 +64,7 @@ pub struct Api {
     pub(crate) changes: changes::Changes,
     pub(crate) past: past::Past,
     pub(crate) generations: Option<Arc<dyn Generations>>,
+    pub(crate) desk: Option<analysis::Desk>,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(crate) checkpoints: Option<Arc<dyn Generations>>,
 }
@@ -84,6 +87,7 @@ impl Api {
             changes: changes::Changes::default(),
             past: past::Past::default(),
             generations: None,
+            desk: None,
             elsewhere: None,
             checkpoints: None,
         }
@@ -99,6 +103,11 @@ impl Api {
     /// Puts other generations of the read models in use, from these.
     pub fn keep_generations(&mut self, generations: Arc<dyn Generations>) {
         self.generations = Some(generations);
+    }
+
+    /// Answers what takes the whole ledger by this analyst.
+    pub fn analyse_by(&mut self, analyst: Arc<dyn Analyst>) {
+        self.desk = Some(analysis::Desk::of(analyst));
     }
 
     /// Asks whoever keeps the read models, while this process does not, for what is to be put in use.

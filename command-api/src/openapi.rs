@@ -41,6 +41,8 @@ fn paths() -> Paths {
     paths = paths
         .path("/v1/commands:batch", PathItem::new(HttpMethod::Post, batch()))
         .path("/v1/events", PathItem::new(HttpMethod::Post, events()))
+        .path("/v1/simulate", PathItem::new(HttpMethod::Post, simulate()))
+        .path("/v1/evidence", PathItem::new(HttpMethod::Get, evidence()))
         .path(
             "/v1/commands",
             PathItem::new(HttpMethod::Get, read("listCommands", "operations", "The catalogue of commands.", "Catalogue", &[])),
@@ -195,6 +197,48 @@ fn events() -> Operation {
         .request_body(Some(body.build()))
         .response("200", success("As a command's answer, or a batch's.", "EventAnswer"));
     problems(operation, COMMAND_PROBLEMS).build()
+}
+
+/// What may become of what reads the whole ledger.
+const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::BAD_REQUEST, "A parameter or the body cannot be read."),
+    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
+    (StatusCode::FORBIDDEN, "It is for operators."),
+    (StatusCode::NOT_FOUND, "The ledger has no decision about it."),
+    (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
+    (StatusCode::UNPROCESSABLE_ENTITY, "A draft is no program.toml, with line and column, or history begins later."),
+    (StatusCode::TOO_MANY_REQUESTS, "Another one is just made, and one is made at a time; see Retry-After."),
+];
+
+fn simulate() -> Operation {
+    let example = serde_json::json!({"drafts": [{"name": "strict", "program": "a whole program.toml"}], "from": "2026-01-01"});
+    let body = ContentBuilder::new().schema(Some(reference("Simulation"))).example(Some(example)).build();
+    let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
+    let response = ResponseBuilder::new()
+        .description("What the drafts would change; as CSV and NDJSON a row a difference.")
+        .content("application/json", content(reference("Simulated")))
+        .content("text/csv", content(string()))
+        .content("application/x-ndjson", content(string()));
+    let operation = OperationBuilder::new()
+        .operation_id(Some("simulate"))
+        .tag("operations")
+        .summary(Some("What other rules would have made of history; nothing is written. For operators."))
+        .request_body(Some(RequestBodyBuilder::new().content("application/json", body).required(Some(Required::True)).build()))
+        .response("200", response);
+    problems(operation, ANALYSIS_PROBLEMS).build()
+}
+
+fn evidence() -> Operation {
+    let operation = OperationBuilder::new()
+        .operation_id(Some("evidence"))
+        .tag("operations")
+        .summary(Some("The decisions about an account or a deal, with the proof that they are in the ledger. For operators."))
+        .parameters(Some([
+            parameter("account", ParameterIn::Query, "The account's key.", string()),
+            parameter("deal", ParameterIn::Query, "The deal's id, in place of an account.", string()),
+        ]))
+        .response("200", success("The file, to be verified as it is: pledger evidence verify FILE.", "Evidence"));
+    problems(operation, ANALYSIS_PROBLEMS).build()
 }
 
 fn stream() -> Operation {

@@ -20,7 +20,7 @@ use tower_http::{
 use tracing::Level;
 
 use crate::{
-    ApiState, asyncapi, changes,
+    ApiState, analysis, asyncapi, changes,
     commands::{batch, catalogue, cloud_events, single},
     generations, health, landing, linger, openapi, parked,
     path::Segments,
@@ -156,6 +156,9 @@ impl Routes {
             generations::promote(api, generation, headers)
         };
         self.add("/v1/generations/{generation}/promote", post(promote));
+        self.add("/v1/simulate", post(|State(api): State<ApiState>, request: Request| analysis::simulate(api, request)));
+        let evidence = |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| analysis::evidence(api, headers, uri);
+        self.add("/v1/evidence", get(evidence));
         let page = landing::page();
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();

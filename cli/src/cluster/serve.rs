@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     context::{Context, Usage},
+    ledger::Ledger,
     serving::{Assembly, NoWriter},
     verbs::serve::{Served, serve_until_signalled},
 };
@@ -93,6 +94,7 @@ fn serve_node(
             let (engine, start) = engine.part();
             let mut assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
             assembly.keep(start)?;
+            assembly.analyse(Ledger { log: Arc::new(node.log.clone()), created: node.log.created().clone() }, &context.data_dir);
             assembly.keep_generations(Arc::clone(&stores.generations), &context.data_dir);
             if let Some(postgres) = &stores.postgres {
                 assembly.ask_elsewhere(Arc::new(OtherKeeper(postgres.clone())));

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use pledger_command_api::About;
 use pledger_domain::{
     stream::StreamName,
     values::{AccountKey, DealId},
@@ -75,25 +76,17 @@ impl Evidence {
     fn write(&self, context: &Context) -> Result<ExitCode> {
         let usage = |text: String| anyhow::Error::from(Usage(text));
         let out = self.out.as_ref().ok_or_else(|| usage("--out FILE is needed".to_owned()))?;
-        let Ledger { log, created, .. } = Ledger::open(&self.cluster, context)?;
+        let about = match (&self.account, &self.deal) {
+            (Some(account), _) => About::Account(AccountKey::parse(account).map_err(|error| usage(format!("--account {error}")))?),
+            (None, Some(deal)) => About::Deal(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?),
+            (None, None) => return Err(usage("--account A or --deal D is needed".to_owned())),
+        };
+        let ledger = Ledger::open(&self.cluster, context)?;
+        let log = &ledger.log;
         let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
         std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
         let key = LedgerKey::open_or_create(&context.data_dir)?;
-        let make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
-            evidence::make(&*log, &created.ledger_id, about, &key, is_about, &mut |read| progress.inc(read))
-        };
-        let bundle = match (&self.account, &self.deal) {
-            (Some(account), _) => {
-                let account = AccountKey::parse(account).map_err(|error| usage(format!("--account {error}")))?;
-                let stream = StreamName::account(&account);
-                make(&stream.to_string(), &mut |decision| decision.stream == stream)
-            }
-            (None, Some(deal)) => {
-                let deal = DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?;
-                make(&format!("deal/{deal}"), &mut |decision| replay::names(decision, deal.as_str()))
-            }
-            (None, None) => return Err(usage("--account A or --deal D is needed".to_owned())),
-        };
+        let bundle = bundle(&ledger, &key, &about, &mut |read| progress.inc(read));
         progress.finish_and_clear();
         let bundle = bundle?;
         std::fs::write(out, &bundle).with_context(|| format!("{} cannot be written", out.display()))?;
@@ -101,6 +94,21 @@ impl Evidence {
         eprintln!("Wrote {} decisions to {}.\nThe ledger's public key:", confirmed.records.len(), out.display());
         output::print(key.public().to_string())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The evidence about something, signed.
+pub(crate) fn bundle(ledger: &Ledger, key: &LedgerKey, about: &About, tell: &mut dyn FnMut(u64)) -> Result<Vec<u8>, EvidenceError> {
+    let Ledger { log, created } = ledger;
+    let mut make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
+        evidence::make(&**log, &created.ledger_id, about, key, is_about, tell)
+    };
+    match about {
+        About::Account(account) => {
+            let stream = StreamName::account(account);
+            make(&stream.to_string(), &mut |decision| decision.stream == stream)
+        }
+        About::Deal(deal) => make(&format!("deal/{deal}"), &mut |decision| replay::names(decision, deal.as_str())),
     }
 }
 

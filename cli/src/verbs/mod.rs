@@ -7,7 +7,7 @@ pub(crate) mod dead_letters;
 mod demo;
 mod doctor;
 mod erase;
-mod evidence;
+pub(crate) mod evidence;
 mod explain;
 mod export;
 mod generations;
@@ -20,7 +20,7 @@ mod rebuild;
 mod replay;
 mod rules;
 pub(crate) mod serve;
-mod simulate;
+pub(crate) mod simulate;
 mod verify;
 
 use std::{process::ExitCode, time::Duration};

@@ -1,5 +1,6 @@
 //! The program as a user meets it: the built binary, real files, a real socket.
 
+mod analysis;
 mod bad_days;
 mod evidence;
 mod explain;

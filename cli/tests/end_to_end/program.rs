@@ -68,6 +68,21 @@ impl Server {
         (answer.status().as_u16(), warning, answer.body_mut().read_json().expect("JSON"))
     }
 
+    /// Status, headers and body of an answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, ureq::http::HeaderMap, Vec<u8>) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = match method {
+            "GET" => agent.run(request.body(()).expect("a request")),
+            _ => agent.run(request.header("content-type", "application/json").body(body).expect("a request")),
+        }
+        .expect("an answer");
+        (answer.status().as_u16(), answer.headers().clone(), answer.body_mut().read_to_vec().expect("a body"))
+    }
+
     /// Ends it as an operator does.
     pub(crate) fn stop(mut self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");

@@ -74,14 +74,20 @@ pub(crate) fn a_generation_is_put_in_use_beside_a_cluster(brokers: &str) {
     assert_eq!(over_http(&keeper, "/v1/deals?limit=10000")["items"], deals["items"]);
 
     // Over HTTP, too, and by a process that does not keep them; the rows are those of other rules then, for everybody.
-    told.succeed(&["rebuild"], &["--rules-version", "1"]);
+    let shown = pledger().args(["rules", "show", "--kafka", brokers, "--topic-prefix", &told.cluster.prefix]).output().expect("pledger");
+    let rules = String::from_utf8(shown.stdout).expect("text").replacen("half_life_days = 7", "half_life_days = 70", 1);
+    assert_eq!(other.send("PublishRules", &json!({"program": rules}), "rules-2").0, 200);
+    let credit = |process: &Process| over_http(process, "/v1/attribution?by=deal,partner&model=time_decay&limit=10000")["items"].clone();
+    let before = credit(&other);
+    told.succeed(&["rebuild"], &["--rules-version", "2"]);
     assert_eq!(post(&other, "/v1/generations/3/promote", "nobody").0, 401);
     let token = other.token();
     let (status, done) = post(&other, "/v1/generations/3/promote", &token);
     assert_eq!((status, &done["generation"]), (200, &json!(3)), "{done}");
     assert_eq!(post(&other, "/v1/generations/3/promote", &token).1["code"], "GenerationInUse");
     assert_eq!(states(&told), ["1 replaced", "2 ready", "3 in_use"]);
-    until("who stands by answers as who keeps them", || over_http(&other, "/v1/tiers") == over_http(&keeper, "/v1/tiers"));
+    assert_ne!(credit(&keeper), before, "other rules give other credit");
+    until("who stands by answers as who keeps them", || credit(&other) == credit(&keeper));
     assert!(told.fail(&["generations", "drop", "3"], &[], 2).contains("in use"));
     assert!(told.fail(&["generations", "promote", "2"], &[], 1).contains("older"));
     told.succeed(&["generations", "drop", "2"], &[]);

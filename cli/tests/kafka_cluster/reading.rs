@@ -84,6 +84,31 @@ pub(crate) fn over_http(process: &Process, path: &str) -> Value {
     answer.body_mut().read_json().expect("JSON")
 }
 
+/// A simulation and evidence over HTTP are those of the verbs.
+fn analyses_are_the_same(told: &Told, server: &Process) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let shown = pledger().args(["rules", "show", "--kafka", &told.cluster.brokers, "--topic-prefix", &told.cluster.prefix]).output();
+    let rules = succeeded(&shown.expect("pledger"));
+    let draft = rules.replacen("certifications = 4", "certifications = 6", 1);
+    std::fs::write(path("draft.toml"), &draft).expect("written");
+    let operator = format!("Bearer {}", server.token());
+    let asked = json!({"drafts": [{"name": path("draft.toml"), "program": draft}], "to": "2026-09-30"});
+    let request = ureq::post(format!("{}/v1/simulate", server.url)).header("authorization", &operator);
+    let simulated: Value = request.send_json(&asked).expect("an answer").body_mut().read_json().expect("JSON");
+    let by_verb = told.cluster.run("simulate", &["--rules", &path("draft.toml"), "--to", "2026-09-30", "--json"]);
+    let by_verb: Value = serde_json::from_str(&succeeded(&by_verb)).expect("JSON");
+    assert_eq!((&simulated["drafts"], &simulated["to"]), (&by_verb["drafts"], &by_verb["to"]));
+    assert_eq!(simulated["drafts"][0]["changes"][0]["before"], "4");
+
+    let deal = over_http(server, "/v1/deals?limit=1")["items"][0]["deal_id"].as_str().expect("a deal").to_owned();
+    let request = ureq::get(format!("{}/v1/evidence?deal={deal}", server.url)).header("authorization", &operator);
+    let file = request.call().expect("an answer").body_mut().read_to_vec().expect("a file");
+    std::fs::write(path("a.evidence"), file).expect("written");
+    let verified = pledger().args(["evidence", "verify", &path("a.evidence")]).output().expect("pledger");
+    assert!(succeeded(&verified).contains(&format!("deal/{deal}")));
+}
+
 /// Writes to the ledger's first slice what is no record.
 fn foreign_record(cluster: &Cluster) {
     let mut kcat = Command::new("kcat");
@@ -130,6 +155,7 @@ pub(crate) fn verbs_answer_from_postgres_as_a_server_does(brokers: &str) {
     let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(Some(&lines), pages["items"].as_array(), "an export is the whole view");
     assert!(told.succeed(&["verify", "--projections"], &[]).contains("equal a fresh fold"));
+    analyses_are_the_same(&told, &server);
     let doctor = told.succeed(&["doctor"], &[]);
     assert!(doctor.contains("generation 1, at the ledger's end") && doctor.contains("no record is void"), "{doctor}");
     server.stop();

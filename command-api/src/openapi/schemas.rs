@@ -94,7 +94,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 13] {
+fn shared() -> [(&'static str, Value); 16] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -112,6 +112,9 @@ fn shared() -> [(&'static str, Value); 13] {
         ("Catalogue", list_of_objects()),
         ("StreamPage", stream_page()),
         ("Explanation", explanation()),
+        ("Simulation", simulation()),
+        ("Simulated", simulated()),
+        ("Evidence", evidence()),
     ]
 }
 
@@ -127,6 +130,56 @@ fn explanation() -> Value {
             "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes."),
             "looked_at": {"type": "integer", "description": "How many decisions were folded for it."},
             "clauses": list("What the rules say, of every version that had a part in it: rules, clause, value."),
+        },
+    })
+}
+
+fn simulation() -> Value {
+    let draft = json!({
+        "type": "object", "required": ["program"], "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "description": "What the answer calls it."},
+            "program": {"type": "string", "description": "A whole program.toml."},
+        },
+    });
+    let time = |description: &str| json!({"type": ["string", "null"], "description": description});
+    json!({
+        "type": "object", "required": ["drafts"], "additionalProperties": false,
+        "properties": {
+            "drafts": {"type": "array", "minItems": 1, "maxItems": 8, "items": draft, "description": "Compared side by side."},
+            "from": time("From when the drafts govern: RFC 3339, or a date; always where absent."),
+            "to": time("Up to when history counts, and the time of questions: RFC 3339, or a date for its end; the present where absent."),
+        },
+    })
+}
+
+fn simulated() -> Value {
+    let list = |description: &str| json!({"type": "array", "items": {"type": "object"}, "description": description});
+    json!({
+        "type": "object",
+        "required": ["from", "to", "in_force", "drafts", "decided_again", "notes"],
+        "properties": {
+            "from": {"type": ["string", "null"], "format": "date-time"},
+            "to": {"type": "string", "format": "date-time"},
+            "in_force": {"type": "integer", "description": "The version of the rules in force then."},
+            "drafts": list("Of each draft: changes of rules in words, a summary, and every tier, credit, return and decision that would differ."),
+            "decided_again": {"type": "object", "description": "How many commands were decided again, and which did not come out as recorded."},
+            "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
+        },
+    })
+}
+
+fn evidence() -> Value {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    json!({
+        "type": "object",
+        "required": ["statement", "public_key", "signature", "records"],
+        "description": "Valid in the very bytes in which it is answered only.",
+        "properties": {
+            "statement": text("Which ledger, about what, every slice's length and root, and the positions of the decisions."),
+            "public_key": text("The ledger's, which the header Pledger-Ledger-Key tells too."),
+            "signature": text("Of the statement, by that key."),
+            "records": {"type": "array", "items": {"type": "object"}, "description": "Each decision, and the path from it to its slice's root."},
         },
     })
 }

@@ -15,7 +15,7 @@ use super::row::{COLUMNS, Row, returns, told};
 use crate::output;
 
 /// What the drafts would change.
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) from: Option<Timestamp>,
     pub(super) to: Timestamp,
     /// The version of the rules in force at the end of the span.
@@ -102,14 +102,14 @@ fn minor(amount: &str, currency: Currency) -> i128 {
 }
 
 impl Report {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(Outcome::json).collect();
         let counterfactual::Report { decided, set_aside, unrepeated, drafts: _ } = &self.decided;
         let again = json!({"decided": decided, "set_aside": set_aside, "unrepeated": unrepeated});
         json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts, "decided_again": again, "notes": NOTES})
     }
 
-    pub(super) fn csv(&self) -> Result<Vec<u8>> {
+    pub(crate) fn csv(&self) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(COLUMNS)?;
         for draft in &self.drafts {
@@ -118,6 +118,16 @@ impl Report {
             }
         }
         Ok(writer.into_inner()?)
+    }
+
+    /// A row a line, by the names of the CSV's columns; what is empty there is null.
+    pub(crate) fn lines(&self) -> String {
+        let line = |(draft, row): (&Outcome, Row)| {
+            let cells = std::iter::once(draft.name.clone()).chain(row.cells());
+            let members = COLUMNS.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), super::row::text(&cell)));
+            format!("{}\n", Value::Object(members.collect()))
+        };
+        self.drafts.iter().flat_map(|draft| draft.rows().into_iter().map(move |row| (draft, row))).map(line).collect()
     }
 
     pub(super) fn table(&self, limit: usize) -> String {

@@ -145,6 +145,11 @@ fn kind(decision: &Otherwise) -> String {
     }
 }
 
+/// A cell as JSON.
+pub(super) fn text(cell: &str) -> Value {
+    if cell.is_empty() { Value::Null } else { cell.into() }
+}
+
 /// What was decided, in words.
 pub(super) fn told(told: &Told) -> String {
     match told {

@@ -1,0 +1,68 @@
+//! What a server answers from the whole ledger: simulations and evidence, made as the verbs make them.
+
+use std::path::{Path, PathBuf};
+
+use axum::http::StatusCode;
+use pledger_command_api::{About, Analyst, Bundle, Form, Problem, Simulation};
+use pledger_ledger::evidence::{EvidenceError, LedgerKey};
+
+use crate::{
+    context::Usage,
+    ledger::Ledger,
+    verbs::{
+        evidence,
+        simulate::{Report, Told, Unfit, simulate},
+    },
+};
+
+/// Reads a ledger through for every answer; signs with the key of a directory.
+pub(crate) struct LedgerAnalyst {
+    ledger: Ledger,
+    data_dir: PathBuf,
+}
+
+impl LedgerAnalyst {
+    pub(crate) fn of(ledger: Ledger, data_dir: &Path) -> Self {
+        Self { ledger, data_dir: data_dir.to_owned() }
+    }
+}
+
+impl Analyst for LedgerAnalyst {
+    fn simulate(&self, asked: &Simulation, form: Form) -> Result<Vec<u8>, Problem> {
+        let report = simulate(&self.ledger, asked, &Told::OVER_HTTP).map_err(|error| unsimulated(&error))?;
+        written(&report, form).map_err(|error| unsimulated(&error))
+    }
+
+    fn evidence(&self, about: &About) -> Result<Bundle, Problem> {
+        let key = LedgerKey::open_or_create(&self.data_dir).map_err(|error| unproven(&error))?;
+        let file = evidence::bundle(&self.ledger, &key, about, &mut |_| {}).map_err(|error| unproven(&error))?;
+        Ok(Bundle { file, signed_by: key.public().to_string() })
+    }
+}
+
+fn written(report: &Report, form: Form) -> anyhow::Result<Vec<u8>> {
+    match form {
+        Form::Json => Ok(serde_json::to_vec(&report.json())?),
+        Form::Csv => report.csv(),
+        Form::Lines => Ok(report.lines().into_bytes()),
+    }
+}
+
+fn unsimulated(error: &anyhow::Error) -> Problem {
+    match (error.downcast_ref::<Usage>(), error.downcast_ref::<Unfit>()) {
+        (Some(Usage(detail)), _) => Problem::malformed("InvalidTime", detail.clone()),
+        (None, Some(Unfit(detail))) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NotSimulated", detail.clone()),
+        (None, None) => Problem::internal(error.as_ref()),
+    }
+}
+
+fn unproven(error: &EvidenceError) -> Problem {
+    match error {
+        EvidenceError::Nothing(_) => Problem::not_found(error.to_string()),
+        EvidenceError::Log(_)
+        | EvidenceError::Damaged(_)
+        | EvidenceError::Key { .. }
+        | EvidenceError::Invalid(_)
+        | EvidenceError::OtherKey { .. } => Problem::internal(error),
+    }
+}

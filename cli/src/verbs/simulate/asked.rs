@@ -1,0 +1,145 @@
+//! A simulation of a ledger, whoever asks for it: the command line, or somebody over HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use indicatif::ProgressBar;
+use pledger_command_api::{Draft, Simulation};
+use pledger_consumers::counterfactual;
+use pledger_domain::{
+    rules::{RuleSet, Rules},
+    values::Timestamp,
+};
+use pledger_ledger::log::Log;
+use pledger_projections::{
+    engine::{Engine, Moment, Options, Supposed},
+    what_if::Standing,
+};
+
+use super::report::{Outcome, Report};
+use crate::{context::Usage, ledger::Ledger, output, verbs::rules};
+
+/// How long one folding of the whole ledger may take.
+const FOLDING: Duration = Duration::from_secs(3_600);
+
+/// What is asked cannot be simulated, though it can be read: a draft that is no program, a time before history.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unfit(pub(crate) String);
+
+/// How whoever asks is told.
+pub(crate) struct Told {
+    /// What stands before the names of `from` and `to`.
+    before_names: &'static str,
+    shows_progress: bool,
+}
+
+impl Told {
+    pub(super) const ON_A_TERMINAL: Self = Self { before_names: "--", shows_progress: true };
+    pub(crate) const OVER_HTTP: Self = Self { before_names: "", shows_progress: false };
+
+    fn progress(&self, what: &'static str, log: &dyn Log) -> Result<ProgressBar> {
+        if !self.shows_progress {
+            return Ok(ProgressBar::hidden());
+        }
+        Ok(output::progress(what, log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?))
+    }
+}
+
+/// A draft of the rules, read.
+struct Parsed {
+    name: String,
+    rules: Arc<RuleSet>,
+}
+
+/// The time that is looked at.
+#[derive(Clone, Copy)]
+struct Span {
+    from: Option<Timestamp>,
+    to: Timestamp,
+    /// What of history counts.
+    moment: Moment,
+}
+
+/// Replays history under the drafts, and as it was recorded.
+///
+/// # Errors
+/// `Usage` where the times cannot be read, `Unfit`, and what keeps the ledger from being read.
+pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Result<Report> {
+    let (program, present) = rules::program_of(ledger)?;
+    let span = span(asked, present, told)?;
+    let drafts = parse(&asked.drafts, program.count())?;
+    let log = &ledger.log;
+    let recorded = standing(log, span, None, told)?;
+    let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
+    let mut decided = decided_again(&**log, &drafts, span, told)?;
+    let decisions = std::mem::take(&mut decided.drafts);
+    let outcomes = drafts.iter().zip(decisions).map(|(draft, decisions)| {
+        let supposed = Supposed { rules: Arc::clone(&draft.rules), from: span.from };
+        let figures = recorded.changes_to(&standing(log, span, Some(supposed), told)?);
+        let changes = in_force.rules.changes_to(&draft.rules.rules);
+        Ok(Outcome { name: draft.name.clone(), changes, figures, decisions })
+    });
+    let drafts = outcomes.collect::<Result<_>>()?;
+    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided })
+}
+
+fn span(asked: &Simulation, present: Timestamp, told: &Told) -> Result<Span> {
+    let dashes = told.before_names;
+    let expected = "expected a time like 2026-03-31T18:00:00Z or a date like 2026-03-31";
+    let wrong = |name: &str, error: &dyn std::fmt::Display| Usage(format!("{dashes}{name}: {error}; {expected}"));
+    let from = asked.from.as_deref().map(Timestamp::parse).transpose().map_err(|error| wrong("from", &error))?;
+    let given = asked.to.as_deref().map(Moment::parse_time).transpose().map_err(|error| wrong("to", &error))?;
+    let to = given.unwrap_or(present);
+    if let Some(from) = from.filter(|from| *from > to) {
+        let which = if given.is_some() { format!("{dashes}to") } else { "the ledger's present".to_owned() };
+        return Err(Usage(format!("{dashes}from {from} lies after {which}, {to}")).into());
+    }
+    Ok(Span { from, to, moment: Moment { as_of: given, known_at: None } })
+}
+
+/// Reads the drafts; they are numbered on from the versions that were published.
+fn parse(drafts: &[Draft], published: u32) -> Result<Vec<Parsed>> {
+    let read = |(draft, version): (&Draft, u32)| {
+        let rules = Rules::parse(&draft.program).map_err(|invalid| {
+            let problems: Vec<String> = invalid.problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            Unfit(format!("{} is no program.toml:{}", draft.name, problems.concat()))
+        })?;
+        let effective_from = Timestamp::from_micros(0);
+        Ok(Parsed { name: draft.name.clone(), rules: Arc::new(RuleSet { version, effective_from, rules }) })
+    };
+    drafts.iter().zip(published + 1..).map(read).collect()
+}
+
+/// What the ledger's figures are at the end of the span, as recorded or under a draft. Nothing is written: the read models
+/// are made in memory and dropped.
+fn standing(log: &Arc<dyn Log>, span: Span, supposed: Option<Supposed>, told: &Told) -> Result<Standing> {
+    let options = Options { moment: span.moment, ..Options::default() };
+    let what = if supposed.is_some() { "folding under the draft" } else { "folding as recorded" };
+    let engine = match supposed {
+        Some(supposed) => Engine::supposing(Arc::clone(log), options, supposed)?,
+        None => Engine::in_memory(Arc::clone(log), options)?,
+    };
+    let progress = told.progress(what, &**log)?;
+    let caught_up = engine.wait_until_caught_up(FOLDING, |engine| progress.set_position(engine.status().taken_in));
+    progress.finish_and_clear();
+    anyhow::ensure!(caught_up, "folding the ledger took too long");
+    if let Some(begun) = engine.begins_later() {
+        let before =
+            format!("{}to {} lies before the ledger's history, which begins at {}", told.before_names, span.to, begun.effective_at);
+        return Err(Unfit(before).into());
+    }
+    if let Some(trouble) = engine.status().trouble {
+        anyhow::bail!("{trouble}");
+    }
+    Ok(Standing::read(&engine, span.to)?)
+}
+
+/// Every recorded command, decided again under the drafts.
+fn decided_again(log: &dyn Log, drafts: &[Parsed], span: Span, told: &Told) -> Result<counterfactual::Report> {
+    let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
+    let progress = told.progress("deciding again", log)?;
+    let report = counterfactual::replay(log, &drafts, span.to, &mut |seen| progress.set_position(seen))?;
+    progress.finish_and_clear();
+    Ok(report)
+}

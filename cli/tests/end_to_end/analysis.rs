@@ -1,0 +1,102 @@
+//! Simulations and evidence of a server: what the verbs make, for operators, one at a time.
+
+use std::{path::Path, thread};
+
+use serde_json::{Value, json};
+
+use crate::program::{Server, json, succeed};
+
+/// The token of whoever started the server.
+fn token(dir: &Path) -> String {
+    let announced: Value = serde_json::from_slice(&std::fs::read(dir.join("data/serve.json")).expect("serve.json")).expect("JSON");
+    announced["token"].as_str().expect("a token").to_owned()
+}
+
+/// Without how many commands were decided again: a server's policies add some while it is asked.
+fn settled(mut report: Value) -> Value {
+    assert!(report["decided_again"]["decided"].take().as_u64() > Some(100));
+    report
+}
+
+#[test]
+fn a_server_simulates_and_proves_as_the_verbs_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "20", "--months", "9", "--no-serve"]);
+    let base = succeed(dir, &["rules", "show"]);
+    let strict = base.replacen("certifications = 4", "certifications = 6", 1);
+    std::fs::write(dir.join("strict.toml"), &strict).expect("written");
+    let to = "2026-09-30";
+    let by_verb = json(dir, &["simulate", "--rules", "strict.toml", "--to", to]);
+    let rows = succeed(dir, &["simulate", "--rules", "strict.toml", "--to", to, "--format", "csv"]);
+    let account = json(dir, &["query", "conflicts", "--limit", "1"])["items"][0]["account"].as_str().expect("an account").to_owned();
+    let bundle = dir.join("verb.evidence");
+    let key = succeed(dir, &["evidence", "--account", &account, "--out", bundle.to_str().expect("UTF-8")]);
+
+    let server = Server::start(dir);
+    let token = token(dir);
+    let asked = json!({"drafts": [{"name": "strict.toml", "program": strict}], "to": to});
+    let simulate = |accept: &str, asked: &Value, token: &str| {
+        server.ask("POST", "/v1/simulate", &[("authorization", &format!("Bearer {token}")), ("accept", accept)], asked.to_string())
+    };
+    let (status, _, body) = simulate("application/json", &asked, &token);
+    let by_http = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!((status, settled(by_http)), (200, settled(by_verb)));
+    let (status, _, body) = simulate("text/csv", &asked, &token);
+    assert_eq!((status, String::from_utf8(body).expect("UTF-8").trim_end()), (200, rows.trim_end()));
+    let (_, _, body) = simulate("application/x-ndjson", &asked, &token);
+    let lines: Vec<Value> =
+        body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), rows.lines().count() - 1);
+    assert!(lines.iter().all(|line| line["draft"] == "strict.toml" && line["kind"].is_string()), "{lines:?}");
+
+    for (asked, status, code) in [
+        (json!({"drafts": []}), 400, "InvalidBody"),
+        (json!({"drafts": [{"program": "half_life = 1"}]}), 422, "NotSimulated"),
+        (json!({"drafts": [{"program": base}], "to": "soon"}), 400, "InvalidTime"),
+        (json!({"drafts": [{"program": base}], "to": "2001-01-01"}), 422, "NotSimulated"),
+    ] {
+        let (found, _, body) = simulate("application/json", &asked, &token);
+        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((found, problem["code"].as_str()), (status, Some(code)), "{problem}");
+    }
+    assert_eq!(server.ask("POST", "/v1/simulate", &[], asked.to_string()).0, 403, "it is for operators");
+    assert_eq!(simulate("application/json", &asked, "nobody").0, 401);
+
+    // At once: one is made, and whoever comes meanwhile is told to come again.
+    let both = json!({"drafts": vec![json!({"program": strict}); 4]});
+    let answers = thread::scope(|scope| {
+        let asking: Vec<_> = (0..3).map(|_| scope.spawn(|| simulate("application/json", &both, &token))).collect();
+        asking.into_iter().map(|one| one.join().expect("an answer")).collect::<Vec<_>>()
+    });
+    let of = |status: u16| answers.iter().filter(|(found, _, _)| *found == status).collect::<Vec<_>>();
+    assert!(
+        !of(200).is_empty() && of(200).len() + of(429).len() == 3,
+        "{:?}",
+        answers.iter().map(|(status, _, _)| status).collect::<Vec<_>>()
+    );
+    assert!(of(429).iter().all(|(_, headers, _)| headers.contains_key("retry-after")));
+
+    let operator = format!("Bearer {token}");
+    let (status, headers, body) =
+        server.ask("GET", &format!("/v1/evidence?account={account}"), &[("authorization", &operator)], String::new());
+    assert_eq!((status, headers["pledger-ledger-key"].to_str().expect("ASCII")), (200, key.trim()));
+    let file = dir.join("http.evidence");
+    std::fs::write(&file, &body).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    assert!(succeed(dir, &["evidence", "verify", file, "--key", key.trim()]).contains(&account));
+    assert_eq!(
+        json(dir, &["evidence", "verify", file])["decisions"],
+        json(dir, &["evidence", "verify", bundle.to_str().expect("UTF-8")])["decisions"]
+    );
+    for (path, status) in [
+        ("/v1/evidence", 400),
+        ("/v1/evidence?deal=d-1&account=a.com", 400),
+        ("/v1/evidence?account=nobody.example", 404),
+        ("/v1/evidence?deal=d&x=1", 400),
+    ] {
+        assert_eq!(server.ask("GET", path, &[("authorization", &operator)], String::new()).0, status, "{path}");
+    }
+    assert_eq!(server.ask("GET", &format!("/v1/evidence?account={account}"), &[], String::new()).0, 403);
+    server.stop();
+}
