@@ -27,6 +27,7 @@ mod problem;
 mod query;
 mod refused;
 mod routes;
+mod rules;
 mod serve;
 mod streams;
 mod views;

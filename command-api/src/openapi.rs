@@ -44,6 +44,14 @@ fn paths() -> Paths {
         .path("/v1/simulate", PathItem::new(HttpMethod::Post, simulate()))
         .path("/v1/evidence", PathItem::new(HttpMethod::Get, evidence()))
         .path(
+            "/v1/rules/check",
+            PathItem::new(HttpMethod::Post, rules("checkRules", "What a draft of the rules says, or what is wrong with it.")),
+        )
+        .path(
+            "/v1/rules/diff",
+            PathItem::new(HttpMethod::Post, rules("diffRules", "What a draft changes, in words, against published rules.")),
+        )
+        .path(
             "/v1/commands",
             PathItem::new(HttpMethod::Get, read("listCommands", "operations", "The catalogue of commands.", "Catalogue", &[])),
         )
@@ -227,6 +235,29 @@ fn simulate() -> Operation {
         .response("200", response);
     problems(operation, ANALYSIS_PROBLEMS).build()
 }
+
+fn rules(id: &str, summary: &str) -> Operation {
+    let body = ContentBuilder::new().schema(Some(reference("RulesDraft"))).build();
+    let (description, schema) = match id {
+        "checkRules" => ("Whether it is valid; in words, or the problems with line and column.", "RulesChecked"),
+        _ => ("The version that it was held against, and every change.", "RulesDiff"),
+    };
+    let operation = OperationBuilder::new()
+        .operation_id(Some(id))
+        .tag("operations")
+        .summary(Some(summary))
+        .request_body(Some(RequestBodyBuilder::new().content("application/json", body).required(Some(Required::True)).build()))
+        .response("200", success(description, schema));
+    problems(operation, RULES_PROBLEMS).build()
+}
+
+/// What may become of a draft of the rules.
+const RULES_PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::BAD_REQUEST, "The body cannot be read."),
+    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
+    (StatusCode::NOT_FOUND, "There is no such version of the rules."),
+    (StatusCode::UNPROCESSABLE_ENTITY, "The draft is no program.toml."),
+];
 
 fn evidence() -> Operation {
     let operation = OperationBuilder::new()

@@ -26,7 +26,7 @@ use crate::{
     path::Segments,
     persons,
     problem::Problem,
-    streams, views, why,
+    rules, streams, views, why,
 };
 
 /// Says why no command is decided, on every answer, while that is so.
@@ -157,6 +157,8 @@ impl Routes {
         };
         self.add("/v1/generations/{generation}/promote", post(promote));
         self.add("/v1/simulate", post(|State(api): State<ApiState>, request: Request| analysis::simulate(api, request)));
+        self.add("/v1/rules/check", post(|State(api): State<ApiState>, request: Request| rules::check(api, request)));
+        self.add("/v1/rules/diff", post(|State(api): State<ApiState>, request: Request| rules::diff(api, request)));
         let evidence = |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| analysis::evidence(api, headers, uri);
         self.add("/v1/evidence", get(evidence));
         let page = landing::page();

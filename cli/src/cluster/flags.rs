@@ -197,9 +197,6 @@ impl PlaceFlags {
 }
 
 /// What a process does in a cluster.
-///
-/// Of several processes that have projections one keeps the read models in the database; the others answer from memory, and one
-/// takes over when it is gone. Without a database all is in the directory, and only one process may take commands.
 #[derive(Args)]
 pub(crate) struct Joining {
     #[command(flatten)]

@@ -25,6 +25,11 @@ use crate::context::{Context, Usage};
 const LOOK: Duration = Duration::from_millis(300);
 /// How often a lock that is held is said to be held.
 const HOLDING: Duration = Duration::from_secs(1);
+/// How long the end of what is just done is waited for.
+const ENDING: Duration = Duration::from_secs(10);
+/// How many looks in a row have to find that another generation is in use than this process keeps: while it puts one in use
+/// itself, one of them may.
+const LOOKS: u32 = 3;
 /// How long an engine that was opened beside the one that answers may take to the ledger's end.
 const CATCHING_UP: Duration = Duration::from_secs(3_600);
 
@@ -39,14 +44,22 @@ impl Switching {
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
         let orders = Orders::of(options.clone())?;
-        let turn = Turn { engine, generations: PostgresGenerations::of(options), orders, seen: None };
+        let turn = Turn { engine, generations: PostgresGenerations::of(options), orders, seen: None, astray: 0 };
         let thread = thread::Builder::new().name("switching".into()).spawn(move || turn.run(&stop))?;
         Ok(Self { stopping, thread })
     }
 
-    /// Ends the thread, after what it is just doing.
+    /// Ends the thread, after what it is just doing; what takes long is left to end with the process.
     pub(crate) fn stop(self) {
         self.stopping.store(true, Ordering::Release);
+        let until = Instant::now() + ENDING;
+        while !self.thread.is_finished() {
+            if Instant::now() > until {
+                tracing::warn!("a generation is just being put in use; it is not waited for");
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         if self.thread.join().is_err() {
             tracing::error!("the thread that switches generations panicked");
         }
@@ -59,6 +72,8 @@ struct Turn {
     orders: Orders,
     /// The generation that was in use at the last look.
     seen: Option<GenerationNumber>,
+    /// The looks in a row that found another one in use than this process keeps.
+    astray: u32,
 }
 
 impl Turn {
@@ -78,10 +93,12 @@ impl Turn {
             self.orders.take(|order| switch(&self.engine, &self.generations, order))?;
         }
         let Some(current) = self.orders.in_use()? else { return Ok(()) };
-        match self.engine.generation() {
+        let kept = self.engine.generation();
+        self.astray = if kept.is_some_and(|kept| kept != current) { self.astray + 1 } else { 0 };
+        match kept {
+            Some(_) if self.astray < LOOKS => {}
             // Whoever kept them before put another one in use just before it lost the lock.
-            Some(kept) if kept != current => self.take_place(self.engine.open_beside(&self.generations, Options::shown())?, stopping),
-            Some(_) => {}
+            Some(_) => self.take_place(self.engine.open_beside(&self.generations, Options::shown())?, stopping),
             None if self.seen == Some(current) => {}
             None => {
                 let version = self.generations.note(current)?.rules_version;

@@ -21,10 +21,13 @@ use crate::{
 #[command(after_help = "Examples:
   pledger serve
   pledger serve --data-dir ./acme-program --listen 127.0.0.1:8080
-  pledger serve --kafka broker-1:9092,broker-2:9092
+  pledger serve --kafka broker-1:9092,broker-2:9092 --postgres postgres://pledger@db/prm
+  pledger serve --kafka broker-1:9092,broker-2:9092 --postgres postgres://pledger@db/prm --roles processor
 
 Creates a ledger where there is none. Other verbs find the server by its data directory.
 While it runs, policies complete retirements and evaluate tiers after each quarter; other verbs run none.
+Of several processes of a cluster that have the role projections one keeps the read models in the database; the others answer from
+memory, and one takes over when it is gone. Without a database all is in the directory, and only one process may take commands.
 Stops in order on Ctrl-C and SIGTERM: what was accepted is answered, then everything is closed.")]
 pub(crate) struct Serve {
     /// The address to serve on [default: 127.0.0.1:7400]

@@ -1,6 +1,9 @@
 //! Of several processes one keeps the read models in PostgreSQL, whichever is killed, stopped or cut off.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::RwLock,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -15,6 +18,9 @@ use crate::{
 const REPLACED: Duration = Duration::from_secs(5);
 /// The same where the keeper is stopped, which nobody sees but by its silence.
 const SILENT: Duration = Duration::from_secs(20);
+
+/// Held for reading by whoever's connections may not be cut: all tests share the server.
+pub(crate) static CUT: RwLock<()> = RwLock::new(());
 
 fn keeps(process: &Process) -> bool {
     process.metric("pledger_projections_keeper") > 0.5
@@ -90,9 +96,11 @@ pub(crate) fn read_models_find_another_keeper(brokers: &str) {
     until("it stands by", || !keeps(&second));
     all_agree(&[&second, &third], &home, &[&told, &later]);
 
+    let alone = CUT.write().expect("nobody cut anything and failed");
     // Whoever gets the lock after all connections were cut, one keeps the read models.
     let cut = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name = 'pledger' AND pid <> pg_backend_pid()";
     home.sql(cut).expect("the database's own user may");
+    drop(alone);
     until("one keeps the read models again", || keeps(&second) != keeps(&third));
     let last = under_load_of("f", &third, |last| more(last, 10));
     let all = [&told, &later, &last];

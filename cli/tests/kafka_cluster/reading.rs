@@ -3,11 +3,13 @@
 use std::{
     io::Write,
     process::{Command, Output, Stdio},
+    sync::RwLockReadGuard,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
+    keepers::CUT,
     processes::{Cluster, Process, pledger, until},
     schemas::InPostgres,
 };
@@ -18,10 +20,12 @@ pub(crate) struct Told {
     /// The schemas are dropped with it.
     pub(crate) home: InPostgres,
     pub(crate) database: String,
+    _uncut: RwLockReadGuard<'static, ()>,
 }
 
 impl Told {
     pub(crate) fn begin(brokers: &str, partners: &str) -> Self {
+        let uncut = CUT.read().expect("nobody cut anything and failed");
         let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
         let parameters = if home.url.contains('?') { "&" } else { "?" };
         let database = format!("{}{parameters}schema={}", home.url, home.schema);
@@ -36,7 +40,7 @@ impl Told {
         moving.args(["migrate", "--to-kafka", brokers, "--topic-prefix", &cluster.prefix, "--replicas", "1"]);
         let moved = moving.args(["--postgres", &database, "--from"]).arg(old.path()).output().expect("pledger");
         assert!(succeeded(&moved).contains("--postgres"), "it says how to go on");
-        Self { cluster, home, database }
+        Self { cluster, home, database, _uncut: uncut }
     }
 
     /// Runs a verb on the cluster and its database.

@@ -94,7 +94,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 16] {
+fn shared() -> [(&'static str, Value); 19] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -115,6 +115,9 @@ fn shared() -> [(&'static str, Value); 16] {
         ("Simulation", simulation()),
         ("Simulated", simulated()),
         ("Evidence", evidence()),
+        ("RulesDraft", rules_draft()),
+        ("RulesChecked", rules_checked()),
+        ("RulesDiff", rules_diff()),
     ]
 }
 
@@ -180,6 +183,38 @@ fn evidence() -> Value {
             "public_key": text("The ledger's, which the header Pledger-Ledger-Key tells too."),
             "signature": text("Of the statement, by that key."),
             "records": {"type": "array", "items": {"type": "object"}, "description": "Each decision, and the path from it to its slice's root."},
+        },
+    })
+}
+
+fn rules_draft() -> Value {
+    json!({
+        "type": "object", "required": ["program"], "additionalProperties": false,
+        "properties": {
+            "program": {"type": "string", "description": "A whole program.toml."},
+            "version": {"type": ["integer", "null"], "description": "Of a difference: the version to hold it against; the one in force where absent."},
+        },
+    })
+}
+
+fn rules_checked() -> Value {
+    let texts = |description: &str| json!({"type": "array", "items": {"type": "string"}, "description": description});
+    json!({
+        "type": "object", "required": ["valid", "problems", "in_words"],
+        "properties": {
+            "valid": {"type": "boolean"},
+            "problems": texts("What is wrong, with line and column."),
+            "in_words": texts("What the rules say."),
+        },
+    })
+}
+
+fn rules_diff() -> Value {
+    json!({
+        "type": "object", "required": ["version", "changes"],
+        "properties": {
+            "version": {"type": "integer"},
+            "changes": {"type": "array", "items": {"type": "object"}, "description": "clause, before, after, in_words."},
         },
     })
 }

@@ -5,6 +5,7 @@ mod batches;
 mod faults;
 mod parked;
 mod questions;
+mod rules;
 mod serving;
 mod single;
 mod stack;

@@ -48,7 +48,7 @@ pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};
 pub use reading::Reading;
 pub use stored::Stored;
-pub use supposed::Supposed;
+pub use supposed::{Supposed, published};
 pub use unpark::{Retried, RetryOutcome};
 
 use crate::{

@@ -20,7 +20,10 @@ use super::EngineError;
 const READ: usize = 1_024;
 
 /// The rules as published, read from the ledger.
-fn published(log: &dyn Log) -> Result<Program, LogError> {
+///
+/// # Errors
+/// `LogError`.
+pub fn published(log: &dyn Log) -> Result<Program, LogError> {
     let (mut program, mut offset) = (Program::default(), 0);
     loop {
         let placed = read_valid(log, &StreamName::program(), offset, READ)?;

@@ -17,6 +17,9 @@ const TO_ANSWER: Duration = Duration::from_secs(3_600);
 /// The seconds after which an order that nobody waits for any more is left alone.
 const FORGOTTEN_S: u32 = 10;
 
+/// The answer to what was taken by a process that ended.
+const ENDED: &str = r#"{"type":"/problems/ReadModelsUnavailable","title":"Read models unavailable","status":503,"code":"ReadModelsUnavailable","detail":"the process that was to do it ended meanwhile; whether it was done says: pledger generations list"}"#;
+
 /// The number of an order.
 type OrderNumber = i64;
 
@@ -145,9 +148,13 @@ impl Orders {
             if !there.fetch_one(&mut *connection).await? {
                 return Ok(None);
             }
+            // Whoever keeps the read models does one at a time, in this order: what was taken and not answered was taken by one that
+            // ended. It is not done again, since it may be done.
+            let sql = format!("UPDATE {state}.orders SET status = 503, answer = $1 WHERE status IS NULL AND taken_at IS NOT NULL");
+            sqlx::query(AssertSqlSafe(sql)).bind(ENDED).execute(&mut *connection).await?;
             let sql = format!(
                 "UPDATE {state}.orders SET taken_at = now() WHERE number = (SELECT min(number) FROM {state}.orders \
-                 WHERE status IS NULL AND waited_for > now() - interval '{FORGOTTEN_S} seconds') RETURNING number, generation"
+                 WHERE taken_at IS NULL AND waited_for > now() - interval '{FORGOTTEN_S} seconds') RETURNING number, generation"
             );
             let found: Option<(OrderNumber, Option<i64>)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_optional(connection).await?;
             let order = |generation: Option<i64>| generation.map_or(Order::RollBack, |one| Order::Promote(one.cast_unsigned()));

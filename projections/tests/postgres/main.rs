@@ -12,6 +12,7 @@ mod given;
 #[path = "../../../ledger/tests/postgres/harness.rs"]
 mod harness;
 mod home;
+mod orders;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
 #[path = "../../../ledger/tests/postgres/server.rs"]
@@ -30,6 +31,7 @@ const CASES: &[Case] = &[
     ("many_rows_are_written_and_read_again", folding::many_rows_are_written_and_read_again),
     ("read_models_of_another_ledger_are_made_again", folding::read_models_of_another_ledger_are_made_again),
     ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),
+    ("orders_are_done_once_by_whoever_keeps_the_read_models", orders::orders_are_done_once_by_whoever_keeps_the_read_models),
     ("what_is_written_by_two_stops_one_of_them", trouble::what_is_written_by_two_stops_one_of_them),
     ("a_database_that_is_read_only_is_said_and_written_later", trouble::a_database_that_is_read_only_is_said_and_written_later),
     ("views_have_the_types_that_are_documented", views::views_have_the_types_that_are_documented),
