@@ -2,12 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::SyncSender,
-    },
-    thread::JoinHandle,
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
     time::{Duration, Instant},
 };
 
@@ -21,6 +16,7 @@ use pledger_ledger::{
 
 use super::{chores::ClusterChores, duties::Duties, status::ProcessorStatus};
 use crate::{
+    background::{Background, Stopping},
     embedded::panic_text,
     processor::{Processor, SnapshotStore},
 };
@@ -67,9 +63,8 @@ pub struct Parts {
 
 /// The processor's thread.
 pub struct ClusterProcessor {
-    stopping: Arc<AtomicBool>,
     status: Arc<ProcessorStatus>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 impl ClusterProcessor {
@@ -79,24 +74,27 @@ impl ClusterProcessor {
     /// Where no thread can be started.
     pub fn start(parts: Parts) -> std::io::Result<Self> {
         let Parts { processor, log, reader, sender, membership, snapshots, edge } = parts;
-        let (stopping, status) = (Arc::<AtomicBool>::default(), Arc::<ProcessorStatus>::default());
-        let driver = Driver {
-            chores: ClusterChores::new(edge, sender, snapshots),
-            processor,
-            log,
-            reader,
-            membership,
-            duties: Duties::new(),
-            tail: None,
-            assign_at: None,
-            follow_at: Instant::now(),
-            reported: Instant::now(),
-            chores_done: Instant::now(),
-            stopping: Arc::clone(&stopping),
-            status: Arc::clone(&status),
+        let status = Arc::<ProcessorStatus>::default();
+        let told = Arc::clone(&status);
+        let work = move |stopping| {
+            let driver = Driver {
+                chores: ClusterChores::new(edge, sender, snapshots),
+                processor,
+                log,
+                reader,
+                membership,
+                duties: Duties::new(),
+                tail: None,
+                assign_at: None,
+                follow_at: Instant::now(),
+                reported: Instant::now(),
+                chores_done: Instant::now(),
+                stopping,
+                status: told,
+            };
+            driver.run_guarded();
         };
-        let thread = std::thread::Builder::new().name("processor".into()).spawn(move || driver.run_guarded())?;
-        Ok(Self { stopping, status, thread: Some(thread) })
+        Ok(Self { status, _thread: Background::start("processor", work)? })
     }
 
     /// What it does.
@@ -106,23 +104,8 @@ impl ClusterProcessor {
     }
 
     /// Settles what is in flight, keeps snapshots, lets go of the slices, and ends.
-    pub fn stop(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the processor's thread panicked");
-        }
-    }
-}
-
-impl Drop for ClusterProcessor {
-    fn drop(&mut self) {
-        self.join();
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
@@ -142,7 +125,7 @@ struct Driver {
     /// When the log last reported anything, or nothing was on its way.
     reported: Instant,
     chores_done: Instant,
-    stopping: Arc<AtomicBool>,
+    stopping: Stopping,
     status: Arc<ProcessorStatus>,
 }
 
@@ -157,7 +140,7 @@ impl Driver {
     }
 
     fn run(&mut self) {
-        while !self.stopping.load(Ordering::Relaxed) {
+        while !self.stopping.is_set() {
             if let Some(reason) = self.processor.damage() {
                 tracing::error!("{reason}; no command is decided here");
                 self.status.halt(reason);

@@ -3,9 +3,8 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -22,7 +21,10 @@ use pledger_ledger::{
 use tokio::sync::watch;
 
 use super::waiting::{Keys, Told, Waiting, answer};
-use crate::processor::{BEFORE_ALL, KeyLimits, KeyUse, Places, Said, ScopedKey, intact};
+use crate::{
+    background::{Background, Stopping},
+    processor::{BEFORE_ALL, KeyLimits, KeyUse, Places, Said, ScopedKey, intact},
+};
 
 /// How many records are read at once.
 const READ_RECORDS: usize = 4_096;
@@ -36,8 +38,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Follows the ledger on a thread of its own.
 pub struct Follower {
     followed: Arc<Followed>,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 /// What is known of the ledger, up to where it was followed.
@@ -91,28 +92,16 @@ impl Follower {
             }
             followed.take_in(&mut heads, &placed)?;
         }
-        let stopping = Arc::<AtomicBool>::default();
-        let (on, until) = (Arc::clone(&followed), Arc::clone(&stopping));
-        let thread = std::thread::Builder::new().name("ledger-follower".into()).spawn(move || on.follow(heads, &until));
+        let on = Arc::clone(&followed);
+        let thread = Background::start("ledger-follower", move |stopping| on.follow(heads, &stopping));
         let thread = thread.map_err(|error| LogError::Store(format!("no thread: {error}")))?;
-        Ok(Self { followed, stopping, thread: Some(thread) })
+        Ok(Self { followed, _thread: thread })
     }
 
     /// What is known.
     #[must_use]
     pub fn followed(&self) -> Arc<Followed> {
         Arc::clone(&self.followed)
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that follows the ledger panicked");
-        }
     }
 }
 
@@ -251,8 +240,8 @@ impl Followed {
         told.extend(self.keys.lock().take_in(decision, position));
     }
 
-    fn follow(&self, mut heads: Vec<ChainHead>, stopping: &AtomicBool) {
-        while !stopping.load(Ordering::Relaxed) {
+    fn follow(&self, mut heads: Vec<ChainHead>, stopping: &Stopping) {
+        while !stopping.is_set() {
             let Err(error) = self.follow_on(&mut heads, stopping) else { continue };
             if matches!(error, LogError::Damaged { .. }) {
                 tracing::error!(%error, "no command is taken from here on");
@@ -265,11 +254,11 @@ impl Followed {
         }
     }
 
-    fn follow_on(&self, heads: &mut [ChainHead], stopping: &AtomicBool) -> Result<(), LogError> {
+    fn follow_on(&self, heads: &mut [ChainHead], stopping: &Stopping) -> Result<(), LogError> {
         let from: Vec<u64> = heads.iter().map(|head| head.next_offset).collect();
         let mut tail = self.log.tail(&from)?;
         let mut forgotten = Instant::now();
-        while !stopping.load(Ordering::Relaxed) {
+        while !stopping.is_set() {
             let placed = tail.next(READ_RECORDS, LOOK)?;
             if !placed.is_empty() {
                 self.take_in(heads, &placed)?;

@@ -1,17 +1,14 @@
 //! The thread that reads the inbox and hands its messages on.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use pledger_ledger::{inbox::Inbox, log::LogError};
 
 use super::{IngestDesk, lanes::Lanes};
+use crate::background::{Background, Stopping};
 
 /// How long one read waits.
 const POLL: Duration = Duration::from_millis(20);
@@ -24,8 +21,7 @@ const REOPEN_AFTER: Duration = Duration::from_secs(2);
 
 /// Ingest at work; stops when it is told to, after what is on its way.
 pub struct Ingest {
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 impl Ingest {
@@ -34,42 +30,25 @@ impl Ingest {
     /// # Errors
     /// Where no thread can be started.
     pub fn start(desk: IngestDesk, open: impl Fn() -> Result<Box<dyn Inbox>, LogError> + Send + 'static) -> std::io::Result<Self> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        let reader = Reader { desk: Arc::new(desk), stopping: Arc::clone(&stopping) };
-        let thread = std::thread::Builder::new().name("ingest".into()).spawn(move || reader.run(open))?;
-        Ok(Self { stopping, thread: Some(thread) })
+        let desk = Arc::new(desk);
+        let thread = Background::start("ingest", move |stopping| Reader { desk, stopping }.run(open))?;
+        Ok(Self { _thread: thread })
     }
 
     /// Waits for the decisions that are on their way, and leaves the group.
-    pub fn stop(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the thread of ingest panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Ingest {
-    fn drop(&mut self) {
-        self.join();
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
 struct Reader {
     desk: Arc<IngestDesk>,
-    stopping: Arc<AtomicBool>,
+    stopping: Stopping,
 }
 
 impl Reader {
     fn run(&self, open: impl Fn() -> Result<Box<dyn Inbox>, LogError>) {
-        while !self.is_stopping() {
+        while !self.stopping.is_set() {
             if let Err(error) = open().and_then(|inbox| self.follow(inbox)) {
                 self.desk.status.note(None, Some(&error.to_string()));
                 std::thread::park_timeout(REOPEN_AFTER);
@@ -77,16 +56,12 @@ impl Reader {
         }
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
     /// Reads until it is told to stop.
     fn follow(&self, mut inbox: Box<dyn Inbox>) -> Result<(), LogError> {
         let mut lanes = Lanes::new(Arc::clone(&self.desk));
         let (mut looked, mut committed) = (Instant::now(), Instant::now());
         self.desk.status.note(None, None);
-        while !self.is_stopping() {
+        while !self.stopping.is_set() {
             let message = inbox.next(POLL)?;
             inbox.lost().into_iter().for_each(|partition| lanes.lose(partition));
             if let Some(message) = message {

@@ -1,12 +1,6 @@
 //! One look of one policy: what it wants is sent in batches, and what came of each is judged.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashSet, sync::Arc};
 
 use pledger_domain::{facts::Channel, values::Timestamp};
 use pledger_ledger::{
@@ -14,6 +8,8 @@ use pledger_ledger::{
     edge::{Edge, Incoming},
     slices::Position,
 };
+
+use crate::background::Stopping;
 
 use super::{Policy, PolicyStatus, PolicyView, Unread, Wanted};
 
@@ -28,7 +24,7 @@ pub(super) struct Desk {
     pub(super) edge: Edge,
     pub(super) sink: Arc<dyn CommandSink>,
     pub(super) status: Arc<PolicyStatus>,
-    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) stopping: Stopping,
 }
 
 /// How a look ended.
@@ -90,7 +86,7 @@ impl Line {
     /// Sends batch after batch. One of which something is to be sent again is the last for now.
     async fn send(&mut self, due: &[Wanted], desk: &Desk, now: Timestamp) -> Ended {
         for batch in due.chunks(MAX_BATCH) {
-            if desk.stopping.load(Ordering::Acquire) {
+            if desk.stopping.is_set() {
                 return Ended::Settled;
             }
             let mut again = None;
@@ -201,7 +197,7 @@ mod tests {
             clock: Arc::new(SteppedClock::fixed(at("2026-10-01"))),
             randomness: Arc::new(SeededRandomness::new(1)),
         };
-        Desk { view: Box::new(view), edge, sink: Arc::new(sink.clone()), status: Arc::default(), stopping: Arc::default() }
+        Desk { view: Box::new(view), edge, sink: Arc::new(sink.clone()), status: Arc::default(), stopping: Stopping::default() }
     }
 
     fn look(line: &mut Line, desk: &Desk) -> Ended {
@@ -311,7 +307,7 @@ mod tests {
     fn a_policy_that_is_told_to_stop_sends_no_further_batch() {
         let sink = Answering::default();
         let desk = desk(due(5), &sink);
-        desk.stopping.store(true, Ordering::Release);
+        desk.stopping.set();
         assert_eq!(look(&mut evaluating(), &desk), Ended::Settled);
         assert!(sink.take().is_empty());
     }

@@ -3,9 +3,9 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ use pledger_ledger::{
     commands::{Answer, CommandSink},
     edge::Edge,
 };
+
+use crate::background::Background;
 
 use super::{
     PolicyView,
@@ -36,8 +38,7 @@ pub struct PolicyStatus {
 
 /// The policies' thread; stops when it is told to, after the batch that is being decided.
 pub struct Policies {
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 impl PolicyStatus {
@@ -96,35 +97,17 @@ impl Policies {
         every: Duration,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let desk = Desk { view: Box::new(view), edge, sink, status, stopping: Arc::clone(&stopping) };
-        let run = move || {
+        let work = move |stopping| {
+            let desk = Desk { view: Box::new(view), edge, sink, status, stopping };
             let _watched = Watched(Arc::clone(&desk.status));
             run(&desk, &runtime, every);
         };
-        let thread = thread::Builder::new().name("policies".into()).spawn(run)?;
-        Ok(Self { stopping, thread: Some(thread) })
+        Ok(Self { _thread: Background::start("policies", work)? })
     }
 
     /// Waits for the decisions that are on their way, and ends.
-    pub fn stop(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the policies' thread panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Policies {
-    fn drop(&mut self) {
-        self.join();
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
@@ -142,7 +125,7 @@ impl Drop for Watched {
 fn run(desk: &Desk, runtime: &tokio::runtime::Runtime, every: Duration) {
     let mut lines: Vec<Line> = super::all().into_iter().map(Line::new).collect();
     let mut pause = every;
-    while !desk.stopping.load(Ordering::Acquire) {
+    while !desk.stopping.is_set() {
         let ended: Vec<Ended> = lines.iter_mut().map(|line| runtime.block_on(line.look(desk))).collect();
         let trouble = ended.iter().find_map(|ended| match ended {
             Ended::Trouble(reason) => Some(reason.as_str()),

@@ -2,11 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -19,6 +14,7 @@ use pledger_ledger::{
 };
 
 use super::{PublisherDesk, encode};
+use crate::background::{Background, Stopping};
 
 /// The most records that are read at once, and how long a read waits.
 const MAX_READ: usize = 1_000;
@@ -32,8 +28,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// The publisher at work; stops when it is told to, after what is on its way.
 pub struct Publisher {
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 impl Publisher {
@@ -46,31 +41,13 @@ impl Publisher {
         membership: Box<dyn Membership>,
         open: impl Fn() -> Result<Box<dyn Outlet>, LogError> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        let worker = Worker { desk, membership, slices: BTreeSet::new(), stopping: Arc::clone(&stopping) };
-        let thread = std::thread::Builder::new().name("publisher".into()).spawn(move || worker.run(open))?;
-        Ok(Self { stopping, thread: Some(thread) })
+        let work = move |stopping| Worker { desk, membership, slices: BTreeSet::new(), stopping }.run(open);
+        Ok(Self { _thread: Background::start("publisher", work)? })
     }
 
     /// Waits for what is on its way, and leaves the group.
-    pub fn stop(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the publisher's thread panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.join();
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
@@ -78,12 +55,12 @@ struct Worker {
     desk: PublisherDesk,
     membership: Box<dyn Membership>,
     slices: BTreeSet<SliceId>,
-    stopping: Arc<AtomicBool>,
+    stopping: Stopping,
 }
 
 impl Worker {
     fn run(mut self, open: impl Fn() -> Result<Box<dyn Outlet>, LogError>) {
-        while !self.stopping.load(Ordering::Acquire) {
+        while !self.stopping.is_set() {
             if self.slices.is_empty() {
                 std::thread::park_timeout(TO_COME);
                 let changes = self.membership.changes();
@@ -127,7 +104,7 @@ impl Worker {
         self.desk.status.note(None);
         loop {
             let changes = self.membership.changes();
-            if !changes.is_empty() || self.stopping.load(Ordering::Acquire) {
+            if !changes.is_empty() || self.stopping.is_set() {
                 if !outlet.settle(TO_SETTLE)? {
                     tracing::warn!("what is on its way to the topic of events may be published once more");
                 }
