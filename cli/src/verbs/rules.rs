@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use pledger_domain::{
     program::Program,
-    rules::Rules as Parsed,
+    rules::{RuleProblem, Rules as Parsed},
     stream::{Stream, StreamName},
     values::Timestamp,
 };
@@ -106,8 +106,9 @@ impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let checked = Parsed::parse(&read(&self.file)?);
         if context.json {
-            let problem = checked.as_ref().err().map(ToString::to_string);
-            output::print_json(&json!({"valid": checked.is_ok(), "problem": problem}))?;
+            let found = checked.as_ref().err().into_iter().flat_map(|invalid| &invalid.problems);
+            let problem = |found: &RuleProblem| json!({"line": found.line, "column": found.column, "message": found.message});
+            output::print_json(&json!({"valid": checked.is_ok(), "problems": found.map(problem).collect::<Vec<_>>()}))?;
         }
         match checked {
             Ok(rules) if !context.json => output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?,

@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::Value;
 
-use program::{PARTNER, Server, fail, json, succeed, text};
+use program::{PARTNER, Server, fail, json, pledger, spawn, succeed, text};
 
 #[test]
 fn the_readme_walk_works_with_and_without_a_server() {
@@ -168,6 +168,10 @@ fn rules_are_checked_with_their_line() {
     std::fs::write(dir.join("strict.toml"), rules.replace("certifications = 4", "certifications = 6")).expect("written");
     let said = fail(dir, &["rules", "check", "falling.toml"], 1);
     assert!(said.contains("line"), "{said}");
+    let told = pledger(dir, &["rules", "check", "falling.toml", "--json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let problem = &told["problems"][0];
+    assert!(said.contains(&format!("line {}, column {}: ", problem["line"], problem["column"])), "{said} {told}");
     succeed(dir, &["rules", "check", "good.toml"]);
     assert_eq!(succeed(dir, &["rules", "diff", "good.toml"]), "Nothing changes against version 1.\n");
     assert_eq!(succeed(dir, &["rules", "diff", "strict.toml"]), "Gold needs 6 certifications instead of 4.\n");
@@ -175,6 +179,18 @@ fn rules_are_checked_with_their_line() {
     assert_eq!(changes["changes"][0]["clause"], "tiers.gold.certifications");
     fail(dir, &["rules", "diff", "falling.toml"], 1);
     assert!(succeed(dir, &["rules", "publish", "good.toml"]).contains("version 2"));
+}
+
+#[test]
+fn whoever_has_seen_enough_of_an_export_is_no_error() {
+    let dir = tempfile::tempdir().expect("a folder");
+    succeed(dir.path(), &["init"]);
+    for format in ["jsonl", "csv"] {
+        let mut export = spawn(dir.path(), &["export", "ledger", "--format", format, "--out", "-"]);
+        drop(export.stdout.take());
+        let output = export.wait_with_output().expect("it ends");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
 }
 
 /// The CRM export beside the project; absent in a clone that stands alone.

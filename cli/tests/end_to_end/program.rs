@@ -12,8 +12,18 @@ use serde_json::Value;
 pub(crate) const PARTNER: &str = r#"{"partner_id":"p-1","name":"Nordwind GmbH","roles":["reseller"],"region":"EMEA"}"#;
 
 pub(crate) fn pledger(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().expect("pledger starts")
+}
+
+/// Starts pledger; what it writes can be read, or not.
+pub(crate) fn spawn(dir: &Path, arguments: &[&str]) -> Child {
+    command(dir, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pledger starts")
+}
+
+fn command(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
-    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments).output().expect("pledger starts")
+    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments);
+    command
 }
 
 pub(crate) fn text(output: &Output) -> String {
