@@ -66,6 +66,14 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError::Store`.
     fn end(&self, slice: SliceId) -> Result<u64, LogError>;
 
+    /// The same of several slices, in their order, as of one look: over a network that is one question instead of many.
+    ///
+    /// # Errors
+    /// `LogError::Store`.
+    fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
+        slices.iter().map(|slice| self.end(*slice)).collect()
+    }
+
     /// Records of `slice` from `offset` on, void ones too, at most `max`; empty at the end.
     ///
     /// # Errors
@@ -196,7 +204,7 @@ impl UpTo {
     /// # Errors
     /// `LogError`.
     pub fn the_end(log: &dyn Log, from: &[u64]) -> Result<Self, LogError> {
-        let ends = log.slices().all().map(|slice| log.end(slice)).collect::<Result<Vec<_>, _>>()?;
+        let ends = log.ends(&log.slices().all().collect::<Vec<_>>())?;
         Self::ends(log, from, ends)
     }
 
@@ -218,8 +226,8 @@ impl UpTo {
     pub fn the_end_of(log: &dyn Log, places: &[(SliceId, u64)]) -> Result<Self, LogError> {
         let mut ends = vec![0; usize::from(log.slices().count)];
         let mut left = 0;
-        for (slice, from) in places {
-            let end = log.end(*slice)?;
+        let slices: Vec<SliceId> = places.iter().map(|(slice, _)| *slice).collect();
+        for ((slice, from), end) in places.iter().zip(log.ends(&slices)?) {
             ends[usize::from(*slice)] = end;
             left += end.saturating_sub(*from);
         }

@@ -12,7 +12,10 @@ use std::{
 
 use rdkafka::{Message as _, message::BorrowedMessage};
 
-use super::{options::KafkaOptions, read::Reader};
+use super::{
+    options::KafkaOptions,
+    read::{Bound, Reader},
+};
 use crate::{
     commands_topic::{CommandReader, Gone, Queued, decode},
     log::LogError,
@@ -57,14 +60,11 @@ impl KafkaCommandReader {
 
     /// Which places are not there. One that reading came to is.
     fn gone(&self, places: &[(SliceId, u64)]) -> Result<Vec<Gone>, LogError> {
-        let mut gone = Vec::new();
-        for (slice, asked) in places.iter().copied().filter(|(slice, asked)| self.at.get(slice) != Some(asked)) {
-            let (first, next) = self.asking.ends(slice)?;
-            if !(first..=next).contains(&asked) {
-                gone.push(Gone { slice, asked, first, next });
-            }
-        }
-        Ok(gone)
+        let places: Vec<_> = places.iter().copied().filter(|(slice, asked)| self.at.get(slice) != Some(asked)).collect();
+        let slices: Vec<SliceId> = places.iter().map(|(slice, _)| *slice).collect();
+        let bounds = self.asking.bounds(&slices, Bound::Begin)?.into_iter().zip(self.asking.bounds(&slices, Bound::End)?);
+        let all = places.into_iter().zip(bounds).map(|((slice, asked), (first, next))| Gone { slice, asked, first, next });
+        Ok(all.filter(|place| !(place.first..=place.next).contains(&place.asked)).collect())
     }
 }
 

@@ -33,7 +33,7 @@ pub use self::{
 };
 use self::{
     producer::KafkaProducer,
-    read::{Idle, Reader},
+    read::{Bound, Idle, Reader},
     tail::KafkaTail,
     topics::Topics,
 };
@@ -204,6 +204,11 @@ impl Log for KafkaLog {
             let (_, end) = reader.ends(slice)?;
             if offset >= end || max == 0 { Ok(Vec::new()) } else { reader.records(slice, offset, end, max) }
         })
+    fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
+        slices.iter().try_for_each(|slice| self.shared.check(*slice))?;
+        self.shared.with_reader(None, |reader| reader.bounds(slices, Bound::End))
+    }
+
     }
 
     /// Reads the slice from `offset` on: Kafka has no index by key. What is asked often belongs in a read model.

@@ -43,6 +43,13 @@ pub(super) struct Reader {
     at: Option<(SliceId, u64)>,
 }
 
+/// Which bound of a slice is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bound {
+    Begin,
+    End,
+}
+
 impl Reader {
     pub(super) fn new(options: &Arc<KafkaOptions>, topic: &Arc<str>) -> Result<Self, LogError> {
         let consumer = options.consumer().create_with_context(Quiet).map_err(|error| options.store("creating a consumer", &error))?;
@@ -93,15 +100,50 @@ impl Reader {
     /// The first offset of a slice, and the one after its last.
     pub(super) fn ends(&self, slice: SliceId) -> Result<(u64, u64), LogError> {
         let ask = |consumer: &Consumer| consumer.fetch_watermarks(&self.topic, i32::from(slice), TO_ANSWER_ONCE);
+        let (low, high) = self.asked(ask).map_err(|error| self.options.store("asking for the end of a slice", &error))?;
+        Ok((low.unsigned_abs(), high.unsigned_abs()))
+    }
+
+    /// What brokers answer to `ask`, which is asked again as long as it passes by itself.
+    fn asked<T>(&self, ask: impl Fn(&Consumer) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
         // A client that reads nothing goes on asking a leader that is lost, and may never hear of another one: a new client
         // has to find out.
         let anew = || ask(&self.options.consumer().create_with_context(Quiet)?);
-        let ends = match ask(&self.consumer) {
+        match ask(&self.consumer) {
             Err(error) if error.rdkafka_error_code().is_some_and(passes_by_itself) => insist(anew),
             answer => answer,
+        }
+    }
+
+    /// The first offset of each slice, or the one after its last: all with one question to each of their brokers.
+    pub(super) fn bounds(&self, slices: &[SliceId], bound: Bound) -> Result<Vec<u64>, LogError> {
+        if slices.is_empty() {
+            return Ok(Vec::new());
+        }
+        let end = match bound {
+            Bound::Begin => Offset::Beginning,
+            Bound::End => Offset::End,
         };
-        let (low, high) = ends.map_err(|error| self.options.store("asking for the end of a slice", &error))?;
-        Ok((low.unsigned_abs(), high.unsigned_abs()))
+        let ask = |consumer: &Consumer| {
+            let mut list = TopicPartitionList::with_capacity(slices.len());
+            for slice in slices {
+                list.add_partition_offset(&self.topic, i32::from(*slice), end)?;
+            }
+            let answer = consumer.offsets_for_times(list, TO_ANSWER_ONCE)?;
+            slices.iter().map(|slice| self.answered(&answer, *slice)).collect()
+        };
+        self.asked(ask).map_err(|error| self.options.store("asking for the ends of slices", &error))
+    }
+
+    /// What was answered of one slice. One that nothing was answered of is asked for again.
+    fn answered(&self, answer: &TopicPartitionList, slice: SliceId) -> Result<u64, KafkaError> {
+        let found = answer.find_partition(&self.topic, i32::from(slice));
+        let found = found.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition))?;
+        found.error()?;
+        match found.offset() {
+            Offset::Offset(offset) => Ok(offset.unsigned_abs()),
+            _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)),
+        }
     }
 
     /// Hands `take` the messages of one slice in `offset..end`, until it answers that it has enough.

@@ -339,8 +339,8 @@ impl Engine {
         // Read before the ends, so that records that come in between are counted as not taken in.
         let shared = self.shared();
         let taken_in = shared.begun_at + shared.done.load(Ordering::Acquire);
-        let ends: Result<Vec<u64>, _> = shared.log.slices().all().map(|slice| shared.log.end(slice)).collect();
-        Ok(ends?.iter().sum::<u64>().saturating_sub(taken_in))
+        let ends = shared.log.ends(&shared.log.slices().all().collect::<Vec<_>>())?;
+        Ok(ends.iter().sum::<u64>().saturating_sub(taken_in))
     }
 
     /// Waits until the ledger's end was reached once, calling `tell` about ten times a second; whether it was before

@@ -31,6 +31,8 @@ pub(super) struct Reader {
     next: Vec<u64>,
     inboxes: Vec<Inbox>,
     tail: Box<dyn Tail>,
+    /// Where the slices ended when the log was last asked.
+    ends: Vec<u64>,
     /// Records that the gate holds back.
     back: Vec<Placed>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, next: Vec<u64>, inboxes: Vec<Inbox>) -> Result<Self, LogError> {
         let tail = shared.log.tail(&next)?;
-        Ok(Self { shared, next, inboxes, tail, back: Vec::new() })
+        Ok(Self { shared, next, inboxes, tail, ends: Vec::new(), back: Vec::new() })
     }
 
     /// Reads until the engine stops. Workers end when their inboxes close.
@@ -77,17 +79,17 @@ impl Reader {
     }
 
     fn route(&mut self, records: Vec<Placed>) -> Result<(), SendError<Vec<Placed>>> {
-        let shared = &self.shared;
         if records.is_empty() && self.shared.gate.is_shut() {
             return Ok(());
         }
         if records.is_empty() {
             // That nothing came says little where records come over a network.
-            let is_end = shared.caught_up.load(Ordering::Acquire) || self.has_read_all();
-            shared.at_end.store(is_end, Ordering::Release);
-            shared.look_for_the_end();
+            let is_end = self.shared.caught_up.load(Ordering::Acquire) || self.has_read_all();
+            self.shared.at_end.store(is_end, Ordering::Release);
+            self.shared.look_for_the_end();
             return Ok(());
         }
+        let shared = &self.shared;
         shared.at_end.store(false, Ordering::Release);
         shared.routed.fetch_add(records.len() as u64, Ordering::AcqRel);
         let workers = self.inboxes.len();
@@ -107,10 +109,17 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether every slice was read to its end.
-    fn has_read_all(&self) -> bool {
+    /// Whether every slice was read to its end. The log is asked where that is only once everything was read that was there
+    /// when it was last asked: over a network the question takes longer than reading what came meanwhile.
+    fn has_read_all(&mut self) -> bool {
+        let is_there = |ends: &[u64], next: &[u64]| ends.iter().zip(next).all(|(end, next)| next >= end);
+        if !is_there(&self.ends, &self.next) {
+            return false;
+        }
         let log = &self.shared.log;
-        log.slices().all().zip(&self.next).all(|(slice, next)| log.end(slice).is_ok_and(|end| *next >= end))
+        let Ok(ends) = log.ends(&log.slices().all().collect::<Vec<_>>()) else { return false };
+        self.ends = ends;
+        is_there(&self.ends, &self.next)
     }
 
     fn recover(&mut self, error: &LogError) {

@@ -39,7 +39,7 @@ impl Engine {
     pub fn read_at_end<T>(&self, timeout: Duration, read: impl FnOnce(&Rows<'_>) -> T) -> Result<Option<Reading<T>>, LogError> {
         let shared = self.shared();
         let log = &shared.log;
-        let ends: Vec<u64> = log.slices().all().map(|slice| log.end(slice)).collect::<Result<_, _>>()?;
+        let ends = log.ends(&log.slices().all().collect::<Vec<_>>())?;
         let until = Instant::now() + timeout;
         while !shared.hold(&ends) {
             if Instant::now() >= until {
