@@ -17,6 +17,16 @@ pub(crate) fn cpu_seconds(name: &str) -> f64 {
     nanos.sum::<f64>() / 1e9
 }
 
+/// The seconds that all processes of this machine have been on its cores. Linux only; 0 elsewhere.
+pub(crate) fn machine_cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // user, nice, system, idle, iowait, irq, softirq
+    let fields = stat.lines().next().and_then(|all| all.strip_prefix("cpu ")).unwrap_or_default();
+    let ticks: Vec<f64> = fields.split_whitespace().map_while(|ticks| ticks.parse().ok()).take(7).collect();
+    let busy: f64 = ticks.iter().enumerate().filter(|(at, _)| ![3, 4].contains(at)).map(|(_, ticks)| ticks).sum();
+    busy / TICKS_PER_SECOND
+}
+
 /// The seconds that this process and its threads, ended ones too, have been on a core. Linux only; 0 elsewhere.
 pub(crate) fn process_cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -12,7 +12,7 @@ use pledger_ledger::{
 };
 use pledger_projections::engine::{Engine, Options};
 
-use super::{Broker, raw};
+use super::{Broker, pace::Pace, raw};
 use crate::{
     Bench, progress,
     report::{Limit, Row},
@@ -40,10 +40,11 @@ pub(super) fn measure(bench: &mut Bench, broker: &Broker, name: &str, log: &Kafk
         Some(generations) => Engine::open_in(generations, log, Options::default())?,
         None => Engine::in_memory(log, Options::default())?,
     };
+    let pace = Pace::watch(start, records, TIMEOUT, || engine.status().taken_in)?;
     if !engine.wait_until_caught_up(TIMEOUT, |_| {}) {
         bail!("the read models were not made in {} s", TIMEOUT.as_secs());
     }
-    let (status, folded) = (engine.status(), start.elapsed());
+    let status = engine.status();
     engine.stop();
     let rate = records as f64 / start.elapsed().as_secs_f64();
     if status.parked > 0 || status.trouble.is_some() {
@@ -62,9 +63,10 @@ pub(super) fn measure(bench: &mut Bench, broker: &Broker, name: &str, log: &Kafk
             "decisions/s",
             vec![(1.0, Limit::new("events/s of Kafka Streams on such a machine (told, not measured here)", KAFKA_STREAMS))],
         ),
-        Row::told("  until the last one was folded", folded.as_secs_f64(), "s"),
+        Row::told("  until the last one was folded", pace.all, "s"),
         Row::told("  and until it was written", start.elapsed().as_secs_f64(), "s"),
         Row::told("  the ledger read without folding", tail, "records/s"),
     ]);
+    bench.rows.extend(pace.details("decisions/s"));
     Ok(())
 }

@@ -3,15 +3,16 @@
 mod append;
 mod deciding;
 mod folding;
+mod pace;
 mod raw;
 mod serving;
 mod take_over;
 mod together;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pledger_ledger::{
     edge::{Clock, Randomness, SystemClock, SystemRandomness},
     kafka::{KafkaLog, KafkaOptions},
@@ -35,6 +36,25 @@ pub(crate) struct RealParts {
     /// PostgreSQL for its read models; in memory without it
     #[arg(long, env = "PLEDGER_POSTGRES", value_name = "URL")]
     postgres: Option<String>,
+    /// A property of librdkafka for every client of the engine: what another setting would change
+    #[arg(long, value_name = "NAME=VALUE")]
+    kafka_property: Vec<String>,
+    /// Of the cluster engine, only these
+    #[arg(long, value_name = "NAME")]
+    cluster: Vec<Part>,
+}
+
+/// What can be measured of the cluster engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Decided batches appended.
+    Append,
+    /// The commands topic decided into the ledger, then all read models from it.
+    Deciding,
+    /// Commands over HTTP, and when SQL shows them.
+    Serving,
+    /// A slice taken over.
+    TakeOver,
 }
 
 /// A broker, and perhaps a database.
@@ -42,6 +62,7 @@ struct Broker {
     brokers: String,
     replicas: u8,
     postgres: Option<String>,
+    properties: BTreeMap<String, String>,
     /// Tells the ledgers of this run from those of others.
     run: String,
 }
@@ -53,17 +74,37 @@ pub(crate) fn measure(bench: &mut Bench, parts: &RealParts) -> Result<()> {
         return Ok(());
     };
     let run: String = SystemRandomness.bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let broker = Broker { brokers, replicas: parts.replicas, postgres: parts.postgres.clone(), run };
-    append::measure(bench, &broker)?;
-    deciding::measure(bench, &broker)?;
-    serving::measure(bench, &broker)?;
-    take_over::measure(bench, &broker)
+    let property = |text: &String| -> Result<_> {
+        let (name, value) = text.split_once('=').with_context(|| format!("{text:?} is not of the form NAME=VALUE"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    let properties = parts.kafka_property.iter().map(property).collect::<Result<_>>()?;
+    let broker = Broker { brokers, replicas: parts.replicas, postgres: parts.postgres.clone(), properties, run };
+    let asked = |part| parts.cluster.is_empty() || parts.cluster.contains(&part);
+    if asked(Part::Append) {
+        append::measure(bench, &broker)?;
+    }
+    if asked(Part::Deciding) {
+        deciding::measure(bench, &broker)?;
+    }
+    if asked(Part::Serving) {
+        serving::measure(bench, &broker)?;
+    }
+    if asked(Part::TakeOver) {
+        take_over::measure(bench, &broker)?;
+    }
+    Ok(())
 }
 
 impl Broker {
     /// How a ledger of this name is reached.
     fn options(&self, name: &str) -> KafkaOptions {
-        KafkaOptions { prefix: format!("bench-{}-{name}.", self.run), replicas: self.replicas, ..KafkaOptions::new(&self.brokers) }
+        KafkaOptions {
+            prefix: format!("bench-{}-{name}.", self.run),
+            replicas: self.replicas,
+            properties: self.properties.clone(),
+            ..KafkaOptions::new(&self.brokers)
+        }
     }
 
     /// A new ledger.
@@ -75,10 +116,15 @@ impl Broker {
 
     /// Where the read models of a ledger go, where there is a database.
     fn generations(&self, name: &str) -> Result<Option<PostgresGenerations>> {
+        Ok(self.options_of_postgres(name)?.map(PostgresGenerations::of))
+    }
+
+    /// The database of a ledger, where there is one.
+    fn options_of_postgres(&self, name: &str) -> Result<Option<PostgresOptions>> {
         let Some(url) = &self.postgres else { return Ok(None) };
         let options = PostgresOptions::parse(url).context("the address of PostgreSQL")?;
-        let schema = format!("bench_{}_{name}", self.run);
-        Ok(Some(PostgresGenerations::of(options.with_schema(&schema)?)))
+        let schema = format!("bench_{}_{}", self.run, name.replace('-', "_"));
+        Ok(Some(options.with_schema(&schema)?))
     }
 }
 

@@ -37,6 +37,8 @@ const LAG_MS: f64 = 150.0;
 const WARM_UP: usize = 10;
 /// How often the lag is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often it is looked whether a row is there: rarely enough that looking costs little.
+const LOOK_AGAIN: Duration = Duration::from_millis(4);
 /// The longest lag that is waited for.
 const LAG_MOST: Duration = Duration::from_secs(10);
 
@@ -119,7 +121,7 @@ fn lags(url: &str, schema: &str, together: &Together, mut lane: Lane, over: &Ato
             if acknowledged.elapsed() > LAG_MOST {
                 bail!("the read models do not show {slice}:{pseq} after {} s", LAG_MOST.as_secs());
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(LOOK_AGAIN);
         }
         lags.push(acknowledged.elapsed().as_secs_f64() * 1e3);
         thread::sleep(LOOK_EVERY);

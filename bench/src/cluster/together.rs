@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use pledger_consumers::{
-    cluster::{ClusterProcessor, ClusterSink, Follower, Parts, SinkLimits},
-    processor::{KeyLimits, MemorySnapshots, Processor, SnapshotStore},
+    cluster::{ClusterProcessor, ClusterSink, Follower, Parts, ProcessorStatus, SinkLimits},
+    processor::{KeyLimits, MemorySnapshots, PostgresSnapshots, Processor, SnapshotStore},
 };
 use pledger_domain::values::Timestamp;
 use pledger_ledger::{
@@ -44,13 +44,12 @@ pub(super) struct Together {
     pub(super) today: Timestamp,
     snapshots: Arc<Kept>,
     processor: Option<ClusterProcessor>,
-    _follower: Follower,
+    follower: Option<Follower>,
 }
 
-/// Snapshots in memory, until a process is taken for dead.
-#[derive(Default)]
+/// Snapshots, until a process is taken for dead.
 struct Kept {
-    snapshots: MemorySnapshots,
+    snapshots: Box<dyn SnapshotStore>,
     dead: AtomicBool,
 }
 
@@ -80,7 +79,20 @@ impl Together {
         };
         let sink = Arc::new(ClusterSink::new(follower.followed(), commands.sender()?, slices, SinkLimits::default()));
         let today = clock.now();
-        let mut together = Self { log, commands, edge, sink, today, snapshots: Arc::default(), processor: None, _follower: follower };
+        let snapshots: Box<dyn SnapshotStore> = match broker.options_of_postgres(name)? {
+            Some(options) => Box::new(PostgresSnapshots::new(&options).context("PostgreSQL keeps no snapshots")?),
+            None => Box::new(MemorySnapshots::default()),
+        };
+        let mut together = Self {
+            log,
+            commands,
+            edge,
+            sink,
+            today,
+            snapshots: Arc::new(Kept { snapshots, dead: AtomicBool::new(false) }),
+            processor: None,
+            follower: Some(follower),
+        };
         together.begin()?;
         for wave in workload::program() {
             together.run(&wave)?;
@@ -119,9 +131,9 @@ impl Together {
         self.processor.as_ref().map_or(0, |processor| processor.status().owned())
     }
 
-    /// How many commands the writer has taken.
-    pub(super) fn taken(&self) -> u64 {
-        self.processor.as_ref().map_or(0, |processor| processor.status().taken())
+    /// What the writer does.
+    pub(super) fn status(&self) -> Result<Arc<ProcessorStatus>> {
+        Ok(self.processor.as_ref().context("the processor runs")?.status())
     }
 
     /// Ends the writer as a kill would: what it would keep at its end is not kept.
@@ -130,10 +142,14 @@ impl Together {
         drop(self.processor.take());
     }
 
+    /// Follows the ledger no more: a process that only decides does not.
+    pub(super) fn unfollow(&mut self) {
+        drop(self.follower.take());
+    }
+
     /// Where the ledger ends, void records and those of writers included.
     pub(super) fn ends(&self) -> Result<u64> {
-        let ends: Result<Vec<u64>, _> = self.edge.slices.all().map(|slice| self.log.end(slice)).collect();
-        Ok(ends?.iter().sum())
+        Ok(self.log.ends(&self.edge.slices.all().collect::<Vec<_>>())?.iter().sum())
     }
 
     /// Has commands decided, and checks what was decided.

@@ -180,6 +180,7 @@ impl Driver {
         self.status.lost_terms.store(self.processor.recoveries(), Ordering::Relaxed);
         self.status.failed.store(self.processor.failed_decisions(), Ordering::Relaxed);
     }
+        self.status.acknowledged.store(self.processor.acknowledged(), Ordering::Relaxed);
 
     /// Offers what the topic has, at most a batch of it.
     fn take(&mut self, wait: Duration) -> usize {

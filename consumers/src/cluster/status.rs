@@ -19,6 +19,7 @@ pub struct ProcessorStatus {
     pub(super) owned: AtomicUsize,
     pub(super) taken: AtomicU64,
     pub(super) passed_over: AtomicU64,
+    pub(super) acknowledged: AtomicU64,
     pub(super) lost_terms: AtomicU64,
     pub(super) failed: AtomicU64,
 }
@@ -67,6 +68,13 @@ impl ProcessorStatus {
     #[must_use]
     pub fn failed_decisions(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// How many decisions were reported as durable to whoever made them here. What became durable of a term that was lost is
+    /// not among them.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// How often the terms of this processor were lost and the ledger was read again.

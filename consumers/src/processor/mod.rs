@@ -103,6 +103,8 @@ pub struct Processor {
     unreported: VecDeque<usize>,
     /// Answers that are due.
     answers: Vec<(Waiter, Decided)>,
+    /// How many decisions of this writer the log reported as durable.
+    acknowledged: u64,
     /// How often `recover` had to.
     recoveries: u64,
     /// How many decisions failed.
@@ -207,6 +209,7 @@ impl Processor {
         while slice.in_flight.front().is_some_and(|first| first.pseq < slice.writer.settled().next_pseq) {
             if let Some(settled) = slice.in_flight.pop_front() {
                 slice.place.settle(settled.next_command);
+                self.acknowledged += u64::from(settled.decided.is_some());
                 let directory = self.keeps_directory.then_some(&*self.directory);
                 acknowledge(&mut self.answers, &mut self.references.write(), directory, report.slice, settled);
             }
@@ -235,6 +238,12 @@ impl Processor {
     #[must_use]
     pub fn parked(&self) -> usize {
         self.parked.iter().map(VecDeque::len).sum()
+    }
+
+    /// How many decisions this writer has had acknowledged.
+    #[must_use]
+    pub const fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// How often the terms were lost and the ledger was read again.

@@ -74,6 +74,7 @@ impl Processor {
             block: BytesMut::new(),
             unreported: VecDeque::new(),
             answers: Vec::new(),
+            acknowledged: 0,
             recoveries: 0,
             failed: 0,
             damage: None,
