@@ -97,6 +97,14 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError`.
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError>;
 
+    /// The same for somebody whom others wait for: over a network, records come sooner and cost the log more.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn tail_closely(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
+        self.tail(from)
+    }
+
     /// A reader of some slices only, each from the offset given for it. By default one of all slices that passes over the
     /// others' records.
     ///

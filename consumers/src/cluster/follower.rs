@@ -256,7 +256,7 @@ impl Followed {
 
     fn follow_on(&self, heads: &mut [ChainHead], stopping: &Stopping) -> Result<(), LogError> {
         let from: Vec<u64> = heads.iter().map(|head| head.next_offset).collect();
-        let mut tail = self.log.tail(&from)?;
+        let mut tail = self.log.tail_closely(&from)?;
         let mut forgotten = Instant::now();
         while !stopping.is_set() {
             let placed = tail.next(READ_RECORDS, LOOK)?;

@@ -32,6 +32,7 @@ pub use self::{
     options::{DEFAULT_INBOX_PARTITIONS, DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions},
 };
 use self::{
+    options::Pace,
     producer::KafkaProducer,
     read::{Bound, Idle, Reader},
     tail::KafkaTail,
@@ -151,6 +152,12 @@ impl KafkaLog {
         Ok(Self { shared: Shared::new(&options, created.slices), created: Arc::new(created) })
     }
 
+    fn tail_at(&self, from: &[u64], pace: Pace) -> Result<Box<dyn Tail>, LogError> {
+        let from = from.iter().copied().chain(std::iter::repeat(0));
+        let places: Vec<(SliceId, u64)> = self.slices().all().zip(from).collect();
+        Ok(Box::new(KafkaTail::new(&self.shared, &places, pace)?))
+    }
+
     /// What the ledger is: its first record.
     #[must_use]
     pub fn created(&self) -> &LedgerCreated {
@@ -197,6 +204,11 @@ impl Log for KafkaLog {
         Ok(self.shared.with_reader(None, |reader| reader.ends(slice))?.1)
     }
 
+    fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
+        slices.iter().try_for_each(|slice| self.shared.check(*slice))?;
+        self.shared.with_reader(None, |reader| reader.bounds(slices, Bound::End))
+    }
+
     /// Good for the end of a slice, and for going on where the last read ended. To read all of a ledger use `tail`.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
         self.shared.check(slice)?;
@@ -204,11 +216,6 @@ impl Log for KafkaLog {
             let (_, end) = reader.ends(slice)?;
             if offset >= end || max == 0 { Ok(Vec::new()) } else { reader.records(slice, offset, end, max) }
         })
-    fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
-        slices.iter().try_for_each(|slice| self.shared.check(*slice))?;
-        self.shared.with_reader(None, |reader| reader.bounds(slices, Bound::End))
-    }
-
     }
 
     /// Reads the slice from `offset` on: Kafka has no index by key. What is asked often belongs in a read model.
@@ -233,13 +240,15 @@ impl Log for KafkaLog {
     }
 
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        let from = from.iter().copied().chain(std::iter::repeat(0));
-        let places: Vec<(SliceId, u64)> = self.slices().all().zip(from).collect();
-        Ok(Box::new(KafkaTail::new(&self.shared, &places)?))
+        self.tail_at(from, Pace::Easy)
+    }
+
+    fn tail_closely(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
+        self.tail_at(from, Pace::Close)
     }
 
     fn tail_of(&self, places: &[(SliceId, u64)]) -> Result<Box<dyn Tail>, LogError> {
-        Ok(Box::new(KafkaTail::new(&self.shared, places)?))
+        Ok(Box::new(KafkaTail::new(&self.shared, places, Pace::Close)?))
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {

@@ -52,6 +52,15 @@ pub struct KafkaOptions {
     pub properties: BTreeMap<String, String>,
 }
 
+/// How soon a follower has what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Somebody waits for the answer.
+    Close,
+    /// What is made of it is shown a little later anyway.
+    Easy,
+}
+
 impl KafkaOptions {
     /// These brokers, and the defaults.
     #[must_use]
@@ -175,6 +184,22 @@ impl KafkaOptions {
             ("isolation.level", "read_uncommitted"),
         ];
         self.client(&tuned, &fixed)
+    }
+
+    /// Reads on and on. A broker looks at every partition that a fetch names, so a consumer of many that is answered at the first
+    /// byte asks it all the time: this one asks once in so long, unless there is much to read.
+    pub(super) fn follower(&self, pace: Pace) -> ClientConfig {
+        let mut config = self.consumer();
+        let wait = match pace {
+            Pace::Close => "5",
+            Pace::Easy => "20",
+        };
+        for (name, value) in [("fetch.wait.max.ms", wait), ("fetch.min.bytes", "65536")] {
+            if !self.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        config
     }
 
     /// A member of a group whose partitions are shared out, and that begins at `reset` where nothing was committed.

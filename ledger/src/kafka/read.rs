@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 use rdkafka::{
-    Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Message},
@@ -16,7 +16,7 @@ use rdkafka::{
 use super::{
     client::{Consumer, Quiet, insist, passes_by_itself},
     message,
-    options::KafkaOptions,
+    options::{KafkaOptions, Pace},
 };
 use crate::{
     log::{LogError, Placed},
@@ -52,7 +52,16 @@ pub(super) enum Bound {
 
 impl Reader {
     pub(super) fn new(options: &Arc<KafkaOptions>, topic: &Arc<str>) -> Result<Self, LogError> {
-        let consumer = options.consumer().create_with_context(Quiet).map_err(|error| options.store("creating a consumer", &error))?;
+        Self::with(options, topic, &options.consumer())
+    }
+
+    /// One that reads on and on.
+    pub(super) fn follower(options: &Arc<KafkaOptions>, topic: &Arc<str>, pace: Pace) -> Result<Self, LogError> {
+        Self::with(options, topic, &options.follower(pace))
+    }
+
+    fn with(options: &Arc<KafkaOptions>, topic: &Arc<str>, config: &ClientConfig) -> Result<Self, LogError> {
+        let consumer = config.create_with_context(Quiet).map_err(|error| options.store("creating a consumer", &error))?;
         Ok(Self { consumer, options: Arc::clone(options), topic: Arc::clone(topic), from: Vec::new(), at: None })
     }
 

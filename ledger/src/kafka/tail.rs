@@ -13,6 +13,7 @@ use rdkafka::Message as _;
 
 use super::{
     Shared, message,
+    options::Pace,
     read::{Reader, missing},
 };
 use crate::{
@@ -38,8 +39,8 @@ pub(super) struct KafkaTail {
 }
 
 impl KafkaTail {
-    pub(super) fn new(shared: &Shared, places: &[(SliceId, u64)]) -> Result<Self, LogError> {
-        let mut reader = shared.reader()?;
+    pub(super) fn new(shared: &Shared, places: &[(SliceId, u64)], pace: Pace) -> Result<Self, LogError> {
+        let mut reader = Reader::follower(&shared.options, &shared.ledger, pace)?;
         let mut next = vec![0; usize::from(shared.slices.count)];
         for (slice, from) in places {
             shared.check(*slice)?;
