@@ -1,5 +1,7 @@
 //! Cursors: each is moved from where this process left it, or not at all.
 
+use std::collections::BTreeSet;
+
 use pledger_ledger::{chain::ChainHead, record::Hash, slices::SliceId};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 
@@ -36,38 +38,56 @@ pub(super) fn reconcile(left: &mut Option<Heads>, doubt: &Heads, found: Heads) -
     Ok(())
 }
 
-/// Moves cursors from where they were left.
+/// Moves cursors from where they were left: those that are there in one statement, and those that are new in another, since
+/// a cursor a round trip is what a write of few rows would spend its time on.
 pub(super) async fn move_on(connection: &mut PgConnection, schema: &str, left: &Heads, moved: &Heads) -> Result<(), StoreError> {
-    for (slice, new) in moved {
-        let done = match left.get(slice) {
-            Some(old) => {
-                let sql = format!(
-                    "UPDATE {schema}.cursors SET next_pseq = $2, next_offset = $3, term = $4, hash = $5 \
-                     WHERE slice = $1 AND next_pseq = $6 AND next_offset = $7 AND term = $8 AND hash = $9"
-                );
-                let query = head(sqlx::query(AssertSqlSafe(sql)).bind(i32::from(*slice)), new);
-                within(head(query, old).execute(&mut *connection)).await?
-            }
-            None => {
-                let sql = format!(
-                    "INSERT INTO {schema}.cursors (slice, next_pseq, next_offset, term, hash) VALUES ($1, $2, $3, $4, $5) \
-                     ON CONFLICT DO NOTHING"
-                );
-                within(head(sqlx::query(AssertSqlSafe(sql)).bind(i32::from(*slice)), new).execute(&mut *connection)).await?
-            }
-        };
-        if done.rows_affected() == 0 {
-            return Err(StoreError::TakenOver { slice: *slice });
-        }
-    }
-    Ok(())
+    let (known, new): (Vec<_>, Vec<_>) = moved.iter().map(|(slice, head)| (*slice, head)).partition(|(slice, _)| left.contains_key(slice));
+    let old = known.iter().map(|(slice, _)| (*slice, &left[slice]));
+    let update = format!(
+        "UPDATE {schema}.cursors AS c SET next_pseq = n.next_pseq, next_offset = n.next_offset, term = n.term, hash = n.hash \
+         FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) AS n(slice, next_pseq, next_offset, term, hash) \
+         JOIN unnest($6::int[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[]) AS o(slice, next_pseq, next_offset, term, hash) \
+         ON o.slice = n.slice \
+         WHERE c.slice = o.slice AND c.next_pseq = o.next_pseq AND c.next_offset = o.next_offset AND c.term = o.term AND c.hash = o.hash \
+         RETURNING c.slice"
+    );
+    let query = heads(heads(sqlx::query_scalar(AssertSqlSafe(update)), known.iter().copied()), old);
+    all_moved(connection, query, &known).await?;
+    let insert = format!(
+        "INSERT INTO {schema}.cursors (slice, next_pseq, next_offset, term, hash) \
+         SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) ON CONFLICT DO NOTHING RETURNING slice"
+    );
+    all_moved(connection, heads(sqlx::query_scalar(AssertSqlSafe(insert)), new.iter().copied()), &new).await
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+type Query<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i32, sqlx::postgres::PgArguments>;
 
-fn head<'q>(query: Query<'q>, head: &ChainHead) -> Query<'q> {
-    let query = query.bind(head.next_pseq.cast_signed()).bind(head.next_offset.cast_signed()).bind(head.term.cast_signed());
-    query.bind(head.hash.0.to_vec())
+/// Runs the statement that moves these cursors; one that it does not move was moved by somebody else.
+async fn all_moved(connection: &mut PgConnection, query: Query<'_>, asked: &[(SliceId, &ChainHead)]) -> Result<(), StoreError> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let moved: BTreeSet<i32> = within(query.fetch_all(connection)).await?.into_iter().collect();
+    match asked.iter().find(|(slice, _)| !moved.contains(&i32::from(*slice))) {
+        Some((slice, _)) => Err(StoreError::TakenOver { slice: *slice }),
+        None => Ok(()),
+    }
+}
+
+/// Binds heads, a column an array.
+fn heads<'q, 'h>(query: Query<'q>, heads: impl Iterator<Item = (SliceId, &'h ChainHead)> + Clone) -> Query<'q> {
+    fn column<'h, T>(
+        heads: &(impl Iterator<Item = (SliceId, &'h ChainHead)> + Clone),
+        read: impl Fn((SliceId, &'h ChainHead)) -> T,
+    ) -> Vec<T> {
+        heads.clone().map(read).collect()
+    }
+    query
+        .bind(column(&heads, |(slice, _)| i32::from(slice)))
+        .bind(column(&heads, |(_, head)| head.next_pseq.cast_signed()))
+        .bind(column(&heads, |(_, head)| head.next_offset.cast_signed()))
+        .bind(column(&heads, |(_, head)| head.term.cast_signed()))
+        .bind(column(&heads, |(_, head)| head.hash.0.to_vec()))
 }
 
 #[cfg(test)]
