@@ -1,7 +1,7 @@
 //! What a processor among others does by the clock: it sends what fell due in its slices through the commands topic, and
 //! keeps snapshots where a successor finds them.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::JoinHandle};
 
 use hashbrown::HashMap;
 use pledger_domain::values::Timestamp;
@@ -12,8 +12,11 @@ use crate::{
     processor::{Processor, SnapshotStore},
 };
 
-/// New records after which a slice is worth a new snapshot.
-const RECORDS_PER_SNAPSHOT: u64 = 20_000;
+/// New records after which a slice is worth a new snapshot: a part of those that the last one holds, since it takes the longer
+/// to make the more that is, and no more than a successor reads in a second or two.
+const SNAPSHOT_PART: u64 = 8;
+const RECORDS_LEAST: u64 = 20_000;
+const RECORDS_MOST: u64 = 100_000;
 /// When what could not be sent is looked at again, in microseconds.
 const AGAIN_US: i64 = 60_000_000;
 
@@ -23,11 +26,13 @@ pub(super) struct ClusterChores {
     pub(super) snapshots: Arc<dyn SnapshotStore>,
     /// Of each slice, the records that its last snapshot holds.
     kept: HashMap<SliceId, u64>,
+    /// Puts the last snapshot where it is kept.
+    saving: Option<JoinHandle<()>>,
 }
 
 impl ClusterChores {
     pub(super) fn new(edge: Edge, sender: Arc<dyn CommandSender>, snapshots: Arc<dyn SnapshotStore>) -> Self {
-        Self { edge, sender, snapshots, kept: HashMap::new() }
+        Self { edge, sender, snapshots, kept: HashMap::new(), saving: None }
     }
 
     /// A slice was restored.
@@ -47,36 +52,61 @@ impl ClusterChores {
         }
     }
 
-    /// Keeps a snapshot of one slice that has grown and has nothing in flight.
-    pub(super) fn keep_one(&mut self, processor: &Processor) {
+    /// A slice that has grown so much that a snapshot of it is due.
+    pub(super) fn grown(&self, processor: &Processor) -> Option<SliceId> {
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return None;
+        }
         let grown = |(slice, kept): &(&SliceId, &u64)| {
-            processor.owns(**slice) && processor.is_settled(**slice) && processor.settled(**slice) >= **kept + RECORDS_PER_SNAPSHOT
+            let more = (**kept / SNAPSHOT_PART).clamp(RECORDS_LEAST, RECORDS_MOST);
+            processor.owns(**slice) && processor.settled(**slice) >= **kept + more
         };
-        if let Some(slice) = self.kept.iter().find(grown).map(|(slice, _)| *slice) {
-            self.keep(processor, slice);
+        self.kept.iter().find(grown).map(|(slice, _)| *slice)
+    }
+
+    /// Keeps a snapshot of a slice, where nothing of it is in flight. It is saved beside: one of a large slice takes long, and
+    /// commands of all slices would wait.
+    pub(super) fn keep_one(&mut self, processor: &Processor, slice: SliceId) {
+        if !processor.is_settled(slice) {
+            return;
+        }
+        if let Some(bytes) = self.take(processor, slice) {
+            let snapshots = Arc::clone(&self.snapshots);
+            let saving = std::thread::Builder::new().name("snapshot".into()).spawn(move || save(&*snapshots, slice, &bytes));
+            self.saving = saving.inspect_err(|error| tracing::warn!(slice, %error, "no snapshot could be kept")).ok();
         }
     }
 
-    /// Keeps a snapshot of a slice that is about to be let go of, where anything is new.
+    /// Keeps a snapshot of a slice that is about to be let go of, where anything is new. It is there when this returns.
     pub(super) fn keep_last(&mut self, processor: &Processor, slice: SliceId) {
+        if let Some(saving) = self.saving.take()
+            && saving.join().is_err()
+        {
+            tracing::error!("the thread that saves snapshots panicked");
+        }
         let new = processor.owns(slice) && self.kept.get(&slice).is_some_and(|kept| processor.settled(slice) > *kept);
-        if new && processor.is_settled(slice) {
-            self.keep(processor, slice);
+        if new
+            && processor.is_settled(slice)
+            && let Some(bytes) = self.take(processor, slice)
+        {
+            save(&*self.snapshots, slice, &bytes);
         }
         self.kept.remove(&slice);
     }
 
-    fn keep(&mut self, processor: &Processor, slice: SliceId) {
+    /// A snapshot as of now. One that could not be made or saved is tried again with the next records, not at once.
+    fn take(&mut self, processor: &Processor, slice: SliceId) -> Option<Vec<u8>> {
         if processor.damage().is_some() {
             // What snapshots hold may be all that is left of what is missing.
-            return;
+            return None;
         }
-        let snapshot = processor.snapshot(slice).map_err(|error| error.to_string());
-        let kept = snapshot.and_then(|bytes| self.snapshots.save(slice, &bytes).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(slice, %error, "no snapshot could be kept");
-        }
-        // One that could not be kept is tried again with the next records, not at once.
         self.kept.insert(slice, processor.settled(slice));
+        processor.snapshot(slice).inspect_err(|error| tracing::warn!(slice, %error, "no snapshot could be made")).ok()
+    }
+}
+
+fn save(snapshots: &dyn SnapshotStore, slice: SliceId, bytes: &[u8]) {
+    if let Err(error) = snapshots.save(slice, bytes) {
+        tracing::warn!(slice, %error, "no snapshot could be kept");
     }
 }

@@ -37,6 +37,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 const CHORES_EVERY: Duration = Duration::from_secs(1);
 /// How long what is in flight may take when slices are let go of.
 const TO_SETTLE: Duration = Duration::from_secs(2);
+/// How long commands may wait for a snapshot to be possible; it is tried again with the next chores.
+const TO_BE_QUIET: Duration = Duration::from_millis(250);
 /// How long a slice waits that could not be restored, or whose place in the topic is gone.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const AFTER_GONE: Duration = Duration::from_secs(10);
@@ -177,10 +179,10 @@ impl Driver {
             self.duties.lost(&rewound, Instant::now());
             self.assign();
         }
+        self.status.acknowledged.store(self.processor.acknowledged(), Ordering::Relaxed);
         self.status.lost_terms.store(self.processor.recoveries(), Ordering::Relaxed);
         self.status.failed.store(self.processor.failed_decisions(), Ordering::Relaxed);
     }
-        self.status.acknowledged.store(self.processor.acknowledged(), Ordering::Relaxed);
 
     /// Offers what the topic has, at most a batch of it.
     fn take(&mut self, wait: Duration) -> usize {
@@ -247,7 +249,18 @@ impl Driver {
             let now = self.now();
             self.processor.look_after_progress(now);
             self.chores.send_due(&mut self.processor, now);
-            self.chores.keep_one(&self.processor);
+            if let Some(slice) = self.chores.grown(&self.processor) {
+                self.await_settled(&[slice], Instant::now() + TO_BE_QUIET);
+                self.chores.keep_one(&self.processor, slice);
+            }
+        }
+    }
+
+    /// Takes nothing more until nothing of these slices is in flight. A slice under load is never so by itself.
+    fn await_settled(&mut self, slices: &[SliceId], until: Instant) {
+        self.processor.flush();
+        while Instant::now() < until && slices.iter().any(|slice| !self.processor.is_settled(*slice)) {
+            self.settle(SHORT);
         }
     }
 
@@ -349,11 +362,7 @@ impl Driver {
 
     /// Lets go of slices once nothing of them is in flight, or after a while. Whoever waits for `done` waits no longer then.
     fn let_go(&mut self, slices: &[SliceId], done: Option<SyncSender<()>>) {
-        let until = Instant::now() + TO_SETTLE;
-        self.processor.flush();
-        while Instant::now() < until && slices.iter().any(|slice| !self.processor.is_settled(*slice)) {
-            self.settle(SHORT);
-        }
+        self.await_settled(slices, Instant::now() + TO_SETTLE);
         for slice in slices.iter().copied() {
             if self.duties.remove(slice) {
                 self.chores.keep_last(&self.processor, slice);
