@@ -1,7 +1,5 @@
 //! What a server answers from the whole ledger: simulations and evidence, made as the verbs make them.
 
-use std::path::{Path, PathBuf};
-
 use axum::http::StatusCode;
 use pledger_command_api::{About, Analyst, Bundle, Form, Problem, Simulation};
 use pledger_ledger::evidence::{EvidenceError, LedgerKey};
@@ -15,15 +13,18 @@ use crate::{
     },
 };
 
-/// Reads a ledger through for every answer; signs with the key of a directory.
+/// Opens the key that evidence is signed with.
+pub(crate) type OpenKey = Box<dyn Fn() -> Result<LedgerKey, EvidenceError> + Send + Sync>;
+
+/// Reads a ledger through for every answer.
 pub(crate) struct LedgerAnalyst {
     ledger: Ledger,
-    data_dir: PathBuf,
+    key: OpenKey,
 }
 
 impl LedgerAnalyst {
-    pub(crate) fn of(ledger: Ledger, data_dir: &Path) -> Self {
-        Self { ledger, data_dir: data_dir.to_owned() }
+    pub(crate) fn of(ledger: Ledger, key: OpenKey) -> Self {
+        Self { ledger, key }
     }
 }
 
@@ -34,7 +35,7 @@ impl Analyst for LedgerAnalyst {
     }
 
     fn evidence(&self, about: &About) -> Result<Bundle, Problem> {
-        let key = LedgerKey::open_or_create(&self.data_dir).map_err(|error| unproven(&error))?;
+        let key = (self.key)().map_err(|error| unproven(&error))?;
         let file = evidence::bundle(&self.ledger, &key, about, &mut |_| {}).map_err(|error| unproven(&error))?;
         Ok(Bundle { file, signed_by: key.public().to_string() })
     }

@@ -18,6 +18,7 @@ use pledger_consumers::policies::{Policies, PolicyStatus};
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
     edge::{Edge, SystemClock, SystemRandomness},
+    evidence::LedgerKey,
     keys::{KeyStore, SqliteKeyStore},
     log::{Log, LogError},
     slices::Position,
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "kafka")]
 use crate::cluster::{Keeping, Switching};
 use crate::{
-    analyst::LedgerAnalyst,
+    analyst::{LedgerAnalyst, OpenKey},
     ledger::Ledger,
     node::{Node, explain, random_id},
     policies::EngineView,
@@ -138,13 +139,14 @@ impl Assembly {
         let ledger = Ledger { log: Arc::clone(&log), created: node.log.created().clone() };
         let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
         assembly.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)), data_dir);
-        assembly.analyse(ledger, data_dir);
+        let key_dir = data_dir.to_owned();
+        assembly.analyse(ledger, Box::new(move || LedgerKey::open_or_create(&key_dir)));
         Ok(assembly)
     }
 
-    /// Answers what takes the whole ledger, signed with the key in the directory where it is evidence.
-    pub(crate) fn analyse(&mut self, ledger: Ledger, data_dir: &Path) {
-        self.api().analyse_by(Arc::new(LedgerAnalyst::of(ledger, data_dir)));
+    /// Answers what takes the whole ledger, signed with the key where it is evidence.
+    pub(crate) fn analyse(&mut self, ledger: Ledger, key: OpenKey) {
+        self.api().analyse_by(Arc::new(LedgerAnalyst::of(ledger, key)));
     }
 
     /// Puts other generations in use when it is asked to, and answers questions to the past from what the directory has of it.

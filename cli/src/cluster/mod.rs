@@ -30,7 +30,7 @@ pub(crate) use {
     letters::dead_letters,
     migrate::migrate,
     node::ledger,
-    reading::{generations, to_read},
+    reading::{generations, key, to_read},
     serve::serve,
     switching::{Switching, order},
 };
@@ -40,7 +40,7 @@ mod without {
     use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
     use anyhow::{Result, bail};
-    use pledger_ledger::slices::Slices;
+    use pledger_ledger::{evidence::LedgerKey, slices::Slices};
     use pledger_projections::generation::{Answered, Generations, Order};
 
     use super::{Cluster, Joining, NewTopics, PostgresFlags};
@@ -68,6 +68,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn key(_: &PostgresFlags, _: &Context) -> Result<LedgerKey> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn generations(_: &PostgresFlags, _: &Context) -> Result<Arc<dyn Generations>> {
         bail!(WITHOUT)
     }
@@ -81,4 +85,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, generations, init, ledger, migrate, order, serve, to_read};
+pub(crate) use without::{dead_letters, generations, init, key, ledger, migrate, order, serve, to_read};

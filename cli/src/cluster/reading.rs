@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use pledger_command_api::Metrics;
 use pledger_ledger::{
     edge::{Edge, SystemRandomness},
+    evidence::{EvidenceError, LedgerKey},
     keys::{KEYS_FILE, KeyStore, PostgresKeyStore, SqliteKeyStore},
     log::Log,
     postgres::PostgresOptions,
@@ -43,6 +44,15 @@ pub(crate) fn to_read(cluster: &Cluster, postgres: &PostgresFlags, context: &Con
     let mut assembly = Assembly::of_parts(edge, sink, log, engine, metrics, Vec::new(), None)?;
     assembly.keep_checkpoints(&context.data_dir);
     Ok(assembly)
+}
+
+/// The key that evidence of a cluster is signed with: that of its database, where one is named.
+pub(crate) fn key(postgres: &PostgresFlags, context: &Context) -> Result<LedgerKey> {
+    Ok(signing_key(postgres.options(context)?.as_ref(), &context.data_dir)?)
+}
+
+pub(super) fn signing_key(postgres: Option<&PostgresOptions>, data_dir: &Path) -> Result<LedgerKey, EvidenceError> {
+    postgres.map_or_else(|| LedgerKey::open_or_create(data_dir), LedgerKey::open_or_create_in)
 }
 
 /// The generations of a cluster's read models.

@@ -13,6 +13,7 @@ use super::{
     flags::Role,
     keeper::Candidacy,
     node::{ClusterNode, Writes, open, options},
+    reading::signing_key,
     services::{Services, as_sample},
     stores::Stores,
     switching::{OtherKeeper, Switching},
@@ -94,7 +95,9 @@ fn serve_node(
             let (engine, start) = engine.part();
             let mut assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
             assembly.keep(start)?;
-            assembly.analyse(Ledger { log: Arc::new(node.log.clone()), created: node.log.created().clone() }, &context.data_dir);
+            let (key_dir, database) = (context.data_dir.clone(), stores.postgres.clone());
+            let key = move || signing_key(database.as_ref(), &key_dir);
+            assembly.analyse(Ledger { log: Arc::new(node.log.clone()), created: node.log.created().clone() }, Box::new(key));
             assembly.keep_generations(Arc::clone(&stores.generations), &context.data_dir);
             if let Some(postgres) = &stores.postgres {
                 assembly.ask_elsewhere(Arc::new(OtherKeeper(postgres.clone())));

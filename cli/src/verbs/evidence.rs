@@ -16,7 +16,7 @@ use pledger_ledger::{
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::ClusterFlags,
+    cluster::{self, PlaceFlags},
     context::{Context, Usage},
     ledger::Ledger,
     output,
@@ -30,9 +30,10 @@ use crate::{
     after_help = "Examples:
   pledger evidence --account acme.com --out acme.evidence
   pledger evidence verify acme.evidence --key 5f1c...     offline: no ledger is needed
+  pledger evidence --deal d-1 --out d-1.evidence --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
 The file holds every decision about the account or deal, the rules that they name, and a statement signed with the
-ledger's key. Tell others the public key on another way than the file; one changed byte and it verifies no more."
+ledger's key, which a cluster keeps in its database. Tell others the public key on another way than the file; one changed byte and it verifies no more."
 )]
 pub(crate) struct Evidence {
     #[command(subcommand)]
@@ -47,7 +48,7 @@ pub(crate) struct Evidence {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    place: PlaceFlags,
 }
 
 #[derive(Subcommand)]
@@ -81,11 +82,14 @@ impl Evidence {
             (None, Some(deal)) => About::Deal(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?),
             (None, None) => return Err(usage("--account A or --deal D is needed".to_owned())),
         };
-        let ledger = Ledger::open(&self.cluster, context)?;
+        let ledger = Ledger::open(&self.place.cluster, context)?;
         let log = &ledger.log;
         let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
         std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
-        let key = LedgerKey::open_or_create(&context.data_dir)?;
+        let key = match self.place.cluster(context)? {
+            Some(_) => cluster::key(&self.place.postgres, context)?,
+            None => LedgerKey::open_or_create(&context.data_dir)?,
+        };
         let bundle = bundle(&ledger, &key, &about, &mut |read| progress.inc(read));
         progress.finish_and_clear();
         let bundle = bundle?;

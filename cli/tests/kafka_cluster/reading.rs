@@ -109,7 +109,9 @@ fn analyses_are_the_same(told: &Told, server: &Process) {
     let request = ureq::get(format!("{}/v1/evidence?deal={deal}", server.url)).header("authorization", &operator);
     let file = request.call().expect("an answer").body_mut().read_to_vec().expect("a file");
     std::fs::write(path("a.evidence"), file).expect("written");
-    let verified = pledger().args(["evidence", "verify", &path("a.evidence")]).output().expect("pledger");
+    // The verb signs with the same key: the cluster's.
+    let key = told.succeed(&["evidence", "--deal", &deal, "--out", &path("b.evidence")], &[]);
+    let verified = pledger().args(["evidence", "verify", &path("a.evidence"), "--key", key.trim()]).output().expect("pledger");
     assert!(succeeded(&verified).contains(&format!("deal/{deal}")));
 }
 

@@ -6,6 +6,8 @@
 //! A bundle is valid in the very bytes in which it was written only.
 
 mod bundle;
+#[cfg(feature = "postgres")]
+mod in_postgres;
 mod signing;
 mod statement;
 

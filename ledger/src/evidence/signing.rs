@@ -52,6 +52,12 @@ impl LedgerKey {
         }
     }
 
+    /// The key that this seed makes.
+    #[cfg(feature = "postgres")]
+    pub(super) fn of_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
     /// What others know it by.
     #[must_use]
     pub fn public(&self) -> PublicKey {
