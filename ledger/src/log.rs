@@ -242,6 +242,16 @@ impl UpTo {
         Ok(Self { tail: log.tail_of(places)?, ends, left })
     }
 
+    /// Some slices, each from its beginning to an end that was asked for before: `ends` has one for every slice.
+    ///
+    /// # Errors
+    /// `LogError`.
+    pub fn ends_of(log: &dyn Log, slices: &[SliceId], ends: Vec<u64>) -> Result<Self, LogError> {
+        let places: Vec<(SliceId, u64)> = slices.iter().map(|slice| (*slice, 0)).collect();
+        let left = slices.iter().filter_map(|slice| ends.get(usize::from(*slice))).sum();
+        Ok(Self { tail: log.tail_of(&places)?, ends, left })
+    }
+
     /// The next records, about `max` of them; empty at the ends.
     ///
     /// # Errors

@@ -46,6 +46,12 @@ impl Index {
         self.slice(slice).partition_point(|entry| entry.segment < segment) as u64
     }
 
+    /// The first segment from `segment` on that holds a record of `slice`.
+    pub(super) fn at_or_after(&self, slice: SliceId, segment: u32) -> Option<u32> {
+        let entries = self.slice(slice);
+        entries.get(entries.partition_point(|entry| entry.segment < segment)).map(|entry| entry.segment)
+    }
+
     /// Takes in the next segment.
     ///
     /// # Errors
@@ -96,6 +102,10 @@ mod tests {
         assert_eq!((index.end(0), index.end(1), index.end(2), index.last()), (3, 0, 3, 3));
         assert_eq!(index.slice(2)[2], Entry { segment: 3, stream: 7, at: 1 });
         assert_eq!((index.before(0, 1), index.before(0, 3), index.before(2, 3), index.before(0, 4)), (0, 2, 2, 3));
+        assert_eq!(
+            [(0, 1), (0, 2), (0, 4), (1, 1), (2, 2)].map(|(slice, from)| index.at_or_after(slice, from)),
+            [Some(1), Some(3), None, None, Some(2)]
+        );
         assert_eq!((index.run(1, 1), index.run(1, 3), index.run(1, 4), index.run(2, 1), index.run(2, 99)), (1, 1, 2, 2, 3));
     }
 

@@ -262,6 +262,11 @@ impl Log for SqliteLog {
         Ok(Box::new(SqliteTail::new(Arc::clone(&self.shared), from)))
     }
 
+    fn tail_of(&self, places: &[(SliceId, u64)]) -> Result<Box<dyn Tail>, LogError> {
+        self.shared.refresh()?;
+        Ok(Box::new(SqliteTail::of(Arc::clone(&self.shared), places)))
+    }
+
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         if !self.shared.is_writer() {
             return Err(LogError::Locked(format!("the ledger {} was opened to read only", self.file().display())));

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Shared, connection::gone, segment::Segment, state::read_run};
-use crate::log::{LogError, Placed, Tail};
+use crate::{
+    log::{LogError, Placed, Tail},
+    slices::SliceId,
+};
 
 /// How many records are read ahead at once. More is slower: the allocator then gives memory back to the system and
 /// takes it again, a page fault each 4 kB.
@@ -21,6 +24,8 @@ type Run = (Vec<Segment>, Result<(), LogError>);
 /// A reader of all slices.
 pub(super) struct SqliteTail {
     shared: Arc<Shared>,
+    /// The slices whose records are read; all where absent.
+    wanted: Option<Vec<SliceId>>,
     /// Records before these offsets are passed over.
     from: Vec<u64>,
     /// The offset of the next record of each slice.
@@ -38,9 +43,22 @@ pub(super) struct SqliteTail {
 
 impl SqliteTail {
     pub(super) fn new(shared: Arc<Shared>, from: &[u64]) -> Self {
+        let slices = shared.state.slices;
+        let from = slices.all().map(|slice| from.get(usize::from(slice)).copied().unwrap_or(0)).collect();
+        Self::start(shared, None, from)
+    }
+
+    /// Some slices only: segments without a record of theirs are not read.
+    pub(super) fn of(shared: Arc<Shared>, places: &[(SliceId, u64)]) -> Self {
+        let mut from = vec![u64::MAX; usize::from(shared.state.slices.count)];
+        let places = places.iter().filter(|(slice, _)| usize::from(*slice) < from.len()).copied().collect::<Vec<_>>();
+        places.iter().for_each(|(slice, offset)| from[usize::from(*slice)] = *offset);
+        Self::start(shared, Some(places.iter().map(|(slice, _)| *slice).collect()), from)
+    }
+
+    fn start(shared: Arc<Shared>, wanted: Option<Vec<SliceId>>, from: Vec<u64>) -> Self {
         let index = shared.state.index.read();
         let slices = shared.state.slices;
-        let from: Vec<u64> = slices.all().map(|slice| from.get(usize::from(slice)).copied().unwrap_or(0)).collect();
         let first = |(slice, offset): (u16, &u64)| {
             let entries = index.slice(slice);
             usize::try_from(*offset).ok().and_then(|offset| entries.get(offset)).map(|entry| entry.segment)
@@ -48,7 +66,15 @@ impl SqliteTail {
         let segment = slices.all().zip(&from).filter_map(first).min().unwrap_or(index.last() + 1);
         let next = slices.all().map(|slice| index.before(slice, segment)).collect();
         drop(index);
-        Self { shared, from, next, segment, placed: segment - 1, ready: VecDeque::new(), ahead: None, failed: None }
+        Self { shared, wanted, from, next, segment, placed: segment - 1, ready: VecDeque::new(), ahead: None, failed: None }
+    }
+
+    /// Passes over segments without a record of a wanted slice, as far as the index knows.
+    fn pass_over(&mut self) {
+        let Some(wanted) = &self.wanted else { return };
+        let index = self.shared.state.index.read();
+        let next = wanted.iter().filter_map(|slice| index.at_or_after(*slice, self.segment)).min();
+        self.segment = next.unwrap_or_else(|| index.last() + 1).max(self.segment);
     }
 
     /// Asks for the next run of segments, where there is one that is not in memory.
@@ -56,13 +82,15 @@ impl SqliteTail {
         if self.ahead.is_some() || self.failed.is_some() {
             return;
         }
-        let state = &self.shared.state;
+        self.pass_over();
         while self.ready.len() < 2
-            && let Some(segment) = state.cached(self.segment)
+            && let Some(segment) = self.shared.state.cached(self.segment)
         {
             self.ready.push_back(segment);
             self.segment += 1;
+            self.pass_over();
         }
+        let state = &self.shared.state;
         let (first, index) = (self.segment, state.index.read());
         if first > index.last() || state.cached(first).is_some() {
             return;
@@ -102,6 +130,7 @@ impl SqliteTail {
             let record = segment.record(index);
             let slice = usize::from(record.header.slice);
             let offset = self.next[slice];
+            // Of a slice that is not wanted segments may have been passed over: its offsets say nothing.
             self.next[slice] += 1;
             if offset >= self.from[slice] {
                 placed.push(Placed { offset, record });

@@ -36,6 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     ("what_is_sent_reads_back_at_the_reported_offset", what_is_sent_reads_back_at_the_reported_offset),
     ("a_tail_sees_every_slice_in_order", a_tail_sees_every_slice_in_order),
     ("a_tail_begins_where_it_is_told", a_tail_begins_where_it_is_told),
+    ("a_tail_of_some_slices_has_all_of_them_and_no_other", a_tail_of_some_slices_has_all_of_them_and_no_other),
     ("a_tail_waits_for_what_is_sent", a_tail_waits_for_what_is_sent),
     ("a_stream_is_read_without_its_neighbours", a_stream_is_read_without_its_neighbours),
     ("a_reader_beside_the_writer_sees_what_is_new", a_reader_beside_the_writer_sees_what_is_new),
@@ -132,6 +133,44 @@ fn a_tail_begins_where_it_is_told(home: &dyn Home) {
     let batch = chains.batch(1);
     append(&*log, vec![batch.clone()]);
     assert_eq!(tail.next(100, LONG).expect("readable").into_iter().map(|placed| placed.record).collect::<Vec<_>>(), batch);
+}
+
+fn a_tail_of_some_slices_has_all_of_them_and_no_other(home: &dyn Home) {
+    let log = create(home);
+    let mut chains = Chains::of(&*log);
+    // A record a batch, so that many batches hold nothing of any one slice, and some hold several.
+    append(&*log, [1; 40].into_iter().chain([30, 1, 90, 1, 1]).map(|count| chains.batch(count)).collect());
+    let ends = ends(&*log);
+    let slices: Vec<_> = log.slices().all().collect();
+    for some in [&slices[..1], &slices[1..3], &slices[..]] {
+        let mut records = UpTo::ends_of(&*log, some, ends.clone()).expect("a tail");
+        let mut read: BTreeMap<_, Vec<Placed>> = BTreeMap::new();
+        loop {
+            let placed = records.next(7).expect("readable");
+            if placed.is_empty() {
+                break;
+            }
+            placed.into_iter().for_each(|one| read.entry(one.record.header.slice).or_default().push(one));
+        }
+        for slice in &slices {
+            let expected = if some.contains(slice) { read_all(&*log, *slice) } else { Vec::new() };
+            assert_eq!(read.remove(slice).unwrap_or_default(), expected, "slice {slice} of {some:?}");
+        }
+        // In the middle, and what is sent later.
+        let places: Vec<_> = some.iter().map(|slice| (*slice, ends[usize::from(*slice)] / 2)).collect();
+        let wanted: u64 = places.iter().map(|(slice, from)| ends[usize::from(*slice)] - from).sum();
+        let mut tail = log.tail_of(&places).expect("a tail");
+        let mut seen = Vec::new();
+        while (seen.len() as u64) < wanted {
+            let placed = tail.next(5, LONG).expect("readable");
+            assert!(!placed.is_empty(), "{} of {wanted} came", seen.len());
+            seen.extend(placed);
+        }
+        for (slice, from) in places {
+            let of: Vec<_> = seen.iter().filter(|one| one.record.header.slice == slice).cloned().collect();
+            assert_eq!(of, read_all(&*log, slice)[usize::try_from(from).expect("short")..]);
+        }
+    }
 }
 
 fn a_tail_waits_for_what_is_sent(home: &dyn Home) {
