@@ -12,6 +12,7 @@ use pledger_domain::{
 };
 
 /// The program as it was at each version of its stream, from 0.
+#[derive(Clone)]
 pub(super) struct Programs(Vec<Program>);
 
 impl Default for Programs {
@@ -43,6 +44,7 @@ impl Programs {
 }
 
 /// A partner from one decision on.
+#[derive(Clone)]
 struct Since {
     version: u64,
     at: Timestamp,
@@ -51,7 +53,7 @@ struct Since {
 
 /// Every partner at every version of its stream. It is what grows with a ledger's partner streams; everything else is
 /// held for some slices at a time.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Partners(HashMap<PartnerId, Vec<Since>>);
 
 impl Partners {

@@ -31,6 +31,8 @@ pub(super) struct Request<'a> {
 
 /// A draft, and what came of it so far.
 pub(super) struct Line {
+    /// Its streams are those in which something was decided otherwise: until then, what becomes of a stream under the
+    /// draft is what became of it on record. Reference streams are all there, since others rely on them.
     pub(super) world: World,
     /// Streams of the slices at hand in which something was decided otherwise.
     diverged: HashMap<StreamName, Divergence>,
@@ -58,12 +60,27 @@ impl Line {
         Self { world: World::under(draft), diverged: HashMap::new(), found: Vec::new() }
     }
 
+    /// The same draft, for other streams that rely on the same facts.
+    pub(super) fn beside(&self) -> Self {
+        Self { world: self.world.beside(), diverged: HashMap::new(), found: Vec::new() }
+    }
+
+    /// Whether what became of a stream under the draft is kept apart from what became of it on record.
+    fn is_apart(&self, stream: &StreamName) -> bool {
+        stream.kind().is_reference() || self.diverged.contains_key(stream)
+    }
+
     /// Decides a recorded command again, after what fell due before it. `recorded` is the world as it was then.
     pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, to: Timestamp) {
         let Request { position, decision, asked, recorded: was } = request;
         self.send_due(was.stream, recorded, programs, asked.received_at, to);
-        let again = self.world.decide(asked, was, programs);
+        let is_apart = self.is_apart(was.stream);
+        let streams = if is_apart { &self.world.streams } else { &recorded.streams };
+        let again = self.world.decide(streams, asked, was, programs);
         if let Some((change, fields)) = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at)) {
+            if !is_apart {
+                self.world.streams.copy(was.stream, &recorded.streams);
+            }
             let payload: Value = serde_json::from_str(decision.command.payload.get()).unwrap_or_default();
             let about = subjects(&payload);
             let subject = about.first().cloned();
@@ -94,10 +111,23 @@ impl Line {
                 self.found.push((decision.recorded_at, otherwise));
             }
         }
-        self.world.take_in(was.stream, &again);
-        self.world.note(was.stream, was.version, asked.recorded_at);
+        if self.is_apart(was.stream) {
+            self.world.take_in(was.stream, &again);
+            self.world.note(was.stream, was.version, asked.recorded_at);
+        }
         if let Some(divergence) = self.diverged.get_mut(was.stream) {
             divergence.recorded_version = was.version;
+        }
+    }
+
+    /// Takes a decision in as it was recorded: it cannot be decided again.
+    pub(super) fn take_as_recorded(&mut self, decision: &Decision<'_>) {
+        let Decision { stream, version, outcome, recorded_at, effective_at, .. } = decision;
+        if let Outcome::Accepted(events) = outcome
+            && self.is_apart(stream)
+        {
+            self.world.evolve(stream, *version, events, *effective_at);
+            self.world.note(stream, *version, *recorded_at);
         }
     }
 
@@ -157,7 +187,8 @@ impl Line {
             given: Some(due),
         };
         let relied_on = [(StreamName::program(), programs.latest())];
-        let again = self.world.decide(&asked, &Recorded { stream, version: 0, rules: 0, relied_on: &relied_on }, programs);
+        let again =
+            self.world.decide(&self.world.streams, &asked, &Recorded { stream, version: 0, rules: 0, relied_on: &relied_on }, programs);
         let Outcome::Accepted(_) = &again.outcome else { return };
         let divergence = self.diverged.entry(stream.clone()).or_default();
         let subject = subjects(&payload).into_iter().next();

@@ -15,8 +15,12 @@
 mod history;
 mod line;
 mod otherwise;
+mod pass;
 mod world;
 
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 use pledger_domain::{
     catalogue::Command,
     rejection::Rejection,
@@ -25,8 +29,8 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, LogError, UpTo},
-    record::{Body, Decision, Events, Outcome, Record},
+    log::{Log, LogError, Placed},
+    record::{Body, Decision, Events, Outcome},
     slices::{Position, SliceId},
 };
 use serde::Serialize;
@@ -35,13 +39,13 @@ use crate::processor::{Asked, Streams};
 use history::Programs;
 use line::{Line, Request};
 pub use otherwise::{Change, FieldChange, Otherwise, Told};
+use pass::Pass;
 pub use world::Draft;
 use world::{Again, Recorded, World};
 
-/// How many records are read at once.
-const READ_RECORDS: usize = 4_096;
-/// How many slices have their streams in memory at once: what is held grows with the largest so many of them.
-const SLICES_AT_ONCE: usize = 16;
+/// How many records the slices have together whose streams are in memory at once, unless one alone has more: what is held
+/// grows with a ledger up to these, and a longer one is read more than once.
+const RECORDS_AT_ONCE: u64 = 8_000_000;
 
 /// What came of deciding again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -78,20 +82,35 @@ pub struct Unrepeated {
 /// # Errors
 /// `LogError`, also where a record cannot be read.
 pub fn replay(log: &dyn Log, drafts: &[Draft], to: Timestamp, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
-    let lines = drafts.iter().map(|draft| Line::under(draft.clone())).collect();
-    let mut replay =
-        Replay { to, recorded: World::default(), lines, programs: Programs::default(), report: Report::default(), seen: 0, tell };
     let slices = log.slices();
     let references: Vec<SliceId> = slices.references().collect();
     let others: Vec<SliceId> = slices.all().filter(|slice| !references.contains(slice)).collect();
     let program = slices.of(&StreamName::program());
     let ends = ends(log, others.iter().chain(&references).chain([&program]))?;
-    replay.pass(log, &ends, &[program], |kind| kind == StreamKind::Program)?;
-    replay.pass(log, &ends, &references, |kind| kind == StreamKind::Partner)?;
-    for some in others.chunks(SLICES_AT_ONCE) {
-        replay.pass(log, &ends, some, |kind| !kind.is_reference())?;
+    let mut replay = Replay::of(drafts, to);
+    let mut pass = Pass { log, ends: &ends, seen: 0, tell };
+    pass.alone(&[program], &mut replay, |kind| kind == StreamKind::Program)?;
+    pass.alone(&references, &mut replay, |kind| kind == StreamKind::Partner)?;
+    for some in at_once(&others, &ends) {
+        pass.side_by_side(&some, &mut replay)?;
     }
     Ok(replay.finish())
+}
+
+/// Slices in runs, the streams of each of which are in memory together.
+fn at_once(slices: &[SliceId], ends: &[u64]) -> Vec<Vec<SliceId>> {
+    let mut runs: Vec<Vec<SliceId>> = Vec::new();
+    let mut held = u64::MAX;
+    for slice in slices {
+        let records = ends[usize::from(*slice)];
+        if held.saturating_add(records) > RECORDS_AT_ONCE {
+            runs.push(Vec::new());
+            held = 0;
+        }
+        held += records;
+        runs.last_mut().expect("the first slice begins a run").push(*slice);
+    }
+    runs
 }
 
 /// Where the slices end, asked for in this order: facts last, so that nothing that relies on them is looked at without them
@@ -104,48 +123,66 @@ fn ends<'s>(log: &dyn Log, order: impl Iterator<Item = &'s SliceId>) -> Result<V
     Ok(ends)
 }
 
-struct Replay<'t> {
+struct Replay {
     to: Timestamp,
     recorded: World,
     lines: Vec<Line>,
-    programs: Programs,
+    programs: Arc<Programs>,
     report: Report,
-    seen: u64,
-    tell: &'t mut dyn FnMut(u64),
+    /// The last record of every slice that was looked at.
+    heads: HashMap<SliceId, ChainHead>,
 }
 
-impl Replay<'_> {
-    /// Decides the commands of some slices and kinds of streams, all of them from their beginnings.
-    fn pass(&mut self, log: &dyn Log, ends: &[u64], slices: &[SliceId], wanted: impl Fn(StreamKind) -> bool) -> Result<(), LogError> {
-        let mut heads = vec![ChainHead::default(); ends.len()];
-        let mut records = UpTo::ends(log, &[], ends.to_vec())?;
-        loop {
-            let placed = records.next(READ_RECORDS)?;
-            if placed.is_empty() {
-                break;
-            }
-            for one in placed.iter().filter(|one| slices.contains(&one.record.header.slice)) {
-                if heads[usize::from(one.record.header.slice)].accept(one.offset, &one.record) == Verdict::Valid {
-                    self.look_at(&one.record, &wanted)?;
-                }
-            }
-            (self.tell)(self.seen);
+impl Replay {
+    fn of(drafts: &[Draft], to: Timestamp) -> Self {
+        let lines = drafts.iter().map(|draft| Line::under(draft.clone())).collect();
+        Self { to, recorded: World::default(), lines, programs: Arc::default(), report: Report::default(), heads: HashMap::new() }
+    }
+
+    /// One that knows the same facts, for other streams.
+    fn beside(&self) -> Self {
+        Self {
+            to: self.to,
+            recorded: self.recorded.beside(),
+            lines: self.lines.iter().map(Line::beside).collect(),
+            programs: Arc::clone(&self.programs),
+            report: Report::default(),
+            heads: HashMap::new(),
         }
-        self.lines.iter_mut().for_each(|line| line.end(&self.recorded, &self.programs, self.to));
-        self.recorded.streams = Streams::default();
+    }
+
+    /// Decides the commands of valid records again that are in streams of the wanted kinds.
+    fn look_at(&mut self, placed: &[Placed], wanted: impl Fn(StreamKind) -> bool) -> Result<(), LogError> {
+        for Placed { offset, record } in placed {
+            if self.heads.entry(record.header.slice).or_default().accept(*offset, record) != Verdict::Valid {
+                continue;
+            }
+            let position = record.position();
+            let body = Body::decode(&record.body).map_err(|error| LogError::Damaged { position, reason: error.to_string() })?;
+            if let Body::Decision(decision) = body
+                && wanted(decision.stream.kind())
+            {
+                self.take(position, &decision);
+            }
+        }
         Ok(())
     }
 
-    fn look_at(&mut self, record: &Record, wanted: impl Fn(StreamKind) -> bool) -> Result<(), LogError> {
-        let position = record.position();
-        let body = Body::decode(&record.body).map_err(|error| LogError::Damaged { position, reason: error.to_string() })?;
-        if let Body::Decision(decision) = body
-            && wanted(decision.stream.kind())
-        {
-            self.seen += 1;
-            self.take(position, &decision);
+    /// The slices at hand come to their ends, and their streams are let go of.
+    fn end(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.end(&self.recorded, &self.programs, self.to));
+        self.recorded.streams = Streams::default();
+        self.heads.clear();
+    }
+
+    /// Takes over what another found.
+    fn absorb(&mut self, other: Self) {
+        self.report.decided += other.report.decided;
+        self.report.set_aside += other.report.set_aside;
+        self.report.unrepeated.extend(other.report.unrepeated);
+        for (line, found) in self.lines.iter_mut().zip(other.lines) {
+            line.found.extend(found.found);
         }
-        Ok(())
     }
 
     fn take(&mut self, position: Position, decision: &Decision<'_>) {
@@ -174,7 +211,7 @@ impl Replay<'_> {
         };
         let recorded = Recorded { stream, version: *version, rules: *rules, relied_on };
         self.report.decided += 1;
-        let again = self.recorded.decide(&asked, &recorded, &self.programs);
+        let again = self.recorded.decide(&self.recorded.streams, &asked, &recorded, &self.programs);
         if !repeats(decision, &again) {
             self.did_not_repeat(position, decision, Told::of(&again.outcome));
         }
@@ -193,13 +230,7 @@ impl Replay<'_> {
 
     /// Takes a decision in as it was recorded, under every set of rules: it cannot be decided again.
     fn take_as_recorded(&mut self, decision: &Decision<'_>) {
-        let Decision { stream, version, outcome, recorded_at, effective_at, .. } = decision;
-        if let Outcome::Accepted(events) = outcome {
-            for line in &mut self.lines {
-                line.world.evolve(stream, *version, events, *effective_at);
-                line.world.note(stream, *version, *recorded_at);
-            }
-        }
+        self.lines.iter_mut().for_each(|line| line.take_as_recorded(decision));
         self.keep(decision);
     }
 
@@ -210,7 +241,7 @@ impl Replay<'_> {
             self.recorded.evolve(stream, *version, events, *effective_at);
             self.recorded.note(stream, *version, *recorded_at);
             if let Events::Program(_) = events {
-                self.programs.push(self.recorded.streams.program.read(stream, Clone::clone));
+                Arc::make_mut(&mut self.programs).push(self.recorded.streams.program.read(stream, Clone::clone));
             }
         }
     }
@@ -218,10 +249,13 @@ impl Replay<'_> {
     fn finish(self) -> Report {
         let by_time = |line: Line| {
             let mut found = line.found;
-            found.sort_by_key(|(recorded_at, otherwise)| (*recorded_at, otherwise.position));
+            // What a thread found is in the order of each stream; the streams of several come together here.
+            found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.position, &a.stream).cmp(&(b_at, b.position, &b.stream)));
             found.into_iter().map(|(_, otherwise)| otherwise).collect()
         };
-        Report { drafts: self.lines.into_iter().map(by_time).collect(), ..self.report }
+        let mut unrepeated = self.report.unrepeated;
+        unrepeated.sort_by_key(|unrepeated| unrepeated.position);
+        Report { drafts: self.lines.into_iter().map(by_time).collect(), unrepeated, ..self.report }
     }
 }
 

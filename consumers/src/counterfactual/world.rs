@@ -48,7 +48,8 @@ pub(super) struct World {
     draft: Option<Draft>,
     /// The streams of the slices at hand.
     pub(super) streams: Streams,
-    pub(super) partners: Partners,
+    /// Shared by those who decide what relies on them, once all of them are known.
+    pub(super) partners: Arc<Partners>,
 }
 
 impl World {
@@ -56,9 +57,14 @@ impl World {
         Self { draft: Some(draft), ..Self::default() }
     }
 
-    /// What would be decided, by the facts of then. Nothing is taken in yet.
-    pub(super) fn decide(&self, asked: &Asked<'_>, recorded: &Recorded<'_>, programs: &Programs) -> Again {
-        let Standing { version, relies_on, builds_on } = self.streams.standing(recorded.stream, asked.command);
+    /// The same rules and partners, and no streams.
+    pub(super) fn beside(&self) -> Self {
+        Self { draft: self.draft.clone(), streams: Streams::default(), partners: Arc::clone(&self.partners) }
+    }
+
+    /// What would be decided in one of `streams`, by the facts of then. Nothing is taken in yet.
+    pub(super) fn decide(&self, streams: &Streams, asked: &Asked<'_>, recorded: &Recorded<'_>, programs: &Programs) -> Again {
+        let Standing { version, relies_on, builds_on } = streams.standing(recorded.stream, asked.command);
         let effective_at = asked.effective_at(builds_on);
         let rules_at = asked.rules_at(effective_at);
         let rules = self.rules(asked, recorded, rules_at, programs);
@@ -75,7 +81,7 @@ impl World {
         let decided = match (rules, asked.too_far_ahead()) {
             (None, _) => Err(Rejection::NoRulesInForce { at: rules_at }),
             (Some(_), Some(refusal)) => Err(refusal),
-            (Some(rules), None) => self.streams.would(recorded.stream, asked.command, &asked.facts(effective_at, rules, partner)),
+            (Some(rules), None) => streams.would(recorded.stream, asked.command, &asked.facts(effective_at, rules, partner)),
         };
         let version = version + u64::from(decided.is_ok());
         let outcome = decided.map_or_else(Outcome::Rejected, Outcome::Accepted);
@@ -112,7 +118,7 @@ impl World {
     pub(super) fn note(&mut self, stream: &StreamName, recorded: u64, at: Timestamp) {
         if stream.kind() == StreamKind::Partner {
             let Self { streams, partners, .. } = self;
-            streams.partner.read(stream, |partner| partners.note(stream, recorded, at, partner));
+            streams.partner.read(stream, |partner| Arc::make_mut(partners).note(stream, recorded, at, partner));
         }
     }
 

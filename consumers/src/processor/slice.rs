@@ -141,6 +141,17 @@ impl Streams {
         }
     }
 
+    /// Takes over what another has of a stream.
+    pub(crate) fn copy(&self, stream: &StreamName, other: &Self) {
+        match stream.kind() {
+            StreamKind::Program => self.program.unit.copy(stream, &other.program.unit),
+            StreamKind::Partner => self.partner.unit.copy(stream, &other.partner.unit),
+            StreamKind::Account => self.account.unit.copy(stream, &other.account.unit),
+            StreamKind::Fund => self.fund.unit.copy(stream, &other.fund.unit),
+            StreamKind::Cost => self.cost.unit.copy(stream, &other.cost.unit),
+        }
+    }
+
     pub(crate) fn is_stale(&self, stream: &StreamName) -> bool {
         match stream.kind() {
             StreamKind::Program => self.program.unit.is_stale(stream),

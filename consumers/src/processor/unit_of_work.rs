@@ -75,6 +75,12 @@ impl<S: Decides> UnitOfWork<S> {
         work.live.insert(stream, Arc::new(Mutex::new(live)));
     }
 
+    /// Puts what another has of a stream in place.
+    pub(crate) fn copy(&self, stream: &StreamName, other: &Self) {
+        let live = other.aggregate(stream.as_str()).lock().clone();
+        self.put(stream.clone(), live);
+    }
+
     /// Forgets an aggregate that a failed append had touched.
     pub(crate) fn forget(&self, stream: &StreamName) {
         let mut work = self.0.lock();
