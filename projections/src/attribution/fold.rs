@@ -60,8 +60,20 @@ impl Attribution {
     /// its account.
     #[must_use]
     pub fn attributed(&self, slice: SliceId, key: &DealKey, deal: &Deal) -> Option<AttributedDeal> {
+        self.attributed_under(self.rules(slice, deal.won_rules), key, deal)
+    }
+
+    /// The sums over the won deals, had these rules governed when each was won.
+    #[must_use]
+    pub fn totals_under(&self, rules: &AttributionRules, deals: &Deals) -> Totals {
+        let mut totals = Totals::default();
+        let attributed = deals.deals.iter().filter_map(|(key, deal, _)| self.attributed_under(rules, key, deal));
+        attributed.for_each(|deal| totals.add(&deal, 1));
+        totals
+    }
+
+    fn attributed_under(&self, rules: &AttributionRules, key: &DealKey, deal: &Deal) -> Option<AttributedDeal> {
         let closed_at = deal.closed_at.filter(|_| deal.status == DealStatus::Won)?;
-        let rules = self.rules(slice, deal.won_rules);
         let history = self.accounts.get(&key.account);
         let journey = history.and_then(|history| history.journey(&key.deal, deal.registered_at, closed_at, rules));
         let (touches, standing) = journey.unwrap_or_else(|| {

@@ -7,7 +7,7 @@ use std::{
 
 use pledger_ledger::{log::LogError, slices::Position};
 
-use super::{Engine, Shared};
+use super::{Engine, Shared, Supposed};
 use crate::query::{Rows, positions};
 
 /// How often to look whether the ledger's end is reached.
@@ -27,6 +27,13 @@ impl Engine {
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> T) -> T {
         let shared = self.shared();
         let rows = shared.rows();
+        read(&rows)
+    }
+
+    /// The same, answered under a draft of the rules: what was folded stays as it was folded.
+    pub(crate) fn read_supposing<T>(&self, supposed: &Supposed, read: impl FnOnce(&Rows<'_>) -> T) -> T {
+        let shared = self.shared();
+        let rows = shared.rows().supposing(Some(supposed));
         read(&rows)
     }
 

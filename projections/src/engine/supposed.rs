@@ -64,3 +64,50 @@ impl Supposed {
         self.from.is_none_or(|from| from <= at).then_some(&self.rules)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pledger_domain::rules::Rules;
+    use proptest::prelude::*;
+
+    use super::{
+        super::{
+            Engine,
+            order::{decisions, ledger},
+            tests::{LONG, options},
+        },
+        *,
+    };
+    use crate::{
+        given::{Given, time},
+        what_if::{Difference, Standing},
+    };
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_draft_says_of_recorded_rows_is_what_is_folded_under_it(
+            decisions in decisions(),
+            window in 1..200_u32,
+            half_life in 1..60_u32,
+        ) {
+            let given: Vec<Given> = decisions.into_iter().map(|(_, given)| given).collect();
+            let ledger = ledger(3, given);
+            let [days, half] = [format!("window_days = {window}"), format!("half_life_days = {half_life}")];
+            let text = Rules::DEFAULT.replacen("window_days = 180", &days, 1).replacen("half_life_days = 7", &half, 1);
+            let rules = Arc::new(RuleSet { version: 99, effective_from: time("2020-01-01"), rules: Rules::parse(&text).expect("rules") });
+            let recorded = Engine::in_memory(Arc::new(ledger.clone()), options(2)).expect("it starts");
+            let supposed = Supposed { rules: Arc::clone(&rules), from: None };
+            let draft = Engine::supposing(Arc::new(ledger), options(2), supposed).expect("it starts");
+            for engine in [&recorded, &draft] {
+                let is_there = engine.wait_until_caught_up(LONG, |_| {});
+                prop_assert!(is_there);
+            }
+            let at = time("2026-06-01");
+            let folded = Standing::read(&draft, at).expect("a reading");
+            let read = Standing::supposing(&recorded, at, &rules).expect("a reading");
+            prop_assert_eq!(folded.changes_to(&read), Difference::default());
+        }
+    }
+}

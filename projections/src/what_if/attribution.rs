@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pledger_domain::values::Currency;
+use pledger_domain::{rules::AttributionRules, values::Currency};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    attribution::models::{Model, Party},
+    attribution::{
+        Totals,
+        models::{Model, Party},
+    },
     figures::money,
     query::Rows,
 };
@@ -54,7 +57,19 @@ pub struct CreditShift {
 /// The credits of all won deals.
 pub(super) fn credits(rows: &Rows<'_>) -> Credits {
     let mut credits = Credits::new();
-    for (key, total) in rows.shards().flat_map(|shard| shard.attribution.totals().iter()) {
+    rows.shards().for_each(|shard| add(&mut credits, shard.attribution.totals()));
+    credits
+}
+
+/// The same, had these rules governed when each of them was won.
+pub(super) fn credits_under(rows: &Rows<'_>, rules: &AttributionRules) -> Credits {
+    let mut credits = Credits::new();
+    rows.shards().for_each(|shard| add(&mut credits, &shard.attribution.totals_under(rules, &shard.deals)));
+    credits
+}
+
+fn add(credits: &mut Credits, totals: &Totals) {
+    for (key, total) in totals.iter() {
         let (partner, channel) = match key.party {
             Party::Partner(partner) => (Some(partner.name()), None),
             Party::Channel(channel) => (None, Some(channel.name())),
@@ -67,7 +82,6 @@ pub(super) fn credits(rows: &Rows<'_>) -> Credits {
             }
         }
     }
-    credits
 }
 
 /// The parties whose credit differs, by model.

@@ -1,7 +1,8 @@
 //! What other rules would make of the same history: read models under the rules in force and under a draft, compared.
 //!
-//! Each side is read from an engine of its own, the draft's from `Engine::supposing`. One may be dropped before the other
-//! is folded: what is compared is small.
+//! Of what is compared, only attribution is folded under rules, and it can be read under others from the same rows. So a
+//! draft that has governed always is read from the engine that folded history as recorded. One that governs from a time on
+//! is read from an engine of its own, from `Engine::supposing`: rows do not say when each deal was decided to be won.
 
 mod attribution;
 mod ropi;
@@ -9,7 +10,9 @@ mod ropi;
 mod tests;
 mod tiers;
 
-use pledger_domain::values::Timestamp;
+use std::sync::Arc;
+
+use pledger_domain::{rules::RuleSet, values::Timestamp};
 use serde::Serialize;
 
 pub use attribution::CreditShift;
@@ -17,7 +20,7 @@ pub use ropi::{ReturnChange, ReturnFigure};
 pub use tiers::{Crossing, TierChange};
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Supposed},
     query::{Item, QueryError},
     tiers::Held,
 };
@@ -48,6 +51,18 @@ impl Standing {
     /// `QueryError`.
     pub fn read(engine: &Engine, at: Timestamp) -> Result<Self, QueryError> {
         engine.read(|rows| Ok(Self { tiers: Held::read(rows, at), credits: attribution::credits(rows), returns: ropi::returns(rows, at)? }))
+    }
+
+    /// What the rows of `engine`, folded as recorded, would say at `at`, had `draft` always governed.
+    ///
+    /// # Errors
+    /// `QueryError`.
+    pub fn supposing(engine: &Engine, at: Timestamp, draft: &Arc<RuleSet>) -> Result<Self, QueryError> {
+        let supposed = Supposed { rules: Arc::clone(draft), from: None };
+        engine.read_supposing(&supposed, |rows| {
+            let credits = attribution::credits_under(rows, &draft.rules.attribution);
+            Ok(Self { tiers: Held::read(rows, at), credits, returns: ropi::returns(rows, at)? })
+        })
     }
 
     /// What changes from here to `after`; empty where nothing does.

@@ -70,13 +70,14 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
-    let recorded = standing(log, span, None, told)?;
+    let (recorded, supposed) = standings(log, span, &drafts, told)?;
     let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
     let mut decided = decided_again(&**log, &drafts, span, told)?;
     let decisions = std::mem::take(&mut decided.drafts);
+    let mut supposed = supposed.into_iter();
     let outcomes = drafts.iter().zip(decisions).map(|(draft, decisions)| {
-        let supposed = Supposed { rules: Arc::clone(&draft.rules), from: span.from };
-        let figures = recorded.changes_to(&standing(log, span, Some(supposed), told)?);
+        let standing = supposed.next().map_or_else(|| standing_from(log, span, draft, told), Ok)?;
+        let figures = recorded.changes_to(&standing);
         let changes = in_force.rules.changes_to(&draft.rules.rules);
         Ok(Outcome { name: draft.name.clone(), changes, figures, decisions })
     });
@@ -111,15 +112,27 @@ fn parse(drafts: &[Draft], published: u32) -> Result<Vec<Parsed>> {
     drafts.iter().zip(published + 1..).map(read).collect()
 }
 
-/// What the ledger's figures are at the end of the span, as recorded or under a draft. Nothing is written: the read models
-/// are made in memory and dropped.
-fn standing(log: &Arc<dyn Log>, span: Span, supposed: Option<Supposed>, told: &Told) -> Result<Standing> {
+/// What the ledger's figures are at the end of the span, as recorded and under each draft that governs always: history is
+/// folded once for all of them. Nothing is written: the read models are made in memory and dropped.
+fn standings(log: &Arc<dyn Log>, span: Span, drafts: &[Parsed], told: &Told) -> Result<(Standing, Vec<Standing>)> {
     let options = Options { moment: span.moment, ..Options::default() };
-    let what = if supposed.is_some() { "folding under the draft" } else { "folding as recorded" };
-    let engine = match supposed {
-        Some(supposed) => Engine::supposing(Arc::clone(log), options, supposed)?,
-        None => Engine::in_memory(Arc::clone(log), options)?,
-    };
+    let engine = Engine::in_memory(Arc::clone(log), options)?;
+    fold(log, &engine, span, told, "folding as recorded")?;
+    let always = drafts.iter().filter(|_| span.from.is_none());
+    let supposed = always.map(|draft| Standing::supposing(&engine, span.to, &draft.rules)).collect::<Result<_, _>>()?;
+    Ok((Standing::read(&engine, span.to)?, supposed))
+}
+
+/// The same under a draft that governs from a time on: history is folded under it.
+fn standing_from(log: &Arc<dyn Log>, span: Span, draft: &Parsed, told: &Told) -> Result<Standing> {
+    let options = Options { moment: span.moment, ..Options::default() };
+    let engine = Engine::supposing(Arc::clone(log), options, Supposed { rules: Arc::clone(&draft.rules), from: span.from })?;
+    fold(log, &engine, span, told, "folding under the draft")?;
+    Ok(Standing::read(&engine, span.to)?)
+}
+
+/// Waits until history is folded.
+fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'static str) -> Result<()> {
     let progress = told.progress(what, &**log)?;
     let caught_up = engine.wait_until_caught_up(FOLDING, |engine| progress.set_position(engine.status().taken_in));
     progress.finish_and_clear();
@@ -132,7 +145,7 @@ fn standing(log: &Arc<dyn Log>, span: Span, supposed: Option<Supposed>, told: &T
     if let Some(trouble) = engine.status().trouble {
         anyhow::bail!("{trouble}");
     }
-    Ok(Standing::read(&engine, span.to)?)
+    Ok(())
 }
 
 /// Every recorded command, decided again under the drafts.
