@@ -1,6 +1,7 @@
 //! Read models as of one time, known at another: folded in memory when they are asked for, and kept for a while.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,13 +10,15 @@ use axum::http::StatusCode;
 use parking_lot::Mutex;
 use pledger_ledger::log::Log;
 use pledger_projections::{
-    engine::{Engine, Moment, Options},
+    engine::{AtMoment, Engine, Moment, Options},
     generation::Generations,
+    query::ViewSpec,
 };
 
 use crate::problem::Problem;
 
-/// The most moments that are kept; each takes as much memory as the read models.
+/// The most moments that are kept; each takes as much memory as the read models, or as what the views are made from that
+/// were asked.
 const MAX_KEPT: usize = 3;
 /// How long a moment that nobody asks for is kept.
 const KEPT: Duration = Duration::from_secs(600);
@@ -26,6 +29,8 @@ const RETRY_S: u32 = 10;
 
 struct Kept {
     moment: Moment,
+    /// The one view that it can be asked by; any where absent.
+    only: Option<&'static str>,
     engine: Arc<Engine>,
     asked: Instant,
 }
@@ -37,12 +42,18 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// The read models of `moment`, folded up to the ledger's end. It blocks while they are.
+    /// The read models of `moment`, folded up to the ledger's end, to be asked by `view`, or by any. It blocks while they are.
     ///
     /// # Errors
     /// 422 where history begins after the moment, 503 while it is still being folded.
-    pub(crate) fn engine(&self, checkpoints: Option<&dyn Generations>, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
-        let engine = self.find_or_start(checkpoints, log, moment)?;
+    pub(crate) fn engine(
+        &self,
+        checkpoints: Option<&dyn Generations>,
+        log: &Arc<dyn Log>,
+        moment: Moment,
+        view: Option<&'static ViewSpec>,
+    ) -> Result<Arc<Engine>, Problem> {
+        let engine = self.find_or_start(checkpoints, log, moment, view)?;
         if !engine.wait_until_caught_up(FOLDING_TIMEOUT, |_| {}) {
             let lag = engine.lag().map_err(|error| Problem::internal(&error))?;
             let detail = format!("history is still being folded: {lag} records are to come");
@@ -60,20 +71,36 @@ impl Past {
         }
     }
 
-    fn find_or_start(&self, checkpoints: Option<&dyn Generations>, log: &Arc<dyn Log>, moment: Moment) -> Result<Arc<Engine>, Problem> {
+    fn find_or_start(
+        &self,
+        checkpoints: Option<&dyn Generations>,
+        log: &Arc<dyn Log>,
+        moment: Moment,
+        view: Option<&'static ViewSpec>,
+    ) -> Result<Arc<Engine>, Problem> {
+        let answers = |one: &Kept| one.moment == moment && one.only.is_none_or(|only| view.is_some_and(|view| view.name == only));
         let mut kept = self.kept.lock();
         kept.retain(|one| one.moment == moment || one.asked.elapsed() < KEPT);
-        if let Some(one) = kept.iter_mut().find(|one| one.moment == moment) {
+        if let Some(one) = kept.iter_mut().find(|one| answers(one)) {
             one.asked = Instant::now();
             return Ok(Arc::clone(&one.engine));
         }
-        if kept.len() >= MAX_KEPT {
-            kept.sort_by_key(|one| one.asked);
-            kept.remove(0);
+        let moments: HashSet<Moment> = kept.iter().map(|one| one.moment).collect();
+        if moments.len() >= MAX_KEPT
+            && !moments.contains(&moment)
+            && let Some(oldest) =
+                moments.into_iter().min_by_key(|moment| kept.iter().filter(|one| one.moment == *moment).map(|one| one.asked).max())
+        {
+            kept.retain(|one| one.moment != oldest);
         }
-        let engine = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() });
-        let engine = Arc::new(engine.map_err(|error| Problem::internal(&error))?);
-        kept.push(Kept { moment, engine: Arc::clone(&engine), asked: Instant::now() });
+        let past = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() }, view);
+        let AtMoment { engine, only } = past.map_err(|error| Problem::internal(&error))?;
+        let engine = Arc::new(engine);
+        if only.is_none() {
+            // It answers whatever the others do.
+            kept.retain(|one| one.moment != moment);
+        }
+        kept.push(Kept { moment, only, engine: Arc::clone(&engine), asked: Instant::now() });
         Ok(engine)
     }
 }

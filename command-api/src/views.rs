@@ -63,7 +63,7 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let moment = moment(&mut parameters)?;
     let query = Query { at: Some(moment.asked_at(api.edge.clock.now())), ..query(key, parameters, form)? };
     let columns = csv::columns(view, &query);
-    let engine = engine(api, moment).await?;
+    let engine = engine(api, moment, Some(view)).await?;
     reach(api, &engine, &at_least).await?;
     let mut page = ask(engine, view, query).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
@@ -94,13 +94,13 @@ struct List<'a> {
     warning: Option<Arc<str>>,
 }
 
-/// The read models of a moment.
-pub(crate) async fn engine(api: &ApiState, moment: Moment) -> Result<Arc<Engine>, Problem> {
+/// The read models of a moment, to be asked by this view, or by any.
+pub(crate) async fn engine(api: &ApiState, moment: Moment, view: Option<&'static ViewSpec>) -> Result<Arc<Engine>, Problem> {
     if !moment.is_past() {
         return Ok(Arc::clone(&api.engine));
     }
     let api = Arc::clone(api);
-    let folded = tokio::task::spawn_blocking(move || api.past.engine(api.checkpoints.as_deref(), &api.log, moment)).await;
+    let folded = tokio::task::spawn_blocking(move || api.past.engine(api.checkpoints.as_deref(), &api.log, moment, view)).await;
     folded.map_err(|failed| Problem::internal(&failed))?
 }
 

@@ -28,7 +28,7 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let at_least = views::at_least(parameters.take_all("at_least"))?;
     let at = Some(moment.asked_at(api.edge.clock.now()));
     let query = Query { at, filters: parameters.into_rest(), ..Query::default() };
-    let engine = views::engine(api, moment).await?;
+    let engine = views::engine(api, moment, None).await?;
     views::reach(api, &engine, &at_least).await?;
     let asked = Asked { view, key, field, query, moment };
     let explaining = {

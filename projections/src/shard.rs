@@ -104,9 +104,25 @@ macro_rules! read_models {
                 $(self.$name.settle(&self.deals, at_most);)*
             }
 
-            /// The rows were loaded: what is derived from them and not stored is made again.
-            pub fn loaded(&mut self) {
-                $(self.$name.loaded(&self.deals);)*
+            /// The rows of these tables were loaded, or of all: what is derived from them and not stored is made again.
+            pub fn loaded(&mut self, names: Option<&[&str]>) {
+                $(if names.is_none_or(|names| has_one_of(&self.$name.tables(), names)) {
+                    self.$name.loaded(&self.deals);
+                })*
+            }
+
+            /// What has to be loaded for folds to go on with these tables: every table of their folds, and those that all
+            /// folds rest on. The rows of other folds are no good then.
+            #[must_use]
+            pub fn folded_with(names: &[&str]) -> Vec<&'static str> {
+                let shard = Self::default();
+                let mut tables = shard.rules.tables();
+                tables.extend(shard.parked.tables());
+                tables.extend(shard.deals.tables());
+                $(if has_one_of(&shard.$name.tables(), names) {
+                    tables.extend(shard.$name.tables());
+                })*
+                tables.iter().map(|table| table.name()).collect()
             }
 
             /// Sets where a slice stands.
@@ -138,6 +154,10 @@ macro_rules! read_models {
             }
         }
     };
+}
+
+fn has_one_of(tables: &[&dyn AnyTable], names: &[&str]) -> bool {
+    tables.iter().any(|table| names.contains(&table.name()))
 }
 
 // One line a read model with rows of its own. Its views are listed in `query::VIEWS`.

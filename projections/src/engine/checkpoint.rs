@@ -18,7 +18,11 @@ use pledger_ledger::{
 };
 
 use super::{Engine, EngineError, Moment, Options, empty_shards, load};
-use crate::generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State};
+use crate::{
+    generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State},
+    query::ViewSpec,
+    shard::Shard,
+};
 
 /// How long one month may take to be folded.
 const FOLDING: Duration = Duration::from_secs(3_600);
@@ -59,26 +63,40 @@ pub fn keep(
     options: Options,
     mut tell: impl FnMut(&Kept),
 ) -> Result<usize, CheckpointError> {
+    let mut count = 0;
+    for known_at in month_ends(&**log)? {
+        if let Some(kept) = keep_at(checkpoints, log, options, known_at)? {
+            tell(&kept);
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Keeps a checkpoint of what was known at one time, going on from the nearest one before; none where it is there. Nobody
+/// else may meanwhile.
+///
+/// # Errors
+/// `CheckpointError`.
+pub fn keep_at(
+    checkpoints: &DirectoryGenerations,
+    log: &Arc<dyn Log>,
+    options: Options,
+    known_at: Timestamp,
+) -> Result<Option<Kept>, CheckpointError> {
     // What was left unfinished does not know what it holds.
     for number in checkpoints.all().map_err(EngineError::from)? {
         if checkpoints.note(number).map_err(EngineError::from)?.state != State::Ready {
             checkpoints.remove(number).map_err(EngineError::from)?;
         }
     }
-    let there = ready(checkpoints)?;
-    let mut count = 0;
-    let mut before: Option<(GenerationNumber, Note)> = None;
-    for known_at in month_ends(&**log)? {
-        if let Some(kept) = there.iter().find(|(_, note)| note.known_at == Some(known_at)) {
-            before = Some(kept.clone());
-            continue;
-        }
-        let (number, note) = keep_one(checkpoints, log, options, known_at, before.as_ref())?;
-        tell(&Kept { known_at, ahead: note.ahead.len() });
-        before = Some((number, note));
-        count += 1;
+    let mut there = ready(checkpoints)?;
+    if there.iter().any(|(_, note)| note.known_at == Some(known_at)) {
+        return Ok(None);
     }
-    Ok(count)
+    there.retain(|(_, note)| note.known_at < Some(known_at));
+    let (_, note) = keep_one(checkpoints, log, options, known_at, there.last())?;
+    Ok(Some(Kept { known_at, ahead: note.ahead.len() }))
 }
 
 fn keep_one(
@@ -151,29 +169,45 @@ fn ready(checkpoints: &dyn Generations) -> Result<Vec<(GenerationNumber, Note)>,
     Ok(ready)
 }
 
+/// The read models of a moment.
+pub struct AtMoment {
+    /// What they are asked by.
+    pub engine: Engine,
+    /// The one view that they can be asked by; any where absent.
+    pub only: Option<&'static str>,
+}
+
 impl Engine {
-    /// The read models of `options.moment` in memory, from the nearest checkpoint where there is one.
+    /// The read models of `options.moment` in memory, from the nearest checkpoint where there is one: then with a view only
+    /// what it is made from is loaded.
     ///
     /// # Errors
     /// `EngineError`.
-    pub fn at_moment(checkpoints: Option<&dyn Generations>, log: Arc<dyn Log>, options: Options) -> Result<Self, EngineError> {
+    pub fn at_moment(
+        checkpoints: Option<&dyn Generations>,
+        log: Arc<dyn Log>,
+        options: Options,
+        view: Option<&'static ViewSpec>,
+    ) -> Result<AtMoment, EngineError> {
         let Moment { as_of, known_at } = options.moment;
         let by = [as_of, known_at].into_iter().flatten().min();
         let usable = |note: &Note| note.known_at.is_some_and(|known_at| by.is_some_and(|by| known_at <= by));
         let kept = checkpoints.map_or(Ok(Vec::new()), ready)?;
+        let tables = view.map(|view| Shard::folded_with(view.tables));
         for (number, note) in kept.into_iter().rev().filter(|(_, note)| usable(note)) {
             let is_ahead = |(_, latest): &&(SliceId, Timestamp)| as_of.is_some_and(|as_of| *latest > as_of);
             let left_out: Vec<SliceId> = note.ahead.iter().filter(is_ahead).map(|(slice, _)| *slice).collect();
             let mut shards = empty_shards(&options);
             shards.iter_mut().for_each(|shard| shard.left_out.clone_from(&left_out));
             let Some(checkpoints) = checkpoints else { break };
-            if load(checkpoints, number, Access::Read, &*log, &mut shards)?.is_some() {
+            if load(checkpoints, number, Access::Read, &*log, &mut shards, tables.as_deref())?.is_some() {
                 for shard in &mut shards {
                     shard.heads.retain(|(slice, _)| !left_out.contains(slice));
                 }
-                return Self::start(log, options, shards, None, None);
+                let engine = Self::start(log, options, shards, None, None)?;
+                return Ok(AtMoment { engine, only: view.map(|view| view.name) });
             }
         }
-        Self::in_memory(log, options)
+        Ok(AtMoment { engine: Self::in_memory(log, options)?, only: None })
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     generation::{DirectoryGenerations, Generations as _},
     given::{Given, Ledger, time},
+    query::{Query, VIEWS, ViewSpec},
     table::Places,
 };
 
@@ -29,7 +30,18 @@ fn recorded(decisions: Vec<(u8, Given)>, shifts: &[i64]) -> Vec<Given> {
 
 fn asked(checkpoints: Option<&DirectoryGenerations>, ledger: &Ledger, moment: Moment) -> Engine {
     let checkpoints = checkpoints.map(|checkpoints| checkpoints as &dyn crate::generation::Generations);
-    let engine = Engine::at_moment(checkpoints, Arc::new(ledger.clone()), Options { moment, ..options(2) }).expect("it starts");
+    asked_by(checkpoints, ledger, moment, None)
+}
+
+/// The same, to be asked by this view only.
+fn asked_by(
+    checkpoints: Option<&dyn crate::generation::Generations>,
+    ledger: &Ledger,
+    moment: Moment,
+    view: Option<&'static ViewSpec>,
+) -> Engine {
+    let options = Options { moment, ..options(2) };
+    let engine = Engine::at_moment(checkpoints, Arc::new(ledger.clone()), options, view).expect("it starts").engine;
     assert!(engine.wait_until_caught_up(LONG, |_| {}));
     engine
 }
@@ -50,13 +62,18 @@ proptest! {
         let kept = checkpoint::keep(&checkpoints, &log, options(2), |_| {}).expect("kept");
         prop_assert_eq!(checkpoints.all().expect("read").len(), kept);
         prop_assert_eq!(checkpoint::keep(&checkpoints, &log, options(1), |_| {}).expect("kept"), 0, "they are there");
-        for (as_of, known_at) in moments {
+        for (number, (as_of, known_at)) in moments.into_iter().enumerate() {
             let at = |days: Option<i64>| days.map(|days| time("2026-01-01").plus_days(days));
             let moment = Moment { as_of: at(as_of), known_at: at(known_at) };
             let with = asked(Some(&checkpoints), &ledger, moment);
             let without = asked(None, &ledger, moment);
             prop_assert_eq!(with.digests(Places::Covered), without.digests(Places::Covered), "{:?}", moment);
             prop_assert_eq!(with.begins_later(), without.begins_later());
+            // One view a moment: the moments and the cases go round.
+            let view = &VIEWS[(number + shifts.len()) % VIEWS.len()];
+            let one = asked_by(Some(&checkpoints), &ledger, moment, Some(view));
+            let query = Query { at: Some(moment.asked_at(time("2026-09-01"))), ..Query::default() };
+            prop_assert_eq!(one.query(view.name, &query), without.query(view.name, &query), "{} at {:?}", view.name, moment);
         }
     }
 }

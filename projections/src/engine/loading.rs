@@ -17,20 +17,21 @@ pub(super) fn empty_shards(options: &Options) -> Vec<Shard> {
     (0..options.workers.clamp(1, MAX_WORKERS)).map(|_| Shard::default()).collect()
 }
 
-/// Loads a generation into the shards, where these folds made it from this ledger.
+/// Loads a generation into the shards, where these folds made it from this ledger: of these tables, or of all.
 pub(super) fn load(
     generations: &dyn Generations,
     generation: GenerationNumber,
     access: Access,
     log: &dyn Log,
     shards: &mut [Shard],
+    tables: Option<&[&str]>,
 ) -> Result<Option<Box<dyn Store>>, EngineError> {
     let mut store = generations.open(generation, access)?;
     // A crash may have come between making the file and its tables.
     if store.fingerprint().ok() != Some(fingerprint()) {
         return Ok(None);
     }
-    if let Err(error) = store.load(shards, None) {
+    if let Err(error) = store.load(shards, tables) {
         tracing::warn!(%error, "the read models cannot be loaded; they are made again from the ledger");
         return Ok(None);
     }

@@ -43,6 +43,7 @@ use pledger_ledger::{
     slices::Position,
 };
 
+pub use checkpoint::AtMoment;
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};
@@ -187,7 +188,7 @@ impl Engine {
         options: Options,
     ) -> Result<Option<Self>, EngineError> {
         let mut shards = empty_shards(&options);
-        let Some(mut store) = load(generations, generation, Access::Write, &*log, &mut shards)? else { return Ok(None) };
+        let Some(mut store) = load(generations, generation, Access::Write, &*log, &mut shards, None)? else { return Ok(None) };
         store.take_over(&mut shards)?;
         let supposed = Supposed::always(&*log, generations.note(generation)?.rules_version)?;
         let engine = Self::start(log, options, shards, Some((generation, store)), supposed)?;
@@ -223,7 +224,7 @@ impl Engine {
         options: Options,
     ) -> Result<Option<Self>, EngineError> {
         let mut shards = empty_shards(&options);
-        if load(generations, generation, Access::Read, &*log, &mut shards)?.is_none() {
+        if load(generations, generation, Access::Read, &*log, &mut shards, None)?.is_none() {
             return Ok(None);
         }
         let supposed = Supposed::always(&*log, generations.note(generation)?.rules_version)?;

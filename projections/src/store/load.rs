@@ -40,13 +40,17 @@ pub(super) enum Rows {
 /// Where parts go: an inbox a shard.
 pub(super) type Inboxes = [SyncSender<Part>];
 
-/// Fills the shards from what `read` sends to their inboxes.
-pub(super) fn fill(shards: &mut [Shard], read: impl FnOnce(&Inboxes) -> Result<(), StoreError>) -> Result<(), StoreError> {
+/// Fills the named tables of the shards, or all, from what `read` sends to their inboxes.
+pub(super) fn fill(
+    shards: &mut [Shard],
+    names: Option<&[&str]>,
+    read: impl FnOnce(&Inboxes) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let many = shards.len();
     thread::scope(|scope| {
         let start = |(number, shard)| {
             let (inbox, parts) = mpsc::sync_channel(PARTS_AHEAD);
-            (inbox, scope.spawn(move || load_shard(shard, number, many, &parts)))
+            (inbox, scope.spawn(move || load_shard(shard, number, many, names, &parts)))
         };
         let (inboxes, loaders): (Vec<_>, Vec<_>) = shards.iter_mut().enumerate().map(start).unzip();
         let read = read(&inboxes);
@@ -59,7 +63,7 @@ pub(super) fn fill(shards: &mut [Shard], read: impl FnOnce(&Inboxes) -> Result<(
 }
 
 /// Takes the rows of its slices in, until there are no more.
-fn load_shard(shard: &mut Shard, number: usize, many: usize, parts: &Receiver<Part>) -> Result<(), StoreError> {
+fn load_shard(shard: &mut Shard, number: usize, many: usize, names: Option<&[&str]>, parts: &Receiver<Part>) -> Result<(), StoreError> {
     let left_out = shard.left_out.clone();
     let mut tables = shard.tables_mut();
     for part in parts {
@@ -79,6 +83,6 @@ fn load_shard(shard: &mut Shard, number: usize, many: usize, parts: &Receiver<Pa
             }
         }
     }
-    shard.loaded();
+    shard.loaded(names);
     Ok(())
 }

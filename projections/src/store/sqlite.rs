@@ -118,7 +118,7 @@ impl Store for SqliteStore {
         for (slice, head) in cursors {
             shards[slice as usize % many].heads.push((slice, head));
         }
-        fill(shards, |inboxes| runtime.block_on(read_chunks(&mut transaction, names, inboxes)))
+        fill(shards, names, |inboxes| runtime.block_on(read_chunks(&mut transaction, names, inboxes)))
     }
 
     /// Where the database was written by another number of shards, everything is taken out, to be written again shard by

@@ -133,7 +133,7 @@ impl Store for PostgresStore {
         for (slice, head) in &heads {
             shards[usize::from(*slice) % many].heads.push((*slice, *head));
         }
-        fill(shards, |inboxes| runtime.block_on(rows::read(connection, schema, names, inboxes)))?;
+        fill(shards, names, |inboxes| runtime.block_on(rows::read(connection, schema, names, inboxes)))?;
         runtime.block_on(within(connection.execute("COMMIT")))?;
         *left = Some(heads);
         Ok(())
