@@ -9,8 +9,8 @@ use axum::{
 };
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, explain, figure_of_rows},
-    query::{Query, ViewSpec},
+    explain::{ExplainError, Explanation, explain, figure_of_rows, nearest_keys},
+    query::{Query, QueryError, ViewSpec},
 };
 
 use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, streams, views};
@@ -50,10 +50,16 @@ struct Asked {
 
 impl Asked {
     fn explain(self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
-        let view = self.view;
-        let asked = engine.read(|rows| figure_of_rows(view, &self.key, self.field, self.query, self.moment, rows));
-        let asked = asked.map_err(|error| views::problem(view, &error))?;
-        explain(&*api.log, &asked).map_err(|error| problem(view, &error))
+        let Self { view, key, field, query, moment } = self;
+        let asked = engine.read(|rows| figure_of_rows(view, &key, field, query, moment, rows));
+        let explained = asked.map_err(ExplainError::Query).and_then(|asked| explain(&*api.log, &asked));
+        explained.map_err(|error| {
+            let problem = problem(view, &error);
+            let is_unknown = matches!(error, ExplainError::Unknown | ExplainError::Query(QueryError::NotFound { .. }));
+            let nearest = if is_unknown { engine.read(|rows| nearest_keys(rows, view, &key)) } else { Vec::new() };
+            // Near keys say more than what a key is.
+            if nearest.is_empty() { problem } else { problem.field("key").accepted(nearest) }
+        })
     }
 }
 

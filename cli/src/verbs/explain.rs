@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Examples:
   pledger explain deals d-1 --field protected_until
-  pledger explain ropi_margin p-001
+  pledger explain ropi_revenue p-001
   pledger explain tiers p-001 --field revenue --as-of 2026-03-31
   pledger explain attribution d-1 --filter model=linear
   pledger explain pipeline region=EMEA,status=won --field conversion
@@ -46,6 +46,11 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let (view, named) = find_metric(&self.metric).map_err(|error| Usage(error.to_string()))?;
+        if self.key.trim().is_empty() {
+            return Err(
+                Usage(format!("KEY is empty: say of what {0} is to be explained, as in: pledger explain {0} KEY", self.metric)).into()
+            );
+        }
         let mut parameters = self.times.parameters()?;
         parameters.extend(self.field.as_deref().or(named).map(|field| format!("field={}", encode(field))));
         for filter in &self.filter {

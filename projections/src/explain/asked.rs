@@ -58,8 +58,9 @@ pub fn figure_of_rows(
 ) -> Result<Figure, QueryError> {
     let asked = figure(view, key, field, query, moment, |query| answer(rows, view.name, query))?;
     let About::Id(id) = &asked.about else { return Ok(asked) };
-    // Without an answer there is nothing to compare with, and the search says why there is none.
-    let known = answer(rows, view.name, &asked.query).ok().map(|page| Known { streams: streams_naming(rows, id), items: page.items });
+    // What all rows have no answer to, those of some streams have none to either.
+    let page = answer(rows, view.name, &asked.query)?;
+    let known = Some(Known { streams: streams_naming(rows, id), items: page.items });
     Ok(Figure { known, ..asked })
 }
 

@@ -7,6 +7,8 @@
 mod asked;
 mod formula;
 mod from_rows;
+mod metric;
+mod nearest;
 mod relevant;
 
 use std::{
@@ -27,11 +29,13 @@ use serde_json::Value;
 pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
 pub use from_rows::streams_naming;
+pub use metric::{UnknownMetric, find_metric};
+pub use nearest::nearest_keys;
 pub use relevant::About;
 
 use crate::{
     engine::Moment,
-    query::{FieldKind, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
+    query::{FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     shard::{At, Shard},
     symbol::Symbol,
 };
@@ -39,6 +43,8 @@ use crate::{
 /// The most decisions that are folded again for one answer.
 pub const MAX_DECISIONS: usize = 20_000;
 
+/// Costs that are no partner's.
+const COSTS_OF_ALL: &str = "cost/program";
 /// Fields that say where a row stands and not what it says.
 const STANDS: [&str; 3] = ["position", "rules", "incomplete_since"];
 
@@ -89,7 +95,7 @@ pub enum ExplainError {
         nearest: Option<&'static str>,
     },
     /// No decision is about it, and it has no figures.
-    #[error("nothing is known of it: no decision names it")]
+    #[error("nothing is known of it: it has no figures, and no decision is about it")]
     Unknown,
     /// A decision cannot be read.
     #[error("the decision at {position} cannot be read: {reason}")]
@@ -200,10 +206,16 @@ pub struct Clause {
 /// `ExplainError`.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
-    // What has no items has nothing that could be compared.
-    if let Some(known) = figure.known.as_ref().filter(|known| !known.items.is_empty()) {
-        let told = told(figure, &fields, relevant::read_streams(log, known.streams.clone(), figure.moment)?);
-        if let Ok(explanation) = told
+    if let Some(known) = &figure.known {
+        let read = relevant::read_streams(log, known.streams.clone(), figure.moment)?;
+        // Rows know whatever has figures, and where something without any is named; costs of the program name no one.
+        let own = || known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
+        if known.items.is_empty() && relevant::read_streams(log, own(), figure.moment)?.records.is_empty() {
+            return Err(ExplainError::Unknown);
+        }
+        // What has no items has nothing that could be compared.
+        if !known.items.is_empty()
+            && let Ok(explanation) = told(figure, &fields, read)
             && explanation.items == figures_of(by_label(known.items.clone(), figure.view), figure.view, &fields)
         {
             return Ok(explanation);
@@ -392,24 +404,6 @@ fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
     names.dedup();
     let found = |name: &&'static str| name.split('.').try_fold(&whole, |value, part| value.get(part)).cloned();
     names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)? })).collect()
-}
-
-/// The view and the figure that a word names: a view, or a figure that only one view has.
-///
-/// # Errors
-/// `QueryError::UnknownView` with the nearest of all of them.
-pub fn find_metric(name: &str) -> Result<(&'static ViewSpec, Option<&'static str>), QueryError> {
-    use crate::query::{VIEWS, find_view};
-    let unknown = match find_view(name) {
-        Ok(view) => return Ok((view, None)),
-        Err(unknown) => unknown,
-    };
-    let figures = || VIEWS.iter().flat_map(|view| view.fields.iter().map(move |field| (view, field)));
-    let mut having = figures().filter(|(_, field)| field.name == name && field.kind != FieldKind::Position);
-    match (having.next(), having.next()) {
-        (Some((view, field)), None) => Ok((view, Some(field.name))),
-        (None | Some(_), _) => Err(unknown),
-    }
 }
 
 #[cfg(test)]
