@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bound;
 mod command;
 mod completions;
 mod conflicts;

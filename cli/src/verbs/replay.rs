@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pledger_domain::{
     stream::StreamName,
-    values::{AccountKey, DealId, PartnerId, Timestamp},
+    values::{AccountKey, DealId, PartnerId},
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
@@ -22,7 +22,7 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::moment::Times,
+    verbs::{bound::Bound, moment::Times},
 };
 
 /// Records that are read at once.
@@ -51,10 +51,10 @@ pub(crate) struct Replay {
     /// Only decisions that name this deal
     #[arg(long, value_name = "D", group = "selection")]
     deal: Option<String>,
-    /// From this position on, or from this recorded time on
+    /// From this position on (of other slices, what was recorded since), or from this recorded time on
     #[arg(long, value_name = "POS|T")]
     from: Option<String>,
-    /// Up to this position, or before this recorded time
+    /// Up to this position (of other slices, what was recorded by then), or before this recorded time
     #[arg(long, value_name = "POS|T")]
     to: Option<String>,
     /// Go on with new decisions as they are made
@@ -75,13 +75,6 @@ enum Format {
     Jsonl,
 }
 
-/// A bound: a place in one slice, or an instant in all.
-#[derive(Clone, Copy, Debug)]
-enum Bound {
-    At(Position),
-    Time(Timestamp),
-}
-
 /// What is printed.
 struct Selection {
     /// A text that every selected record's body holds: looked for before the body is read.
@@ -96,16 +89,19 @@ struct Selection {
 
 impl Replay {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let selection = self.selection()?;
+        let unplaced = self.selection()?;
         let jsonl = self.format == Format::Jsonl || context.json;
         let Ledger { log, .. } = Ledger::open(&self.cluster, context)?;
+        let selection = unplaced.in_ledger(&*log)?;
         match &selection.stream {
             _ if self.follow => follow(&*log, &selection, jsonl)?,
             Some(stream) => one_stream(&*log, stream, &selection, jsonl)?,
             None => whole_log(&*log, &selection, jsonl)?,
         }
         if selection.shown.get() == 0 {
-            eprintln!("The ledger has no such decision.");
+            let bounded = selection.from.is_some() || selection.to.is_some() || selection.moment.is_past();
+            let within = if bounded { " within these bounds" } else { "" };
+            eprintln!("The ledger has no such decision{within}.");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -123,43 +119,28 @@ impl Replay {
             (None, None) => None,
         };
         let bound = |text: &Option<String>| text.as_deref().map(Bound::parse).transpose();
-        Ok(Selection {
-            needle,
-            stream,
-            from: bound(&self.from)?,
-            to: bound(&self.to)?,
-            moment: self.times.moment()?,
-            shown: Cell::default(),
-        })
-    }
-}
-
-impl Bound {
-    fn parse(text: &str) -> Result<Self> {
-        text.parse()
-            .map(Self::At)
-            .or_else(|_| Timestamp::parse(text).map(Self::Time))
-            .map_err(|_| Usage(format!("{text:?} is neither a position like \"12:4711\" nor a time like \"2026-11-05T14:30:00Z\"")).into())
-    }
-
-    /// Whether the decision at `position` lies before the bound; a position bounds its own slice only.
-    fn is_after(self, position: Position, recorded_at: Timestamp) -> bool {
-        match self {
-            Self::At(bound) => bound.slice == position.slice && position.pseq < bound.pseq,
-            Self::Time(bound) => recorded_at < bound,
+        let (from, to) = (bound(&self.from)?, bound(&self.to)?);
+        if let (Some(Bound::Time(from)), Some(Bound::Time(to))) = (from, to)
+            && from >= to
+        {
+            return Err(usage(format!("--from {from} does not lie before --to {to}: nothing was recorded in between")));
         }
+        Ok(Selection { needle, stream, from, to, moment: self.times.moment()?, shown: Cell::default() })
     }
 }
 
 impl Selection {
+    /// The same, once it is known when what stands at its bounds was recorded.
+    fn in_ledger(self, log: &dyn Log) -> Result<Self> {
+        let place = |flag: &str, bound: Option<Bound>| bound.map(|bound| bound.in_ledger(flag, log)).transpose();
+        Ok(Self { from: place("--from", self.from)?, to: place("--to", self.to)?, ..self })
+    }
+
     fn admits(&self, position: Position, decision: &Decision<'_>) -> bool {
         let named = self.needle.as_deref().is_none_or(|needle| names(decision, needle));
         let stream = self.stream.as_ref().is_none_or(|stream| *stream == decision.stream);
-        let from = self.from.is_none_or(|from| !from.is_after(position, decision.recorded_at));
-        let to = self.to.is_none_or(|to| match to {
-            Bound::At(bound) => bound.slice != position.slice || position.pseq <= bound.pseq,
-            Bound::Time(bound) => decision.recorded_at < bound,
-        });
+        let from = self.from.is_none_or(|from| from.begins_by(position, decision.recorded_at));
+        let to = self.to.is_none_or(|to| to.ends_after(position, decision.recorded_at));
         named && stream && from && to && self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at)
     }
 

@@ -39,5 +39,20 @@ fn a_partners_return_is_explained_to_the_cent() {
     assert!(words.contains(" = revenue / (commission + mdf + partner_manager) = "), "{words}");
     assert!(fail(dir, &["explain", "ropy", partner], 2).contains("did you mean ropi?"));
     assert!(fail(dir, &["explain", "ropi", partner, "--field", "ropi_margn"], 2).contains("did you mean ropi_margin?"));
-    fail(dir, &["explain", "tiers", "p-nobody"], 1);
+    assert!(fail(dir, &["explain", "ropi_marign", partner], 2).contains("did you mean ropi_margin?"));
+    assert!(fail(dir, &["explain", "revenue", partner], 2).contains("--field revenue"));
+    assert!(fail(dir, &["explain", "tiers", ""], 2).contains("KEY is empty"));
+    fail(dir, &["explain", "tiers", "nobody-at-all"], 1);
+    let near = fail(dir, &["explain", "tiers", &partner.replace('-', "")], 1);
+    assert!(near.contains(partner), "{near}");
+
+    // What was recorded from a place on, and up to it.
+    let count = |arguments: &[&str]| succeed(dir, &[&["replay", "--json"], arguments].concat()).lines().count();
+    let whole = count(&[]);
+    let position = told["decisions"][0]["position"].as_str().expect("a position");
+    let (from, to) = (count(&["--from", position]), count(&["--to", position]));
+    assert!(from < whole && to < whole && from + to > whole, "{from} and {to} of {whole}");
+    assert!(fail(dir, &["replay", "--from", "999:1"], 2).contains("slices"));
+    assert!(fail(dir, &["replay", "--to", "0:99999999"], 2).contains("ends before it"));
+    assert!(fail(dir, &["replay", "--from", "2026-02-01", "--to", "2026-01-01"], 2).contains("does not lie before"));
 }
