@@ -16,6 +16,12 @@ pub(crate) enum Task {
     Rebuild,
     /// Start serving and decide one command.
     StartUp,
+    /// Say what a draft of the rules would change.
+    Simulate,
+    /// Read the decisions of an account.
+    Replay,
+    /// Ask about the past.
+    AsOf,
 }
 
 /// Runs this program on `folder` and reads what it says.

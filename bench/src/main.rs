@@ -28,7 +28,7 @@ use child::Task;
 use growing::Growing;
 use limits::Sample;
 use machine::Machine;
-use measures::{batches, one_a_request, processor, questions, rebuild, start_up};
+use measures::{as_of, batches, explain, one_a_request, processor, questions, rebuild, replay, simulate, start_up};
 use report::{Report, Row};
 use running::Running;
 use workload::Lane;
@@ -41,8 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const DECISIONS: u64 = 5_000_000;
 /// The same for `--quick`.
 const QUICK_DECISIONS: u64 = 50_000;
-/// The lengths at which a rebuild is measured, as far as the ledger goes.
-const LENGTHS: [u64; 3] = [100_000, 1_000_000, 5_000_000];
+/// The lengths at which what reads all of a ledger is measured, as far as the ledger goes.
+const LENGTHS: [u64; 3] = [500_000, 1_000_000, 5_000_000];
 /// The length at which a start is measured.
 const START_LENGTH: u64 = 1_000_000;
 /// Records that limits are measured with.
@@ -93,8 +93,16 @@ enum Measurement {
     Rebuild,
     /// Starts from a snapshot.
     Start,
+    /// What a draft of the rules would change.
+    Simulate,
+    /// The decisions of an account, by a process of its own.
+    Replay,
+    /// A question to the past, from a checkpoint.
+    AsOf,
     /// Questions while commands run.
     Questions,
+    /// Why figures are what they are, over HTTP.
+    Explain,
     /// The cluster engine, where there is a broker.
     #[cfg(feature = "cluster")]
     Cluster,
@@ -161,19 +169,41 @@ impl Bench {
             batches::measure(self)?;
         }
         let lengths: Vec<u64> = LENGTHS.into_iter().filter(|length| *length < self.decisions).chain([self.decisions]).collect();
-        let mut costs = Vec::new();
+        let (mut rebuilds, mut simulations) = (Vec::new(), Vec::new());
         for length in lengths {
-            if asked(Measurement::Rebuild) {
-                costs.push(rebuild::measure(self, length)?);
+            if asked(Measurement::Rebuild) || asked(Measurement::Simulate) {
+                let (cost, rows) = rebuild::measure(self, length)?;
+                if asked(Measurement::Rebuild) {
+                    self.rows.extend(rows);
+                    rebuilds.push(cost);
+                }
+                // In between a rate says nothing that the ends do not.
+                if asked(Measurement::Simulate) && (length == self.decisions || length == LENGTHS[0]) {
+                    simulations.push(simulate::measure(self, length, cost)?);
+                }
             }
             if asked(Measurement::Start) && length == self.decisions.min(START_LENGTH) {
                 start_up::measure(self, length)?;
             }
-            if asked(Measurement::Questions) && length == self.decisions {
-                questions::measure(self, length)?;
+            if asked(Measurement::Replay) && length == self.decisions {
+                replay::measure(self, length)?;
+            }
+            if asked(Measurement::AsOf) && length == self.decisions {
+                as_of::measure(self, length)?;
+            }
+            if (asked(Measurement::Questions) || asked(Measurement::Explain)) && length == self.decisions {
+                let served = questions::serve(self, length)?;
+                if asked(Measurement::Questions) {
+                    questions::measure(self, &served)?;
+                }
+                if asked(Measurement::Explain) {
+                    explain::measure(self, &served)?;
+                }
+                served.stop()?;
             }
         }
-        self.rows.extend(rebuild::flatness(&costs));
+        self.rows.extend(rebuild::flatness(&rebuilds));
+        self.rows.extend(simulate::flatness(&simulations));
         Ok(())
     }
 
@@ -208,6 +238,9 @@ fn main() -> Result<()> {
         return match task {
             Task::Rebuild => child::say(&rebuild::child(folder)?),
             Task::StartUp => child::say(&start_up::child(folder)?),
+            Task::Simulate => child::say(&simulate::child(folder)?),
+            Task::Replay => child::say(&replay::child(folder)?),
+            Task::AsOf => child::say(&as_of::child(folder)?),
         };
     }
     let start = Instant::now();

@@ -32,14 +32,19 @@ const BATCH: usize = 50;
 /// How long read models may take to be there.
 const CATCH_UP: Duration = Duration::from_secs(3_600);
 
-pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<()> {
-    let times = if bench.quick { 5 } else { 20 };
+/// The ledger behind HTTP, its read models at the end.
+pub(crate) fn serve(bench: &mut Bench, length: u64) -> Result<Served> {
     let folder = bench.grown(length)?;
     let served = Served::start(Running::open(&folder)?, &folder)?;
     progress("questions: the read models are brought up to the ledger's end");
     if !served.engine.wait_until_caught_up(CATCH_UP, |_| {}) {
         bail!("the read models were not there in time");
     }
+    Ok(served)
+}
+
+pub(crate) fn measure(bench: &mut Bench, served: &Served) -> Result<()> {
+    let times = if bench.quick { 5 } else { 20 };
     let stopping = Arc::new(AtomicBool::new(false));
     let commands = Commands {
         lanes: bench.growing()?.lanes().to_vec(),
@@ -48,10 +53,9 @@ pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<()> {
         stopping: Arc::clone(&stopping),
     };
     let background = std::thread::Builder::new().name("commands".into()).spawn(move || commands.run())?;
-    let asked = VIEWS.iter().map(|view| ask(&served, view, times)).collect::<Result<Vec<_>>>();
+    let asked = VIEWS.iter().map(|view| ask(served, view, times)).collect::<Result<Vec<_>>>();
     stopping.store(true, Ordering::Relaxed);
     let rate = background.join().map_err(|_| anyhow::anyhow!("the commands panicked"))??;
-    served.stop()?;
     let decisions = number(bench.growing()?.decisions() as f64);
     bench.rows.push(Row::told(format!("commands beside the questions below, at {decisions} decisions"), rate, "commands/s"));
     bench.rows.extend(asked?);
@@ -100,7 +104,7 @@ fn paths(served: &Served, view: &'static ViewSpec) -> Result<Vec<String>> {
 }
 
 /// A value as it may stand in an address.
-fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     value.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

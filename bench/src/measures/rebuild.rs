@@ -1,17 +1,26 @@
 //! All read models from the ledger's beginning, in a process of its own, so that its memory is that of the rebuild.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
+use pledger_domain::{program::Program, stream::Stream};
 use pledger_ledger::{
     log::Log,
+    outline::Outline,
+    record::{Events, Outcome, Record},
     sqlite::{Mode, SqliteLog},
 };
-use pledger_projections::engine::{Engine, Options};
+use pledger_projections::{
+    engine::{Engine, Options},
+    shard::{At, Fold, Shard},
+    symbol::Symbol,
+    table::AnyTable,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,9 +38,9 @@ const PARSED: usize = 100_000;
 /// How long parsing is measured.
 const PARSE_TIME: Duration = Duration::from_secs(3);
 /// The longest that a rebuild may take.
-const TIMEOUT: Duration = Duration::from_secs(3_600);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3_600);
 /// A cost is flat where the longest ledger's is at most so many times the shortest's.
-const FLAT: f64 = 1.25;
+pub(super) const FLAT: f64 = 1.25;
 
 /// What the process says.
 #[derive(Serialize, Deserialize)]
@@ -45,25 +54,29 @@ pub(crate) struct Rebuilt {
     parsed_per_second: f64,
     /// The processor time of one record that is only parsed, in microseconds.
     parse_cpu_us: f64,
+    /// To how many read models a decision is applied.
+    applications: f64,
 }
 
 /// Answers the cost of a decision, in microseconds.
-pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<f64> {
+pub(crate) fn measure(bench: &mut Bench, length: u64) -> Result<(f64, Vec<Row>)> {
     let folder = bench.grown(length)?;
     progress(&format!("rebuilding the read models of {length} decisions"));
     let rebuilt: Rebuilt = child::run(Task::Rebuild, &folder)?;
     let rate = rebuilt.decisions as f64 / rebuilt.seconds;
     let parsing = Limit::new("records/s parsed on all cores", rebuilt.parsed_per_second);
     let name = format!("rebuild of all read models, {} decisions", number(rebuilt.decisions as f64));
-    bench.rows.extend([
+    let rows = vec![
         Row::at_least(name, rate, "decisions/s", vec![(0.5, parsing)]),
+        Row::told("  event applications: an event and a read model whose rows it changes", rate * rebuilt.applications, "/s"),
+        Row::told("  of these, a decision has", rebuilt.applications, "on average"),
         Row::told("  cost", 1e6 / rate, "us a decision"),
         Row::told("  processor time", rebuilt.cpu_seconds * 1e6 / rebuilt.decisions as f64, "us a decision"),
         Row::told("  of parsing alone", rebuilt.parse_cpu_us, "us a record"),
         Row::told("  memory at its peak", rebuilt.peak_mib, "MiB"),
         Row::told("  memory afterwards", rebuilt.after_mib, "MiB"),
-    ]);
-    Ok(1e6 / rate)
+    ];
+    Ok((1e6 / rate, rows))
 }
 
 /// Whether a decision of the longest ledger costs what one of the shortest does.
@@ -90,8 +103,48 @@ pub(crate) fn child(folder: &Path) -> Result<Rebuilt> {
         bail!("the read models were not rebuilt whole: {status:?}");
     }
     let records = records(&*log, PARSED)?;
+    let applications = applications(&records)?;
     let cpu = process_cpu_seconds();
     let parsed_per_second = parse_rate(&records, PARSE_TIME);
     let parse_cpu_us = (process_cpu_seconds() - cpu) * 1e6 / (parsed_per_second * PARSE_TIME.as_secs_f64());
-    Ok(Rebuilt { decisions: status.taken_in, seconds, cpu_seconds, peak_mib, after_mib, parsed_per_second, parse_cpu_us })
+    Ok(Rebuilt { decisions: status.taken_in, seconds, cpu_seconds, peak_mib, after_mib, parsed_per_second, parse_cpu_us, applications })
+}
+
+/// How many read models have a row that a decision changes, on average over these records: a decision is nearly always one
+/// event, and counts once for each.
+fn applications(records: &[Record]) -> Result<f64> {
+    let mut shard = Shard::default();
+    let models: [Vec<&dyn AnyTable>; 8] = [
+        shard.deals.tables(),
+        shard.partners.tables(),
+        shard.accounts.tables(),
+        shard.conflicts.tables(),
+        shard.attribution.tables(),
+        shard.revenue.tables(),
+        shard.costs.tables(),
+        shard.funds.tables(),
+    ];
+    let of = |name| models.iter().position(|tables| tables.iter().any(|table| table.name() == name));
+    let model: Vec<Option<usize>> = shard.tables().iter().map(|table| of(table.name())).collect();
+    let mut program = Program::default();
+    let (mut decisions, mut applied, mut json) = (0_u64, 0_u64, Vec::new());
+    for record in records {
+        let Some(outline) = Outline::decode(&record.body)? else { continue };
+        if let Outcome::Accepted(Events::Program(events)) = &outline.outcome {
+            events.iter().for_each(|event| program.evolve(event, outline.effective_at));
+        }
+        let at = At { position: record.position(), key: Symbol::of(outline.stream.key()), rules: program.version(outline.rules) };
+        shard.fold(&outline, &at);
+        let mut changed = BTreeSet::new();
+        for (table, model) in shard.tables_mut().into_iter().zip(&model) {
+            for chunk in table.begin_write() {
+                table.due_chunk(chunk, &mut json);
+                changed.extend(*model);
+            }
+            json.clear();
+        }
+        decisions += 1;
+        applied += changed.len() as u64;
+    }
+    Ok(applied as f64 / decisions.max(1) as f64)
 }
