@@ -209,7 +209,7 @@ fn query(key: Option<String>, mut parameters: Parameters, form: Form) -> Result<
         .filter(|by| !by.is_empty())
         .map(str::to_owned)
         .collect();
-    Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor, at: None })
+    Ok(Query { key, by, filters: parameters.into_rest(), limit: Some(limit), cursor, at: None, details: false })
 }
 
 pub(crate) fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {

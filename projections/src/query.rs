@@ -28,6 +28,8 @@ pub struct Query {
     /// The time that is asked about: windows end with its day, and rules are those in force at it. Whoever asks sets it
     /// to the present where the user names none; without one it is the last day on which anything counts.
     pub at: Option<Timestamp>,
+    /// Whether items also hold what their formulas name and the view does not show: sums by stage, durations one by one.
+    pub details: bool,
 }
 
 /// One object of an answer, its fields in order.

@@ -27,6 +27,7 @@ pub fn figure(
         Query { filters, ..query }
     };
     let id = About::Id(key.to_owned());
+    let query = Query { details: true, ..query };
     let (query, about) = match view.name {
         "pipeline" => {
             let query = group(view, key, query)?;

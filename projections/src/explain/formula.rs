@@ -2,13 +2,17 @@
 
 use serde_json::Value;
 
+/// The one function that formulas use: `percentile(0.95, fields)` lies at that part of the way from the least value to the
+/// greatest, between two neighbours in proportion (`quantile_cont` of SQL).
+const PERCENTILE: &str = "percentile";
+
 /// The fields that a formula names, each once.
 #[must_use]
 pub fn operands(formula: &'static str) -> Vec<&'static str> {
     let words = formula.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     let mut names: Vec<&'static str> = Vec::new();
     for word in words.filter(|word| word.starts_with(|letter: char| letter.is_ascii_alphabetic())) {
-        if !names.contains(&word) {
+        if word != PERCENTILE && !names.contains(&word) {
             names.push(word);
         }
     }
@@ -22,7 +26,10 @@ pub(super) fn with_values<'v>(formula: &'static str, value: impl Fn(&str) -> &'v
     while let Some(start) = rest.find(|letter: char| letter.is_ascii_alphabetic()) {
         let end = rest[start..].find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(rest.len(), |len| start + len);
         text.push_str(&rest[..start]);
-        text.push_str(&number(value(&rest[start..end]))?);
+        match &rest[start..end] {
+            PERCENTILE => text.push_str(PERCENTILE),
+            name => text.push_str(&number(value(name))?),
+        }
         rest = &rest[end..];
     }
     text.push_str(rest);
@@ -34,7 +41,11 @@ fn number(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) => Some(text.clone()),
         Value::Object(money) => money.get("amount")?.as_str().map(str::to_owned),
-        Value::Null | Value::Bool(_) | Value::Array(_) => None,
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(number).collect::<Option<_>>()?;
+            (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+        }
+        Value::Null | Value::Bool(_) => None,
     }
 }
 
@@ -52,5 +63,10 @@ mod tests {
         assert_eq!(with_values(formula, |name| &item[name]).as_deref(), Some("(12.50 + 1) / 3"));
         assert_eq!(with_values("costs / none", |name| &item[name]), None);
         assert_eq!(operands("won / won"), ["won"]);
+        let percentile = "percentile(0.5, minutes) / 60";
+        assert_eq!(operands(percentile), ["minutes"]);
+        let (minutes, none) = (json!([30, 45]), json!([]));
+        assert_eq!(with_values(percentile, |_| &minutes).as_deref(), Some("percentile(0.5, [30, 45]) / 60"));
+        assert_eq!(with_values(percentile, |_| &none), None);
     }
 }

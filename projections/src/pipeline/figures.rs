@@ -1,6 +1,6 @@
 //! The figures of a group of deals.
 
-use pledger_domain::account::Stage;
+use pledger_domain::{account::Stage, values::Currency};
 use serde_json::Value;
 
 use crate::{
@@ -22,6 +22,9 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         "weighted_amount",
         Money,
         "The value weighted by how likely the stage is to be won; a won deal by 1, any other closed one by 0.",
+    )
+    .computed(
+        "0.1 * open_prospect + 0.25 * open_qualified + 0.4 * open_technical_validation + 0.6 * open_business_validation + 0.8 * open_committed + 0.9 * open_launched + won_amount",
     ),
     FieldSpec::new("approved", Count, "How many were approved."),
     FieldSpec::new("decided", Count, "How many were approved or rejected."),
@@ -32,14 +35,28 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         "decision_time_p50_hours",
         Decimal,
         "The median time from the submission to the decision, in hours, without historical deals.",
-    ),
-    FieldSpec::new("decision_time_p95_hours", Decimal, "The 95th percentile of that time."),
+    )
+    .computed("percentile(0.5, decision_minutes) / 60"),
+    FieldSpec::new("decision_time_p95_hours", Decimal, "The 95th percentile of that time.")
+        .computed("percentile(0.95, decision_minutes) / 60"),
     FieldSpec::new(
         "sla_attainment",
         Decimal,
         "Decided in time / decided or overdue, of the deals with a promised time; without historical deals.",
-    ),
-    FieldSpec::new("cycle_time_median_days", Decimal, "The median time from the registration to the close of won deals, in days."),
+    )
+    .computed("sla_met / sla_promised"),
+    FieldSpec::new("cycle_time_median_days", Decimal, "The median time from the registration to the close of won deals, in days.")
+        .computed("percentile(0.5, cycle_minutes) / 1440"),
+];
+
+/// The stages, and what the open value in each is called where it is told.
+const OPEN: [(Stage, &str); 6] = [
+    (Stage::Prospect, "open_prospect"),
+    (Stage::Qualified, "open_qualified"),
+    (Stage::TechnicalValidation, "open_technical_validation"),
+    (Stage::BusinessValidation, "open_business_validation"),
+    (Stage::Committed, "open_committed"),
+    (Stage::Launched, "open_launched"),
 ];
 
 /// What a stage weighs, in thousandths: the usual weights of a forecast, rising with the stage.
@@ -60,8 +77,9 @@ pub(super) struct Figures {
     count: u64,
     amount: i128,
     registered_amount: i128,
-    /// In thousandths of minor units.
-    weighted: i128,
+    /// The value of open deals by their stage, as in `OPEN`.
+    open: [i128; OPEN.len()],
+    won_amount: i128,
     approved: u64,
     decided: u64,
     won: u64,
@@ -80,11 +98,14 @@ impl Figures {
         self.count += 1;
         self.amount += amount;
         self.registered_amount += i128::from(deal.registered_amount);
-        self.weighted += match deal.status {
-            DealStatus::Open => amount * weight(deal.stage),
-            DealStatus::Won => amount * 1000,
-            DealStatus::Lost | DealStatus::Rejected | DealStatus::Expired | DealStatus::Withdrawn => 0,
-        };
+        match deal.status {
+            DealStatus::Open => {
+                let sums = self.open.iter_mut().zip(OPEN);
+                sums.filter(|(_, (stage, _))| *stage == deal.stage).for_each(|(sum, _)| *sum += amount);
+            }
+            DealStatus::Won => self.won_amount += amount,
+            DealStatus::Lost | DealStatus::Rejected | DealStatus::Expired | DealStatus::Withdrawn => {}
+        }
         self.approved += u64::from(deal.approved);
         self.decided += u64::from(deal.decided_at.is_some());
         if deal.status == DealStatus::Won {
@@ -107,13 +128,15 @@ impl Figures {
         }
     }
 
-    /// The figures in the order of `FIELDS`, the currency left out.
-    pub(super) fn values(mut self, currency: pledger_domain::values::Currency) -> Vec<(&'static str, Value)> {
-        vec![
+    /// The figures in the order of `FIELDS`, the currency left out; with `details` also what their formulas name beside them.
+    pub(super) fn values(mut self, currency: Currency, details: bool) -> Vec<(&'static str, Value)> {
+        let weighted = self.open.iter().zip(OPEN).map(|(sum, (stage, _))| sum * weight(stage)).sum::<i128>() + self.won_amount * 1000;
+        let details = if details { self.details(currency) } else { Vec::new() };
+        let figures = vec![
             ("count", self.count.into()),
             ("amount", money(self.amount, currency)),
             ("registered_amount", money(self.registered_amount, currency)),
-            ("weighted_amount", money(half_even(self.weighted, 1000), currency)),
+            ("weighted_amount", money(half_even(weighted, 1000), currency)),
             ("approved", self.approved.into()),
             ("decided", self.decided.into()),
             ("won", self.won.into()),
@@ -123,7 +146,25 @@ impl Figures {
             ("decision_time_p95_hours", percentile(&mut self.decisions, 95, HOUR)),
             ("sla_attainment", ratio(self.sla_met.into(), self.sla_promised.into())),
             ("cycle_time_median_days", percentile(&mut self.cycles, 50, DAY)),
-        ]
+        ];
+        [figures, details].concat()
+    }
+
+    fn details(&self, currency: Currency) -> Vec<(&'static str, Value)> {
+        let sorted = |minutes: &[u32]| {
+            let mut minutes = minutes.to_vec();
+            minutes.sort_unstable();
+            Value::from(minutes)
+        };
+        let open = self.open.iter().zip(OPEN).map(|(sum, (_, name))| (name, money(*sum, currency)));
+        let others = [
+            ("won_amount", money(self.won_amount, currency)),
+            ("sla_met", self.sla_met.into()),
+            ("sla_promised", self.sla_promised.into()),
+            ("decision_minutes", sorted(&self.decisions)),
+            ("cycle_minutes", sorted(&self.cycles)),
+        ];
+        open.chain(others).collect()
     }
 }
 

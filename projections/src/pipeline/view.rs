@@ -29,5 +29,5 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     }
     let after = plan.after(NAME, query)?;
     let groups = plan.group_page::<Figures, _>(|| facts(rows), |fact| fact.deal.currency, Figures::add, after.as_ref(), query.limit);
-    Ok(plan.page(groups, after, query.limit, |figures, currency| figures.values(currency)))
+    Ok(plan.page(groups, after, query.limit, |figures, currency| figures.values(currency, query.details)))
 }
