@@ -115,6 +115,8 @@ pub fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
         let state = match note.state {
             _ if Some(generation) == current => "in_use",
             State::Followed => "replaced",
+            // Put in use once, and another one is now.
+            State::Ready if note.replaced.is_some() => "replaced",
             State::Filling => "filling",
             State::Ready => "ready",
         };

@@ -17,12 +17,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use pledger_projections::query::{VIEWS, ViewSpec, find_view};
+use serde_json::json;
 
 use crate::{
     cluster::PlaceFlags,
     connection::{Connection, encode},
     context::{Context, Usage},
     ledger::Ledger,
+    output,
     verbs::moment::Times,
 };
 use pages::Question;
@@ -93,7 +95,11 @@ impl Export {
             Ok(count)
         });
         let count = written.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
-        eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, self.out.display());
+        if context.json {
+            output::print_json(&json!({"view": self.view, "written": count, "out": self.out}))?;
+        } else {
+            eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, self.out.display());
+        }
         Ok(ExitCode::SUCCESS)
     }
 
