@@ -18,6 +18,7 @@ pub(crate) fn cpu_seconds(name: &str) -> f64 {
 }
 
 /// The seconds that all processes of this machine have been on its cores. Linux only; 0 elsewhere.
+#[cfg(feature = "cluster")]
 pub(crate) fn machine_cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     // user, nice, system, idle, iowait, irq, softirq
