@@ -164,7 +164,14 @@ impl Worker {
                 self.pass(slice, head, &mut touched);
                 continue;
             }
-            match decode(&record.body, &program) {
+            let mut meaning = decode(&record.body, &program);
+            let gives_up = matches!(meaning, Meaning::Ahead(_)) && self.gives_up();
+            if gives_up {
+                // Everything else is folded by now, but perhaps not when these rules were looked up.
+                program = Arc::clone(&self.shared.program.read());
+                meaning = decode(&record.body, &program);
+            }
+            match meaning {
                 Meaning::Nothing => {}
                 // Before its rules are looked for: what was not known yet needs none.
                 Meaning::Decision(decision, _) | Meaning::Ahead(decision) if self.shared.admission.is_over(&decision) => {
@@ -181,7 +188,7 @@ impl Worker {
                         steps.push(Step::Fold(record.position(), decision, rules));
                     }
                 }
-                Meaning::Ahead(decision) if self.gives_up() => {
+                Meaning::Ahead(decision) if gives_up => {
                     steps.push(Step::Park(record.position(), Some(decision.stream.to_string()), NO_SUCH_RULES.to_owned()));
                 }
                 Meaning::Ahead(_) => {
