@@ -122,3 +122,22 @@ fn a_flipped_length_is_named_where_it_stands() {
         flip(dir.path(), segment, at, 1);
     }
 }
+
+#[test]
+fn a_record_under_another_slices_name_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let batches = write(dir.path());
+    for (segment, batch) in (1..).zip(&batches) {
+        let mut start = 0;
+        for record in batch {
+            for mask in 1..4 {
+                flip(dir.path(), segment, start, mask);
+                let began = std::time::Instant::now();
+                assert!(first_bad(dir.path()).is_some(), "{} of segment {segment} ^ {mask}", record.position());
+                assert!(began.elapsed() < Duration::from_secs(5), "a reader does not wait for records that are there");
+                flip(dir.path(), segment, start, mask);
+            }
+            start += FRAME + record.body.len();
+        }
+    }
+}

@@ -123,6 +123,29 @@ impl SqliteTail {
         Some(failed)
     }
 
+    /// Whether the records stand where the index says: one under another slice's name would shift those after it.
+    fn check(&self, segment: &Segment) -> Result<(), LogError> {
+        let index = self.shared.state.index.read();
+        if segment.id > index.last() {
+            // Committed just now by this process, and not in the index yet.
+            return Ok(());
+        }
+        let mut next = self.next.clone();
+        for at in 0..segment.len() {
+            let slice = segment.slice(at);
+            let offset = next[usize::from(slice)];
+            next[usize::from(slice)] += 1;
+            let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&slice));
+            let entry = usize::try_from(offset).ok().and_then(|offset| index.slice(slice).get(offset));
+            if is_wanted && entry.is_none_or(|entry| entry.segment != segment.id || entry.at as usize != at) {
+                let reason =
+                    format!("record {at} of segment {} is not the one that the index has at offset {offset} of slice {slice}", segment.id);
+                return Err(LogError::Damaged { position: segment.record(at).position(), reason });
+            }
+        }
+        Ok(())
+    }
+
     fn place(&mut self, segment: &Segment, placed: &mut Vec<Placed>) {
         self.placed = segment.id;
         placed.reserve(segment.len());
@@ -166,6 +189,11 @@ impl Tail for SqliteTail {
             while placed.len() < max.max(1)
                 && let Some(segment) = self.next_segment()?
             {
+                if let Err(damaged) = self.check(&segment) {
+                    self.ready.clear();
+                    self.failed = Some(damaged);
+                    break;
+                }
                 self.place(&segment, &mut placed);
             }
             if !placed.is_empty() {
