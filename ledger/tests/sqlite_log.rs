@@ -253,3 +253,19 @@ fn what_lands_of_a_dropped_producer_is_its_first_batches() {
     assert_eq!(landed.len() % 50, 0);
     assert_eq!(landed, &batches.concat()[..landed.len()]);
 }
+
+#[test]
+fn the_write_ahead_log_starts_over_under_load() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = create(dir.path());
+    let mut chains = Chains::of(&log);
+    let wal = dir.path().join(format!("{LEDGER_FILE}-wal"));
+    let mut producer = log.producer().expect("a producer");
+    for _ in 0..6000 {
+        producer.send(chains.batch(1)).expect("taken");
+        reports(&mut *producer, 1);
+    }
+    let size = |file: &Path| std::fs::metadata(file).expect("there").len();
+    let (file, left) = (size(log.file()), size(&wal));
+    assert!(left < 64 << 20, "the write-ahead log has {left} bytes beside the file's {file}");
+}

@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 use super::{
     Shared,
-    connection::{Access, Link, join, spawn},
+    checkpoint::Checkpoints,
+    connection::{Access, Link, PAGE_BYTES, join, spawn},
     index,
     segment::{FRAME, Segment, frame},
     state::{State, write_rows},
@@ -33,6 +34,9 @@ const GROUP_RECORDS: usize = 2048;
 const GROUP_BYTES: usize = 4 << 20;
 /// The most that one batch may hold; SQLite takes no row of a gigabyte.
 const BATCH_BYTES: usize = 256 << 20;
+
+/// What a row takes of the write-ahead log beside its bytes: a page that others share.
+const ROW_BYTES: usize = PAGE_BYTES as usize;
 
 /// How many index rows are written together: they can be made from the segments, and each alone would cost a commit a
 /// page of the database.
@@ -64,9 +68,11 @@ impl Commits {
     ///
     /// # Errors
     /// `LogError::Store`.
-    pub(super) fn start(link: Link, state: Arc<State>) -> Result<Self, LogError> {
+    pub(super) fn start(mut link: Link, state: Arc<State>) -> Result<Self, LogError> {
         let (batches, queue) = mpsc::sync_channel(IN_FLIGHT);
-        let thread = spawn("ledger-commit", move || Committer { link: Some(link), state, stale: false, rows: Vec::new() }.run(&queue))?;
+        let checkpoints = Checkpoints::start(&state.file, &mut link)?;
+        let committer = Committer { link: Some(link), state, stale: false, rows: Vec::new(), checkpoints };
+        let thread = spawn("ledger-commit", move || committer.run(&queue))?;
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 }
@@ -86,6 +92,7 @@ struct Committer {
     stale: bool,
     /// The index rows of the last segments, not written yet.
     rows: Vec<(u32, Vec<u8>)>,
+    checkpoints: Checkpoints,
 }
 
 impl Committer {
@@ -103,6 +110,9 @@ impl Committer {
             over.into_iter().for_each(|batch| fail(batch, "an earlier batch of the producer failed"));
             if !alive.is_empty() {
                 self.commit(alive);
+            }
+            if let Some(link) = &mut self.link {
+                self.checkpoints.committed(bytes + ROW_BYTES, link);
             }
             if self.rows.len() >= INDEX_EVERY {
                 self.write_rows();
@@ -175,6 +185,7 @@ impl Committer {
     fn reopen(&mut self) -> Result<(), LogError> {
         self.link = None;
         let mut link = Link::open(&self.state.file, Access::Write)?;
+        Checkpoints::leave_to(&mut link)?;
         self.state.refresh(&mut link, true)?;
         self.link = Some(link);
         self.stale = false;

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::log::LogError;
 
 /// Segments are large rows: large pages keep their overflow chains short.
-const PAGE_BYTES: u32 = 16_384;
+pub(super) const PAGE_BYTES: u32 = 16_384;
 /// How many rows a reader copies ahead: each is a segment.
 const ROWS_AHEAD: usize = 8;
 /// How long a statement waits for another connection's lock.

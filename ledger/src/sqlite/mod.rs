@@ -3,6 +3,7 @@
 //! `segment` holds the framed records of all slices exactly as hashed; `segment_index` is derived from it and rebuilt
 //! where it is missing. One process writes, under a lock; any number read beside it.
 
+mod checkpoint;
 mod commit;
 mod connection;
 mod index;
