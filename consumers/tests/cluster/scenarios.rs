@@ -1,4 +1,4 @@
-//! What a cluster promises, on any engine.
+//! What only a cluster has: topics, several processors, and senders who do not decide. What it answers is in `scenarios`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use pledger_consumers::cluster::SinkLimits;
-use pledger_domain::{rejection::Rejection, rules::Rules};
+use pledger_domain::rejection::Rejection;
 use pledger_ledger::{
     commands::{CommandSink as _, Decided, Undecided},
     commands_topic::encode,
@@ -16,7 +16,8 @@ use pledger_ledger::{
 use serde_json::json;
 
 use crate::{
-    running::{Api, deal, fixed, next_commands, of_all, until, valid},
+    processes::{api_beside, api_of, fixed, next_commands, numbered, of_all, valid},
+    running::{Kept, publish, until},
     topics::Topics,
 };
 
@@ -24,10 +25,8 @@ use crate::{
 pub(crate) type Case = (&'static str, fn(&dyn Topics));
 
 pub(crate) const CASES: &[Case] = &[
-    ("a_deal_is_registered_and_won", a_deal_is_registered_and_won),
-    ("a_repeated_key_is_answered_from_the_ledger", a_repeated_key_is_answered_from_the_ledger),
+    ("a_repeated_key_sends_no_message", a_repeated_key_sends_no_message),
     ("those_who_ask_the_same_at_once_get_one_decision", those_who_ask_the_same_at_once_get_one_decision),
-    ("a_refusal_that_may_pass_later_answers_its_own_sender", a_refusal_that_may_pass_later_answers_its_own_sender),
     ("slices_are_shared_out_and_facts_are_followed", slices_are_shared_out_and_facts_are_followed),
     ("a_successor_goes_on_where_the_ledger_says", a_successor_goes_on_where_the_ledger_says),
     ("two_that_think_every_slice_theirs_decide_each_command_once", two_that_think_every_slice_theirs_decide_each_command_once),
@@ -36,49 +35,32 @@ pub(crate) const CASES: &[Case] = &[
     ("who_waits_too_long_or_with_too_many_is_told", who_waits_too_long_or_with_too_many_is_told),
 ];
 
-fn a_deal_is_registered_and_won(topics: &dyn Topics) {
-    let (_processor, api) = (of_all(topics), Api::start(topics));
-    api.open();
-    let registered = api.accepted(("RegisterDeal", deal(1), "r"));
-    assert!(!registered.replayed);
-    // The directory knows where the deal lives.
-    api.accepted(("ApproveDeal", json!({"deal_id": "d-1"}), "a"));
-    let won = api.accepted(("CloseWon", json!({"deal_id": "d-1", "amount": {"amount": "150.00", "currency": "USD"}}), "w"));
-    assert_eq!((won.position.slice, won.version), (registered.position.slice, 3));
-    // Another API process finds everything in the ledger.
-    let other = Api::start(topics);
-    let again = other.accepted(("CloseWon", json!({"deal_id": "d-1", "amount": {"amount": "150.00", "currency": "USD"}}), "w"));
-    assert_eq!((again.position, again.replayed), (won.position, true));
-}
-
-fn a_repeated_key_is_answered_from_the_ledger(topics: &dyn Topics) {
-    let (_processor, api) = (of_all(topics), Api::start(topics));
-    api.open();
-    let first = api.accepted(("RegisterDeal", deal(1), "same"));
+fn a_repeated_key_sends_no_message(topics: &dyn Topics) {
+    let (_processor, api) = (of_all(topics), api_of(topics));
+    api.with_partners();
+    let first = api.accept("RegisterDeal", numbered(1), "same");
     let taken = next_commands(&*topics.log(), first.position.slice);
-    let again = api.accepted(("RegisterDeal", deal(1), "same"));
-    assert_eq!((again.position, again.version, again.replayed), (first.position, first.version, true));
-    assert_eq!(again.outcome.expect("accepted").get(), first.outcome.expect("accepted").get());
-    let mut other = deal(1);
+    assert!(api.accept("RegisterDeal", numbered(1), "same").replayed);
+    let mut other = numbered(1);
     other["amount"]["amount"] = json!("7.00");
-    assert_eq!(api.ask(("RegisterDeal", other, "same")).expect_err("another input"), Undecided::KeyReused { first: first.position });
-    // No message was sent for either: the next one is the next.
-    let mut next = deal(1);
+    assert_eq!(api.one("RegisterDeal", other, "same").expect_err("another input"), Undecided::KeyReused { first: first.position });
+    // The next message is the next.
+    let mut next = numbered(1);
     next["deal_id"] = json!("d-2");
-    let next = api.ask(("RegisterDeal", next, "next")).expect("decided");
+    let next = api.one("RegisterDeal", next, "next").expect("decided");
     let after = next_commands(&*topics.log(), next.position.slice);
     assert_eq!(after.last().copied(), taken.last().map(|offset| offset + 1));
 }
 
 fn those_who_ask_the_same_at_once_get_one_decision(topics: &dyn Topics) {
-    let (_processor, api, elsewhere) = (of_all(topics), Api::start(topics), Api::start(topics));
-    api.open();
+    let (_processor, api, elsewhere) = (of_all(topics), api_of(topics), api_of(topics));
+    api.with_partners();
     until("the other one sees the partner", || elsewhere.sink.reference_positions() == api.sink.reference_positions());
-    let ask = || vec![api.prepare(("RegisterDeal", deal(1), "same")); 5];
-    let mut other = deal(1);
+    let ask = || vec![api.prepared(("RegisterDeal", numbered(1), "same")); 5];
+    let mut other = numbered(1);
     other["amount"]["amount"] = json!("7.00");
     let mut all = ask();
-    all.push(api.prepare(("RegisterDeal", other, "same")));
+    all.push(api.prepared(("RegisterDeal", other, "same")));
     let (here, there): (Vec<Decided>, Vec<Decided>) = std::thread::scope(|scope| {
         let there = scope.spawn(|| elsewhere.submit(ask()));
         (api.submit(all), there.join().expect("no panic"))
@@ -100,55 +82,34 @@ fn those_who_ask_the_same_at_once_get_one_decision(topics: &dyn Topics) {
     assert!([(10, 1), (1, 10)].contains(&(positions.into_values().sum::<usize>(), reused)));
 }
 
-fn a_refusal_that_may_pass_later_answers_its_own_sender(topics: &dyn Topics) {
-    let (_processor, api) = (of_all(topics), Api::start(topics));
-    api.open();
-    let mut unknown = deal(1);
-    unknown["partner_id"] = json!("p-2");
-    let refused = api.ask(("RegisterDeal", unknown.clone(), "k")).expect("decided");
-    assert!(matches!(refused.outcome, Err(Rejection::PartnerUnknown { .. })), "{:?}", refused.outcome);
-    let both = api.submit(vec![api.prepare(("RegisterDeal", unknown.clone(), "k")), api.prepare(("RegisterDeal", unknown.clone(), "k"))]);
-    let positions: Vec<Position> = both.into_iter().map(|decided| decided.expect("decided").position).collect();
-    assert!(positions[0] > refused.position && positions[1] > positions[0], "{positions:?}");
-    for (name, payload, key) in [
-        ("RegisterPartner", json!({"partner_id": "p-2", "name": "Sudwind", "roles": ["reseller"]}), "q1"),
-        ("SignAgreement", json!({"partner_id": "p-2"}), "q2"),
-        ("ActivatePartner", json!({"partner_id": "p-2"}), "q3"),
-    ] {
-        api.accepted((name, payload, key));
-    }
-    let accepted = api.accepted(("RegisterDeal", unknown, "k"));
-    assert!(!accepted.replayed);
-}
-
 fn slices_are_shared_out_and_facts_are_followed(topics: &dyn Topics) {
     let slices = topics.log().slices();
     let _references = fixed(topics, slices.references());
     let odd = |parity| slices.all().filter(move |slice| *slice >= slices.reference && slice % 2 == parity);
     let (_even, _odd) = (fixed(topics, odd(0)), fixed(topics, odd(1)));
-    let api = Api::start(topics);
-    api.open();
+    let api = api_of(topics);
+    api.with_partners();
     for number in 0..20 {
-        api.accepted(("RegisterDeal", deal(number), &format!("r{number}")));
+        api.accept("RegisterDeal", numbered(number), &format!("r{number}"));
     }
-    let suspended = api.accepted(("SuspendPartner", json!({"partner_id": "p-1", "reason": "unpaid"}), "s"));
+    let suspended = api.accept("SuspendPartner", json!({"partner_id": "p-1", "reason": "unpaid"}), "s");
     // Whoever has seen the suspension is decided on it, wherever.
     for number in 20..30 {
-        let refused = api.ask(("RegisterDeal", deal(number), &format!("r{number}"))).expect("decided");
+        let refused = api.one("RegisterDeal", numbered(number), &format!("r{number}")).expect("decided");
         assert!(matches!(refused.outcome, Err(Rejection::PartnerNotActive { .. })), "{suspended:?} {:?}", refused.outcome);
     }
 }
 
 fn a_successor_goes_on_where_the_ledger_says(topics: &dyn Topics) {
-    let api = Api::start(topics);
+    let api = api_of(topics);
     let first = of_all(topics);
-    api.open();
-    let won = api.accepted(("RegisterDeal", deal(1), "r"));
+    api.with_partners();
+    let won = api.accept("RegisterDeal", numbered(1), "r");
     first.stop();
     // What is sent meanwhile waits in the topic.
-    let sent = api.submit_later(vec![api.prepare(("ApproveDeal", json!({"deal_id": "d-1"}), "a"))]);
+    let sent = api.submission(vec![api.prepared(("ApproveDeal", json!({"deal_id": "d-1"}), "a"))]);
     let _second = of_all(topics);
-    let approved = sent.join().expect("no panic").remove(0).expect("decided");
+    let approved = api.wait(sent).remove(0).expect("decided");
     assert_eq!(approved.version, won.version + 1);
     let next = next_commands(&*topics.log(), won.position.slice);
     assert!(next.is_sorted(), "{next:?}");
@@ -170,14 +131,14 @@ fn decisions_of(topics: &dyn Topics) -> BTreeMap<String, Vec<Position>> {
 fn two_that_think_every_slice_theirs_decide_each_command_once(topics: &dyn Topics) {
     const AT_LEAST: usize = 12;
     const AT_ONCE: usize = 40;
-    let (one, other, api) = (of_all(topics), of_all(topics), Api::start(topics));
-    api.open();
+    let (one, other, api) = (of_all(topics), of_all(topics), api_of(topics));
+    api.with_partners();
     let mut told = BTreeMap::new();
     let mut rounds = 0..;
     let mut ask = || {
         let round: usize = rounds.next().expect("endless");
         let keys: Vec<String> = (0..AT_ONCE).map(|n| format!("r{}", round * AT_ONCE + n)).collect();
-        let commands = keys.iter().enumerate().map(|(n, key)| api.prepare(("RegisterDeal", deal(round * AT_ONCE + n), key)));
+        let commands = keys.iter().enumerate().map(|(n, key)| api.prepared(("RegisterDeal", numbered(round * AT_ONCE + n), key)));
         let decided = api.submit(commands.collect());
         told.extend(keys.into_iter().zip(decided.into_iter().map(|decided| decided.expect("decided").position)));
     };
@@ -198,10 +159,10 @@ fn two_that_think_every_slice_theirs_decide_each_command_once(topics: &dyn Topic
 }
 
 fn what_is_no_command_is_passed_over(topics: &dyn Topics) {
-    let (processor, api) = (of_all(topics), Api::start(topics));
-    api.open();
+    let (processor, api) = (of_all(topics), api_of(topics));
+    api.with_partners();
     let slices = topics.log().slices();
-    let command = api.prepare(("RegisterDeal", deal(1), "r"));
+    let command = api.prepared(("RegisterDeal", numbered(1), "r"));
     let slice = slices.of(&command.stream);
     let elsewhere = slices.all().find(|other| *other != slice).expect("another slice");
     let whole = encode(&command);
@@ -218,9 +179,9 @@ fn what_is_no_command_is_passed_over(topics: &dyn Topics) {
 
 fn commands_that_leave_no_record_are_recorded_as_progress(topics: &dyn Topics) {
     const REPEATED: u64 = 10_000;
-    let (_processor, api) = (of_all(topics), Api::start(topics));
-    api.open();
-    let command = api.prepare(("RegisterDeal", deal(1), "r"));
+    let (_processor, api) = (of_all(topics), api_of(topics));
+    api.with_partners();
+    let command = api.prepared(("RegisterDeal", numbered(1), "r"));
     let first = api.submit(vec![command.clone()]).remove(0).expect("decided");
     let sender = topics.sender();
     for _ in 0..REPEATED {
@@ -231,27 +192,27 @@ fn commands_that_leave_no_record_are_recorded_as_progress(topics: &dyn Topics) {
     let progress = valid(&*topics.log()).into_iter().filter(|record| record.body.starts_with(b"{\"progress\""));
     assert_eq!(progress.count(), 1);
     // It goes on in the same term, and the chain holds.
-    let next = api.accepted(("ApproveDeal", json!({"deal_id": "d-1"}), "a"));
+    let next = api.accept("ApproveDeal", json!({"deal_id": "d-1"}), "a");
     assert_eq!(next.position, Position { slice, pseq: first.position.pseq + 2 });
 }
 
 fn who_waits_too_long_or_with_too_many_is_told(topics: &dyn Topics) {
     // Nobody decides.
-    let api = Api::with(topics, SinkLimits { waiting: 2, patience: Duration::from_millis(200) });
-    let rules = || json!({"program": Rules::DEFAULT, "effective_from": "2020-01-01"});
-    let ask = |key: &str| api.prepare(("PublishRules", rules(), key));
+    let limits = SinkLimits { waiting: 2, patience: Duration::from_millis(200) };
+    let (api, sink) = api_beside(topics, limits, &Kept::default(), None);
+    let ask = |key: &str| api.prepared(("PublishRules", publish(), key));
     let too_many = api.submit(vec![ask("a"), ask("b"), ask("c")]);
     assert!(too_many.iter().all(|decided| matches!(decided, Err(Undecided::Overloaded))), "{too_many:?}");
-    assert_eq!(api.sink.queued(), 0);
+    assert_eq!(sink.queued(), 0);
     let waited = api.submit(vec![ask("a")]).remove(0).expect_err("nobody decides");
     assert!(matches!(waited, Undecided::Unknown(_)), "{waited}");
-    until("it shows that nobody decides", || api.sink.undecided().is_some());
+    until("it shows that nobody decides", || sink.undecided().is_some());
     // Asked again with the same key, it is decided once, though it was sent twice.
     let _processor = of_all(topics);
-    until("somebody decides", || api.sink.undecided().is_none());
-    let api = Api::start(topics);
-    let first = api.accepted(("PublishRules", rules(), "a"));
-    let again = api.accepted(("PublishRules", rules(), "a"));
+    until("somebody decides", || sink.undecided().is_none());
+    let api = api_of(topics);
+    let first = api.accept("PublishRules", publish(), "a");
+    let again = api.accept("PublishRules", publish(), "a");
     assert_eq!((again.position, again.replayed), (first.position, true));
     assert_eq!(decisions_of(topics)["a"].len(), 1);
 }

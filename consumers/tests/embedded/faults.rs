@@ -20,7 +20,10 @@ use pledger_ledger::{
 };
 use serde_json::{Value, json};
 
-use crate::running::{Running, accepted, publish, register};
+use crate::{
+    running::{Kept, accepted, publish, register},
+    starting::{in_folder, snapshots_in, start},
+};
 
 /// Set where this program is the one that is to be killed: the folder of its ledger.
 const CHILD: &str = "PLEDGER_TEST_CHILD";
@@ -32,7 +35,7 @@ fn touch(id: &str) -> Value {
 
 /// Sends batches for ever, and says what was acknowledged.
 fn acknowledge_for_ever(dir: &Path, first: usize) {
-    let running = Running::start(dir);
+    let running = start(dir);
     let mut out = std::io::stdout().lock();
     for batch in 0.. {
         let keys: Vec<String> = (0..40).map(|n| format!("t-{}", first + batch * 40 + n)).collect();
@@ -68,8 +71,8 @@ fn what_was_acknowledged_before_a_kill_is_there_once() {
         return acknowledge_for_ever(Path::new(&dir), first);
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let running = Running::start(dir.path());
-    accepted(running.one("PublishRules", publish(), "rules"));
+    let running = start(dir.path());
+    running.accept("PublishRules", publish(), "rules");
     running.stop();
     let mut acknowledged = HashMap::new();
     for (round, enough) in [90, 400, 1_000].into_iter().enumerate() {
@@ -93,7 +96,7 @@ fn what_was_acknowledged_before_a_kill_is_there_once() {
         assert!(!child.wait().expect("it ended").success());
         assert!(acknowledged.len() >= before + enough);
         // The last line may be cut off: its key is known, its position is not.
-        let running = Running::start(dir.path());
+        let running = start(dir.path());
         let keys = decided(&*running.log);
         let lost: Vec<_> = acknowledged.iter().filter(|(key, at)| !keys.get(*key).is_some_and(|found| found.starts_with(&**at))).collect();
         assert!(lost.is_empty(), "{lost:?}");
@@ -145,8 +148,8 @@ fn a_full_disk_refuses_commands_until_there_is_room_again() {
     };
     let ballast = disk.path().join("ballast");
     std::fs::write(&ballast, vec![7; 4 << 20]).expect("there is room");
-    let running = Running::start(disk.path());
-    accepted(running.one("PublishRules", publish(), "rules"));
+    let running = start(disk.path());
+    running.accept("PublishRules", publish(), "rules");
     let mut acknowledged: HashMap<String, Answer> = HashMap::new();
     let mut refused = Vec::new();
     for batch in 0..400 {
@@ -174,25 +177,25 @@ fn a_full_disk_refuses_commands_until_there_is_room_again() {
         assert!(Instant::now() < until, "there is room and no command is taken");
     }
     for key in &refused {
-        accepted(running.one("RecordTouchpoint", touch(key), key));
+        running.accept("RecordTouchpoint", touch(key), key);
     }
     let keys = decided(&*running.log);
     assert!(acknowledged.iter().all(|(key, answer)| keys.get(key) == Some(&answer.position.to_string())));
     assert!(refused.iter().all(|key| keys.contains_key(key)));
     verify(&*running.log, None, &mut |_| {}).expect("a sound ledger");
     running.stop();
-    let running = Running::start(disk.path());
+    let running = start(disk.path());
     assert_eq!(decided(&*running.log).len(), keys.len());
     running.stop();
 }
 
 /// A ledger of a few decisions, closed.
 fn small_ledger(dir: &Path) -> Vec<Record> {
-    let running = Running::start(dir);
-    accepted(running.one("PublishRules", publish(), "rules"));
-    accepted(running.one("RegisterPartner", register("p-1"), "k-1"));
+    let running = start(dir);
+    running.accept("PublishRules", publish(), "rules");
+    running.accept("RegisterPartner", register("p-1"), "k-1");
     for n in 0..12 {
-        accepted(running.one("RecordTouchpoint", touch(&format!("t-{n}")), &format!("k-t-{n}")));
+        running.accept("RecordTouchpoint", touch(&format!("t-{n}")), &format!("k-t-{n}"));
     }
     let all = |slice| running.log.read(slice, 0, usize::MAX).expect("readable");
     let records = running.log.slices().all().flat_map(all).map(|placed| placed.record).collect();
@@ -260,10 +263,11 @@ fn damage_that_is_found_while_serving_stops_writes_and_not_answers() {
     // An early record: the snapshots stand at the end and do not read it.
     let hit = records.iter().find(|record| String::from_utf8_lossy(&record.body).contains("k-t-0\"")).expect("the first touchpoint");
     std::fs::write(ledger_file(dir.path()), flip(&sound, hit, 200)).expect("written");
-    let running = Running::start(dir.path());
+    let kept = Kept { snapshots: snapshots_in(dir.path()), ..Kept::default() };
+    let (running, sink) = in_folder(dir.path(), &kept).expect("the snapshots stand at the end");
     let found = verify(&*running.log, None, &mut |_| {}).expect_err("it is broken");
     assert!(matches!(&found, VerifyError::Broken { position, .. } if *position == hit.position()), "{found}");
-    running.refuse_writes(&found.to_string());
+    sink.refuse_writes(found.to_string());
     let refused = running.one("RecordTouchpoint", touch("t-99"), "k-t-99").expect_err("no writes");
     assert_eq!(refused, Undecided::Unavailable(found.to_string()));
     // The damaged decision is not told again; a sound one is.

@@ -18,25 +18,27 @@ use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
     edge::{Clock, SystemClock},
     log::Log,
-    record::{FORMAT, LedgerCreated},
-    slices::{Position, Slices},
+    slices::Position,
     sqlite::{LEDGER_FILE, SqliteLog},
 };
 use serde_json::json;
 
-use crate::running::{Running, accepted, deal, register, with_partners};
+use crate::{
+    running::{accepted, deal, register, until},
+    starting::{created, start},
+};
 
 /// A closed ledger whose file was copied before its last decisions; answers the positions of these.
 fn ledger_that_lost_its_end(dir: &Path) -> Vec<Position> {
-    let running = Running::start(dir);
-    with_partners(&running);
-    accepted(running.one("RegisterDeal", deal("d-1", "p-1", "acme.com"), "k-1"));
+    let running = start(dir);
+    running.with_partners();
+    running.accept("RegisterDeal", deal("d-1", "p-1", "acme.com"), "k-1");
     running.stop();
     let older = std::fs::read(dir.join(LEDGER_FILE)).expect("the ledger");
-    let running = Running::start(dir);
+    let running = start(dir);
     let later: Vec<Position> = ["umbra.com", "initech.com", "hooli.com"]
         .into_iter()
-        .map(|domain| accepted(running.one("RegisterDeal", deal("d-2", "p-1", domain), domain)).position)
+        .map(|domain| running.accept("RegisterDeal", deal("d-2", "p-1", domain), domain).position)
         .collect();
     running.stop();
     std::fs::write(dir.join(LEDGER_FILE), older).expect("put back");
@@ -48,8 +50,8 @@ fn an_older_ledger_beside_newer_snapshots_takes_no_commands_and_says_what_to_do(
     let dir = tempfile::tempdir().expect("a folder");
     let later = ledger_that_lost_its_end(dir.path());
     for _ in 0..2 {
-        let running = Running::start(dir.path());
-        let halted = running.halted().expect("it takes no commands");
+        let running = start(dir.path());
+        let halted = running.sink.halted().expect("it takes no commands");
         let first = later.iter().map(|position| position.slice).min().expect("three");
         let kept_at = later.iter().filter(|position| position.slice == first).max().expect("one");
         assert!(halted.contains(&format!("a snapshot of it was kept at {kept_at}")), "{kept_at}: {halted}");
@@ -63,23 +65,23 @@ fn an_older_ledger_beside_newer_snapshots_takes_no_commands_and_says_what_to_do(
     }
     // The operator decides to go on without what is missing.
     std::fs::remove_dir_all(dir.path().join("snapshots")).expect("removed");
-    let running = Running::start(dir.path());
-    assert_eq!(running.halted(), None);
-    accepted(running.one("RegisterDeal", deal("d-2", "p-1", "umbra.com"), "again"));
+    let running = start(dir.path());
+    assert_eq!(running.sink.halted(), None);
+    running.accept("RegisterDeal", deal("d-2", "p-1", "umbra.com"), "again");
     running.stop();
 }
 
 #[test]
 fn the_snapshots_of_another_ledger_and_damaged_ones_stop_nothing() {
     let (ours, theirs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let other = Running::start(theirs.path());
-    with_partners(&other);
+    let other = start(theirs.path());
+    other.with_partners();
     for n in 0..20 {
-        accepted(other.one("RegisterDeal", deal(&format!("d-{n}"), "p-1", &format!("c{n}.example")), &format!("k-{n}")));
+        other.accept("RegisterDeal", deal(&format!("d-{n}"), "p-1", &format!("c{n}.example")), &format!("k-{n}"));
     }
     other.stop();
-    let running = Running::start(ours.path());
-    with_partners(&running);
+    let running = start(ours.path());
+    running.with_partners();
     running.stop();
     let snapshots = |dir: &Path| std::fs::read_dir(dir.join("snapshots")).expect("snapshots").map(|file| file.expect("a file"));
     for damaged in [false, true] {
@@ -89,8 +91,8 @@ fn the_snapshots_of_another_ledger_and_damaged_ones_stop_nothing() {
             bytes[middle] ^= u8::from(damaged);
             std::fs::write(ours.path().join("snapshots").join(file.file_name()), bytes).expect("written");
         }
-        let running = Running::start(ours.path());
-        assert_eq!(running.halted(), None, "damaged: {damaged}");
+        let running = start(ours.path());
+        assert_eq!(running.sink.halted(), None, "damaged: {damaged}");
         let decided = running.one("RegisterPartner", register("p-1"), &format!("k-{damaged}")).expect("decided");
         assert!(decided.outcome.is_err(), "the partner is known from the ledger");
         drop(running);
@@ -100,9 +102,7 @@ fn the_snapshots_of_another_ledger_and_damaged_ones_stop_nothing() {
 /// A processor on a new ledger, with chores that the test chose.
 fn start_with(dir: &Path, chores: Box<dyn Chores>) -> EmbeddedProcessor {
     let clock = SystemClock::new();
-    let slices = Slices::new(16).expect("sixteen");
-    let created = LedgerCreated { v: FORMAT, ledger_id: "test".into(), slices, created_at: clock.now(), generated: None };
-    let log: Arc<dyn Log> = Arc::new(SqliteLog::create(dir, created).expect("a ledger"));
+    let log: Arc<dyn Log> = Arc::new(SqliteLog::create(dir, created(&clock)).expect("a ledger"));
     let processor = Processor::restore(log, &MemorySnapshots::default(), KeyLimits::default(), "test".into()).expect("restored");
     EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread")
 }
@@ -125,16 +125,12 @@ fn a_processor_that_panicked_says_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let processor = start_with(dir.path(), Box::new(Failing));
     let sink = processor.sink();
-    let until = Instant::now() + Duration::from_secs(20);
-    while sink.halted().is_none() {
-        assert!(Instant::now() < until, "it panicked and nobody can know");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("that anybody can know", || sink.halted().is_some());
     let halted = sink.halted().expect("it has failed");
     assert!(halted.contains("a chore broke") && halted.contains("start pledger again"), "{halted}");
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let running = Running::start(elsewhere.path());
-    let envelope = running.prepare(("RecordTouchpoint", touch(), "k-1"), |_| {}).expect("a command");
+    let running = start(elsewhere.path());
+    let envelope = running.prepared(("RecordTouchpoint", touch(), "k-1"));
     running.stop();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let until = Instant::now() + Duration::from_secs(20);
@@ -168,8 +164,8 @@ impl Chores for Holding {
 #[test]
 fn the_queue_is_as_deep_as_what_waits() {
     let (dir, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let running = Running::start(elsewhere.path());
-    let envelope = running.prepare(("RecordTouchpoint", touch(), "k-1"), |_| {}).expect("a command");
+    let running = start(elsewhere.path());
+    let envelope = running.prepared(("RecordTouchpoint", touch(), "k-1"));
     running.stop();
     let (let_go, held) = channel();
     let processor = start_with(dir.path(), Box::new(Holding(held)));

@@ -1,7 +1,9 @@
-//! The processor in its thread, over a real SQLite ledger: restarts, bad input, and the faults of real machines.
+//! What only the processor on one machine has: its files, its thread and its queue, and the faults of real machines.
+//! What it answers is in `scenarios`.
 
 mod faults;
 mod halted;
 mod lives;
+#[path = "../scenarios/running.rs"]
 mod running;
-mod scenarios;
+mod starting;

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use crate::{
     clients::Read,
     home::{Home, PATIENCE, SLICES},
-    running::{Running, accepted, deal, with_partners},
+    running::{Running, accepted, deal},
+    starting::start,
 };
 
 fn slices() -> Slices {
@@ -108,10 +109,10 @@ fn work(running: &Running, life: usize) {
 }
 
 pub(crate) fn every_event_is_published_once_in_its_streams_order(home: &Home) {
-    let running = Running::start(home.dir.path());
+    let running = start(home.dir.path());
     let (publisher, status) = publisher(home, &running);
-    with_partners(&running);
-    accepted(running.one("RegisterDeal", deal("d-1", "p-1", "acme.com"), "deal"));
+    running.with_partners();
+    running.accept("RegisterDeal", deal("d-1", "p-1", "acme.com"), "deal");
     work(&running, 1);
     let expected = recorded(&running);
     let read = until(home, expected.len());
@@ -142,8 +143,8 @@ pub(crate) fn every_event_is_published_once_in_its_streams_order(home: &Home) {
 }
 
 pub(crate) fn a_publisher_goes_on_where_the_last_one_was(home: &Home) {
-    let running = Running::start(home.dir.path());
-    with_partners(&running);
+    let running = start(home.dir.path());
+    running.with_partners();
     for life in 0..3 {
         let (publisher, status) = publisher(home, &running);
         work(&running, life);
@@ -168,8 +169,8 @@ pub(crate) fn a_publisher_goes_on_where_the_last_one_was(home: &Home) {
 }
 
 pub(crate) fn a_hole_in_what_was_published_is_filled(home: &Home) {
-    let running = Running::start(home.dir.path());
-    with_partners(&running);
+    let running = start(home.dir.path());
+    running.with_partners();
     work(&running, 0);
     let (publisher, _) = publisher(home, &running);
     let expected = recorded(&running);
@@ -231,15 +232,15 @@ pub(crate) fn topics_of_events_that_do_not_fit_are_refused(home: &Home) {
     let reason = unfit(KafkaEvents::open(elsewhere, slices()));
     assert!(reason.starts_with("there is no topic nobody.events; create it:\n  kafka-topics.sh --bootstrap-server "), "{reason}");
     // Events of another ledger are gone on from by none.
-    let running = Running::start(home.dir.path());
-    with_partners(&running);
+    let running = start(home.dir.path());
+    running.with_partners();
     let (publisher, _) = publisher(home, &running);
     until(home, recorded(&running).len());
     publisher.stop();
     running.stop();
     let dir = tempfile::tempdir().expect("a directory");
-    let running = Running::start(dir.path());
-    with_partners(&running);
+    let running = start(dir.path());
+    running.with_partners();
     let (publisher, status) = self::publisher(home, &running);
     let until = Instant::now() + PATIENCE;
     while status.trouble().is_none() {

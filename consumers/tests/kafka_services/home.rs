@@ -19,10 +19,7 @@ use pledger_ledger::{
 };
 use serde_json::json;
 
-use crate::{
-    clients::Clients,
-    running::{Running, with_partners},
-};
+use crate::{clients::Clients, running::Running, starting::start};
 
 /// Long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,14 +70,14 @@ impl Home {
 
     /// A ledger with rules and two active partners, and ingest.
     pub(crate) fn start(&self) -> Office {
-        let running = Running::start(self.dir.path());
-        with_partners(&running);
+        let running = start(self.dir.path());
+        running.with_partners();
         self.ingest_into(running)
     }
 
     /// Ingest into a ledger that is there.
     pub(crate) fn go_on(&self) -> Office {
-        self.ingest_into(Running::start(self.dir.path()))
+        self.ingest_into(start(self.dir.path()))
     }
 
     fn ingest_into(&self, running: Running) -> Office {
@@ -104,7 +101,7 @@ pub(crate) fn options(brokers: &str, prefix: &str) -> KafkaOptions {
 pub(crate) fn ingest(running: &Running, options: &KafkaOptions) -> (Ingest, Arc<IngestStatus>) {
     let status = Arc::new(IngestStatus::default());
     let letters = Arc::new(KafkaLetters::open(options.clone()).expect("the topic of dead letters"));
-    let (edge, sink) = (running.edge.clone(), Arc::new(running.sink()));
+    let (edge, sink) = (running.edge.clone(), Arc::clone(&running.sink));
     let desk = IngestDesk { edge, sink, letters, status: Arc::clone(&status), parked_for: PARKED_FOR };
     let options = options.clone();
     let ingest = Ingest::start(desk, move || Ok(Box::new(KafkaInbox::join(options.clone())?))).expect("a thread");
@@ -175,7 +172,7 @@ pub(crate) fn decisions(running: &Running) -> Vec<Told> {
 
 /// A folder's ledger with rules and two active partners.
 pub(crate) fn with_ledger(dir: &Path) {
-    let running = Running::start(dir);
-    with_partners(&running);
+    let running = start(dir);
+    running.with_partners();
     running.stop();
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     clients::structured,
     home::{Home, PATIENCE, Told, decisions, ingest, options, with_ledger},
-    running::Running,
+    starting::start,
 };
 
 /// What this program is called with to be the one that is killed.
@@ -67,7 +67,7 @@ pub(crate) fn killed_under_load_it_loses_and_doubles_nothing(home: &Home) {
     let mut last = Killed::start(home);
     last.until(EVENTS);
     last.kill();
-    let running = Running::start(home.dir.path());
+    let running = start(home.dir.path());
     check(&decisions(&running));
     running.stop();
     assert!(home.letters().all().expect("letters").is_empty());
@@ -123,7 +123,7 @@ impl Drop for Killed {
 
 /// Says again and again how many events were decided.
 pub(crate) fn ingest_until_killed(dir: &Path, brokers: &str, prefix: &str) {
-    let running = Running::start(dir);
+    let running = start(dir);
     let (before, mut out) = (decisions(&running).len(), std::io::stdout());
     let (_ingest, status) = ingest(&running, &options(brokers, prefix));
     loop {

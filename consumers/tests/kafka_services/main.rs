@@ -11,9 +11,11 @@ mod home;
 mod inbox;
 mod killing;
 mod letters;
-#[expect(dead_code, reason = "the tests of the embedded engine use the rest")]
-#[path = "../embedded/running.rs"]
+#[expect(dead_code, reason = "the scenarios use the rest")]
+#[path = "../scenarios/running.rs"]
 mod running;
+#[path = "../embedded/starting.rs"]
+mod starting;
 
 use clients::Clients;
 use home::Home;

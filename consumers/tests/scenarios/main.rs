@@ -1,0 +1,68 @@
+//! The scenarios on the engines that need nothing but this process: the processor of one machine, on a log in memory and on a
+//! ledger in a folder, and a cluster on topics in memory. `kafka_cluster` is the last one on a broker.
+
+mod cases;
+mod home;
+#[path = "../cluster/memory.rs"]
+mod memory;
+#[path = "../cluster/processes.rs"]
+mod processes;
+mod running;
+#[path = "../cluster/scenarios.rs"]
+mod scenarios;
+#[expect(dead_code, reason = "a scenario says which clock and what is kept")]
+#[path = "../embedded/starting.rs"]
+mod starting;
+#[path = "../cluster/topics.rs"]
+mod topics;
+
+use std::sync::Arc;
+
+use home::Home;
+use libtest_mimic::{Arguments, Trial};
+use memory::InMemory;
+use pledger_consumers::processor::MemorySnapshots;
+use pledger_ledger::{edge::SystemClock, memory::MemoryLog};
+
+/// The slices of a cluster here.
+const SLICES: u16 = 8;
+
+/// An engine, by its name.
+type Engine = (&'static str, fn() -> Home);
+
+const ENGINES: &[Engine] = &[("memory", in_memory), ("sqlite", in_folder), ("cluster", in_cluster)];
+
+fn main() {
+    let on_each = cases::CASES.iter().flat_map(|(name, case)| {
+        ENGINES.iter().map(move |(engine, home)| {
+            let run = move || {
+                case(&home());
+                Ok(())
+            };
+            Trial::test(format!("{engine}::{name}"), run)
+        })
+    });
+    let of_clusters = scenarios::CASES.iter().map(|(name, case)| {
+        let run = move || {
+            case(&InMemory::new(SLICES));
+            Ok(())
+        };
+        Trial::test(format!("cluster::{name}"), run)
+    });
+    libtest_mimic::run(&Arguments::from_args(), on_each.chain(of_clusters).collect()).exit();
+}
+
+fn in_memory() -> Home {
+    let log = MemoryLog::new(starting::created(&SystemClock::new()));
+    Home::new(Arc::<MemorySnapshots>::default(), move |kept| starting::on(Arc::new(log.clone()), kept).expect("restored").0)
+}
+
+fn in_folder() -> Home {
+    let dir = tempfile::tempdir().expect("a folder");
+    Home::new(starting::snapshots_in(dir.path()), move |kept| starting::in_folder(dir.path(), kept).expect("restored").0)
+}
+
+fn in_cluster() -> Home {
+    let topics = InMemory::new(SLICES);
+    Home::new(Arc::<MemorySnapshots>::default(), move |kept| processes::both(&topics, kept))
+}
