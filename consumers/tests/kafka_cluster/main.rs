@@ -1,7 +1,9 @@
-//! The cluster on a real broker: the scenarios of every engine, and those of clusters.
+//! The cluster on a real broker, with what outlives a restart in a real PostgreSQL: the scenarios of every engine, and those of
+//! clusters.
 //!
-//! `PLEDGER_TEST_KAFKA` names the broker; `cargo xtask kafka up` starts one and says its name. `cargo xtask test` sets it.
-//! Where it is not set, the tests that need it are listed as ignored.
+//! `PLEDGER_TEST_KAFKA` names the broker; `cargo xtask kafka up` starts one and says its name. `PLEDGER_TEST_POSTGRES` is the
+//! URL of the server that `cargo xtask postgres up` starts. `cargo xtask test` sets both. Where one is not set, the tests that
+//! need it are listed as ignored; those of every engine run without a database then.
 
 #[path = "../scenarios/cases/mod.rs"]
 mod cases;
@@ -14,6 +16,9 @@ mod processes;
 mod running;
 #[path = "../cluster/scenarios.rs"]
 mod scenarios;
+#[expect(dead_code, reason = "nobody asks in SQL here")]
+#[path = "../../../ledger/tests/postgres/schemas.rs"]
+mod schemas;
 #[path = "../cluster/topics.rs"]
 mod topics;
 
@@ -22,32 +27,65 @@ use std::sync::Arc;
 use home::Home;
 use in_kafka::InKafka;
 use libtest_mimic::{Arguments, Trial};
-use pledger_consumers::processor::MemorySnapshots;
+use pledger_consumers::processor::PostgresSnapshots;
+use pledger_ledger::keys::{Minting, PostgresKeyStore};
+use running::Kept;
+use schemas::InPostgres;
 
 const SLICES: u16 = 8;
 /// Tests at once where the command line does not say: each waits for the broker nearly all of its time.
 const AT_ONCE: usize = 6;
 
-fn main() {
-    let brokers = std::env::var("PLEDGER_TEST_KAFKA").ok().filter(|brokers| !brokers.is_empty());
-    if brokers.is_none() {
-        eprintln!("PLEDGER_TEST_KAFKA does not name a broker (`cargo xtask kafka up` starts one): the tests that need it are left out");
+fn given(variable: &str, what: &str) -> Option<String> {
+    let given = std::env::var(variable).ok().filter(|address| !address.is_empty());
+    if given.is_none() {
+        eprintln!("{variable} does not name {what}: the tests that need it are left out");
     }
-    let trial = |name: &str, case: Box<dyn FnOnce(InKafka) + Send>| {
-        let given = brokers.clone();
-        let run = move || {
-            case(InKafka::new(&given.expect("left out where it is not there"), SLICES));
-            Ok(())
-        };
-        Trial::test(format!("kafka::{name}"), run).with_ignored_flag(brokers.is_none())
-    };
-    let of_all = cases::CASES.iter().map(|(name, case)| trial(name, Box::new(|topics| case(&home_in(topics)))));
-    let of_clusters = scenarios::CASES.iter().map(|(name, case)| trial(name, Box::new(|topics| case(&topics))));
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    libtest_mimic::run(&arguments, of_all.chain(of_clusters).collect()).exit();
+    given
 }
 
-fn home_in(topics: InKafka) -> Home {
-    Home::new(Arc::<MemorySnapshots>::default(), move |kept| processes::both(&topics, kept))
+fn main() {
+    let brokers = given("PLEDGER_TEST_KAFKA", "a broker (`cargo xtask kafka up` starts one)");
+    let postgres = given("PLEDGER_TEST_POSTGRES", "a server (`cargo xtask postgres up` starts one)");
+    let both = brokers.clone().zip(postgres);
+    let mut trials = Vec::new();
+    for (name, case) in cases::CASES {
+        trials.push(trial(format!("kafka::postgres::{name}"), &both, |(brokers, postgres)| case(&in_both(&brokers, &postgres))));
+        if both.is_none() {
+            trials.push(trial(format!("kafka::{name}"), &brokers, |brokers| case(&in_kafka_alone(&brokers))));
+        }
+    }
+    for (name, case) in scenarios::CASES {
+        trials.push(trial(format!("kafka::{name}"), &brokers, |brokers| case(&InKafka::new(&brokers, SLICES))));
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A test that is left out where `services` are not there.
+fn trial<S: Clone + Send + 'static>(name: String, services: &Option<S>, case: impl FnOnce(S) + Send + 'static) -> Trial {
+    let given = services.clone();
+    let run = move || {
+        case(given.expect("left out where they are not there"));
+        Ok(())
+    };
+    Trial::test(name, run).with_ignored_flag(services.is_none())
+}
+
+fn in_kafka_alone(brokers: &str) -> Home {
+    let topics = InKafka::new(brokers, SLICES);
+    Home::new(Kept::default(), move |kept| processes::both(&topics, kept))
+}
+
+fn in_both(brokers: &str, postgres: &str) -> Home {
+    let (topics, database) = (InKafka::new(brokers, SLICES), InPostgres::new(postgres));
+    let snapshots = PostgresSnapshots::new(&database.options()).expect("a table");
+    let keys = PostgresKeyStore::create(&database.options(), Minting::Random).expect("a new key store");
+    let kept = Kept { snapshots: Arc::new(snapshots), keys: Arc::new(keys), ..Kept::default() };
+    Home::new(kept, move |kept| {
+        // The schema is dropped with the home.
+        let _ = &database;
+        processes::both(&topics, kept)
+    })
 }

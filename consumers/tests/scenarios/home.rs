@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use pledger_consumers::processor::{MemorySnapshots, SnapshotStore};
+use pledger_consumers::processor::MemorySnapshots;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::edge::{Clock, SystemClock};
 
@@ -21,10 +21,10 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// `start` starts all that takes commands on what is there; the first time on a new ledger.
-    pub(crate) fn new(snapshots: Arc<dyn SnapshotStore>, start: impl Fn(&Kept) -> Running + Send + Sync + 'static) -> Self {
+    /// `start` starts all that takes commands on what is there; the first time on a new ledger. `kept` says where the rest is.
+    pub(crate) fn new(kept: Kept, start: impl Fn(&Kept) -> Running + Send + Sync + 'static) -> Self {
         let clock = Arc::<MovedClock>::default();
-        let kept = Kept { snapshots, clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Kept::default() };
+        let kept = Kept { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..kept };
         Self { clock, kept, start: Box::new(start) }
     }
 

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use home::Home;
 use libtest_mimic::{Arguments, Trial};
 use memory::InMemory;
-use pledger_consumers::processor::MemorySnapshots;
 use pledger_ledger::{edge::SystemClock, memory::MemoryLog};
+use running::Kept;
 
 /// The slices of a cluster here.
 const SLICES: u16 = 8;
@@ -54,15 +54,16 @@ fn main() {
 
 fn in_memory() -> Home {
     let log = MemoryLog::new(starting::created(&SystemClock::new()));
-    Home::new(Arc::<MemorySnapshots>::default(), move |kept| starting::on(Arc::new(log.clone()), kept).expect("restored").0)
+    Home::new(Kept::default(), move |kept| starting::on(Arc::new(log.clone()), kept).expect("restored").0)
 }
 
 fn in_folder() -> Home {
     let dir = tempfile::tempdir().expect("a folder");
-    Home::new(starting::snapshots_in(dir.path()), move |kept| starting::in_folder(dir.path(), kept).expect("restored").0)
+    let kept = Kept { snapshots: starting::snapshots_in(dir.path()), ..Kept::default() };
+    Home::new(kept, move |kept| starting::in_folder(dir.path(), kept).expect("restored").0)
 }
 
 fn in_cluster() -> Home {
     let topics = InMemory::new(SLICES);
-    Home::new(Arc::<MemorySnapshots>::default(), move |kept| processes::both(&topics, kept))
+    Home::new(Kept::default(), move |kept| processes::both(&topics, kept))
 }
