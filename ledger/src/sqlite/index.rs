@@ -52,19 +52,25 @@ impl Index {
         entries.get(entries.partition_point(|entry| entry.segment < segment)).map(|entry| entry.segment)
     }
 
+    /// Makes room for so many records, spread over the slices evenly: room that is never used costs nothing.
+    pub(super) fn reserve(&mut self, records: usize) {
+        let each = records / self.slices.len().max(1) * 5 / 4;
+        self.slices.iter_mut().for_each(|slice| slice.reserve(each));
+    }
+
     /// Takes in the next segment.
     ///
     /// # Errors
     /// `LogError::Store` where an entry names a slice that the ledger does not have; nothing is taken in then.
-    pub(super) fn push(&mut self, entries: &[(SliceId, u32)]) -> Result<(), LogError> {
-        let segment = self.last() + 1;
-        if let Some((slice, _)) = entries.iter().find(|(slice, _)| usize::from(*slice) >= self.slices.len()) {
+    pub(super) fn push(&mut self, entries: impl ExactSizeIterator<Item = (SliceId, u32)> + Clone) -> Result<(), LogError> {
+        let (segment, count) = (self.last() + 1, entries.len() as u64);
+        if let Some((slice, _)) = entries.clone().find(|(slice, _)| usize::from(*slice) >= self.slices.len()) {
             return Err(LogError::Store(format!("segment {segment} holds a record of slice {slice}, which the ledger does not have")));
         }
         for (at, (slice, stream)) in (0..).zip(entries) {
-            self.slices[usize::from(*slice)].push(Entry { segment, stream: *stream, at });
+            self.slices[usize::from(slice)].push(Entry { segment, stream, at });
         }
-        self.records.push(self.records.last().unwrap_or(&0) + entries.len() as u64);
+        self.records.push(self.records.last().unwrap_or(&0) + count);
         Ok(())
     }
 
@@ -81,12 +87,15 @@ pub(super) fn encode(entries: &[(SliceId, u32)]) -> Vec<u8> {
     entries.iter().flat_map(|(slice, stream)| slice.to_le_bytes().into_iter().chain(stream.to_le_bytes())).collect()
 }
 
-/// Reads such a row; none where it is none.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<(SliceId, u32)>> {
-    let (entries, rest) = bytes.as_chunks::<6>();
-    rest.is_empty()
-        .then(|| entries.iter().map(|[a, b, c, d, e, f]| (u16::from_le_bytes([*a, *b]), u32::from_le_bytes([*c, *d, *e, *f]))).collect())
+/// What a row says; none where it is none.
+pub(super) fn decode(bytes: &[u8]) -> Option<impl ExactSizeIterator<Item = (SliceId, u32)> + Clone> {
+    let (entries, rest) = bytes.as_chunks::<ENTRY>();
+    let entry = |[a, b, c, d, e, f]: &[u8; ENTRY]| (u16::from_le_bytes([*a, *b]), u32::from_le_bytes([*c, *d, *e, *f]));
+    rest.is_empty().then(|| entries.iter().map(entry))
 }
+
+/// What an entry takes in a row, in bytes.
+pub(super) const ENTRY: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -95,10 +104,10 @@ mod tests {
     #[test]
     fn entries_are_found_by_offset_and_segment() {
         let mut index = Index::new(3);
-        index.push(&[(0, 1), (2, 5), (0, 2)]).expect("fits");
-        index.push(&[(2, 6)]).expect("fits");
-        assert!(index.push(&[(0, 1), (3, 1)]).is_err());
-        index.push(&[(0, 3), (2, 7)]).expect("fits");
+        index.push([(0, 1), (2, 5), (0, 2)].into_iter()).expect("fits");
+        index.push([(2, 6)].into_iter()).expect("fits");
+        assert!(index.push([(0, 1), (3, 1)].into_iter()).is_err());
+        index.push([(0, 3), (2, 7)].into_iter()).expect("fits");
         assert_eq!((index.end(0), index.end(1), index.end(2), index.last()), (3, 0, 3, 3));
         assert_eq!(index.slice(2)[2], Entry { segment: 3, stream: 7, at: 1 });
         assert_eq!((index.before(0, 1), index.before(0, 3), index.before(2, 3), index.before(0, 4)), (0, 2, 2, 3));
@@ -112,7 +121,8 @@ mod tests {
     #[test]
     fn rows_read_back() {
         let entries = [(0, 0), (63, u32::MAX), (7, 0x0102_0304)];
-        assert_eq!(decode(&encode(&entries)).as_deref(), Some(entries.as_slice()));
-        assert_eq!(decode(&encode(&entries)[1..]), None);
+        let read = |bytes: &[u8]| decode(bytes).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(read(&encode(&entries)).as_deref(), Some(entries.as_slice()));
+        assert_eq!(read(&encode(&entries)[1..]), None);
     }
 }

@@ -71,7 +71,7 @@ impl State {
     pub(super) fn committed(&self, segment: Segment, entries: &[(SliceId, u32)]) -> Result<(), LogError> {
         let id = segment.id;
         self.cache.lock().insert(Arc::new(segment));
-        self.index.write().push(entries)?;
+        self.index.write().push(entries.iter().copied())?;
         self.announce(id);
         Ok(())
     }
@@ -100,6 +100,15 @@ impl State {
         let last =
             link.run(async |connection| sqlx::query_scalar::<_, Option<i64>>("SELECT max(id) FROM segment").fetch_one(connection).await)?;
         let last = segment_id(last.unwrap_or(0))?;
+        let known = self.index.read().last();
+        if last - known > INDEX_ROWS / 4 {
+            let sum = link.run(async |connection| {
+                let sum = sqlx::query_scalar::<_, Option<i64>>("SELECT sum(length(entries)) FROM segment_index WHERE id > ?");
+                sum.bind(known).fetch_one(connection).await
+            })?;
+            let bytes = usize::try_from(sum.unwrap_or(0)).unwrap_or(0);
+            self.index.write().reserve(bytes / index::ENTRY);
+        }
         loop {
             let from = self.index.read().last() + 1;
             if from > last {
@@ -121,19 +130,23 @@ impl State {
     /// Takes in the segments `from..=to` by their index rows; answers those that had to be made from the segment.
     fn take_rows(&self, link: &mut Link, from: u32, to: u32) -> Result<Vec<(u32, Vec<u8>)>, LogError> {
         let rows: Vec<(i64, Vec<u8>)> = link.run(async |connection| {
-            sqlx::query_as("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ?").bind(from).bind(to).fetch_all(connection).await
+            sqlx::query_as("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ? ORDER BY id")
+                .bind(from)
+                .bind(to)
+                .fetch_all(connection)
+                .await
         })?;
-        let mut rows: HashMap<i64, Vec<u8>> = rows.into_iter().collect();
+        let mut rows = rows.into_iter().peekable();
         let mut missing = Vec::new();
         for id in from..=to {
-            let row = rows.remove(&i64::from(id)).and_then(|row| index::decode(&row));
-            if let Some(entries) = row
-                && self.index.write().push(&entries).is_ok()
+            let row = rows.next_if(|(row, _)| *row == i64::from(id));
+            if let Some(entries) = row.as_ref().and_then(|(_, row)| index::decode(row))
+                && self.index.write().push(entries).is_ok()
             {
                 continue;
             }
             let entries: Vec<_> = read(link, id, self.slices.count)?.entries().collect();
-            self.index.write().push(&entries)?;
+            self.index.write().push(entries.iter().copied())?;
             missing.push((id, index::encode(&entries)));
         }
         Ok(missing)
