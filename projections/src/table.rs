@@ -227,6 +227,8 @@ pub trait AnyTable: Send + Sync {
     fn columns(&self) -> Vec<ColumnSpec>;
     /// How many rows there are.
     fn rows(&self) -> usize;
+    /// Makes room for so many rows to be loaded.
+    fn reserve(&mut self, rows: usize);
     /// Takes in a row as it was written. Rows have to come in the order they were written in.
     ///
     /// # Errors
@@ -268,6 +270,12 @@ impl<R: Row> AnyTable for Table<R> {
 
     fn rows(&self) -> usize {
         self.len()
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.reserve(rows, |at| hasher.hash_one(&slots[*at as usize].key));
+        self.slots.reserve(rows);
     }
 
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow> {

@@ -1,6 +1,7 @@
 //! Rows on their way from a database into shards, each of which is filled by a thread of its own.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         mpsc::{self, Receiver, SyncSender},
@@ -9,6 +10,10 @@ use std::{
 };
 
 use pledger_ledger::slices::Position;
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, Error, SeqAccess, Visitor},
+};
 
 use super::StoreError;
 use crate::{
@@ -18,8 +23,8 @@ use crate::{
     table::STAND_COLUMNS,
 };
 
-/// Parts that are read ahead for each shard.
-const PARTS_AHEAD: usize = 256;
+/// Parts that are read ahead for each shard: each is many rows.
+const PARTS_AHEAD: usize = 4;
 
 /// Rows of a table.
 pub(super) struct Part {
@@ -30,7 +35,9 @@ pub(super) struct Part {
 
 /// As a database has them.
 pub(super) enum Rows {
-    /// A JSON array of rows, each an array of its columns.
+    /// None yet: so many of them will come at most.
+    Ahead(usize),
+    /// A JSON array of chunks, each an array of rows, each an array of its columns.
     Json(Arc<str>),
     /// Rows, each its columns.
     #[cfg(feature = "postgres")]
@@ -67,22 +74,88 @@ fn load_shard(shard: &mut Shard, number: usize, many: usize, names: Option<&[&st
     let left_out = shard.left_out.clone();
     let mut tables = shard.tables_mut();
     for part in parts {
-        let table = &mut tables[part.table];
-        let place = table.columns().len() - STAND_COLUMNS.len();
-        let wrong = |_| UnreadableRow { table: table.name(), column: "rows" };
-        let rows: Vec<Vec<Cell>> = match part.rows {
-            Rows::Json(text) => serde_json::from_str(&text).map_err(wrong)?,
-            #[cfg(feature = "postgres")]
-            Rows::Cells(rows) => rows,
-        };
-        for row in rows {
+        let Part { table, rows } = part;
+        let table = &mut tables[table];
+        let (name, place) = (table.name(), table.columns().len() - STAND_COLUMNS.len());
+        if let Rows::Ahead(rows) = rows {
+            table.reserve(rows);
+            continue;
+        }
+        let mut take = |row: &mut Vec<Cell>| {
             let position = row.get(place).cloned().and_then(Position::from_cell);
             let is_wanted = position.is_none_or(|position| !left_out.contains(&position.slice));
             if is_wanted && position.map_or(0, |position| usize::from(position.slice)) % many == number {
-                table.load(&mut row.into_iter())?;
+                return table.load(&mut row.drain(..));
             }
+            Ok(())
+        };
+        match rows {
+            Rows::Ahead(_) => {}
+            Rows::Json(text) => read_chunks(&text, name, &mut take)?,
+            #[cfg(feature = "postgres")]
+            Rows::Cells(rows) => rows.into_iter().try_for_each(|mut row| take(&mut row))?,
         }
     }
     shard.loaded(names);
     Ok(())
+}
+
+/// What is done with a row; it may take the cells out.
+type Take<'a> = dyn FnMut(&mut Vec<Cell>) -> Result<(), UnreadableRow> + 'a;
+
+fn read_chunks(text: &str, table: &'static str, take: &mut Take<'_>) -> Result<(), UnreadableRow> {
+    let mut reading = Reading { row: Vec::new(), take, failed: None };
+    let read = Level { depth: 0, reading: &mut reading }.deserialize(&mut serde_json::Deserializer::from_str(text));
+    match (reading.failed, read) {
+        (Some(failed), _) => Err(failed),
+        (None, Err(_)) => Err(UnreadableRow { table, column: "rows" }),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// Rows as they are met: a place for one, used again for the next.
+struct Reading<'a> {
+    row: Vec<Cell>,
+    take: &'a mut Take<'a>,
+    failed: Option<UnreadableRow>,
+}
+
+/// Chunks, the rows of one, and a row are arrays, one in the other.
+struct Level<'a, 'b> {
+    depth: usize,
+    reading: &'b mut Reading<'a>,
+}
+
+/// The depth of a row.
+const ROW: usize = 2;
+
+impl<'de> DeserializeSeed<'de> for Level<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut within: A) -> Result<(), A::Error> {
+        let Self { depth, reading } = self;
+        if depth < ROW {
+            while within.next_element_seed(Level { depth: depth + 1, reading })?.is_some() {}
+            return Ok(());
+        }
+        reading.row.clear();
+        while let Some(cell) = within.next_element()? {
+            reading.row.push(cell);
+        }
+        (reading.take)(&mut reading.row).map_err(|failed| {
+            reading.failed = Some(failed);
+            A::Error::custom("a row that cannot be read")
+        })
+    }
 }

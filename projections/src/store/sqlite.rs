@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::TryStreamExt;
 use pledger_ledger::{chain::ChainHead, record::Hash, slices::SliceId};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, Row as _, SqliteConnection,
@@ -20,7 +19,12 @@ use super::{
     Changes, Cursor, Store, StoreError,
     load::{Inboxes, Part, Rows, fill},
 };
-use crate::{generation::fingerprint, row::UnreadableRow, shard::Shard, table::AnyTable};
+use crate::{
+    generation::fingerprint,
+    row::UnreadableRow,
+    shard::Shard,
+    table::{AnyTable, CHUNK_ROWS},
+};
 
 /// Chunks in one statement.
 const STATEMENT_CHUNKS: usize = 32;
@@ -207,6 +211,9 @@ fn insert(table: &str, chunks: usize) -> String {
     format!("INSERT INTO \"{table}_chunks\" (id, rows) VALUES {values} ON CONFLICT (id) DO UPDATE SET rows = excluded.rows")
 }
 
+/// How many chunks are read at once: a message to another thread costs as much as a chunk.
+const READ_CHUNKS: usize = 32;
+
 /// Chunks of one shard follow each other.
 fn chunk_id(shard: usize, chunk: u32) -> i64 {
     i64::try_from(shard).expect("there are few shards") << CHUNK_BITS | i64::from(chunk)
@@ -224,7 +231,8 @@ fn create_table(table: &dyn AnyTable) -> String {
     )
 }
 
-/// Reads the named tables, chunk by chunk, for the shards that may have rows in each.
+/// Reads the named tables, many chunks at a time, for the shards that have rows in each: in turns, so that all are filled
+/// at once.
 async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, inboxes: &Inboxes) -> Result<(), StoreError> {
     let written_by: Option<i64> = sqlx::query_scalar("SELECT shards FROM generation").fetch_one(&mut *connection).await?;
     let as_before = written_by.is_some_and(|shards| usize::try_from(shards) == Ok(inboxes.len()));
@@ -233,19 +241,52 @@ async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, 
         if names.is_some_and(|names| !names.contains(&name)) {
             continue;
         }
-        let sql = format!("SELECT id, rows FROM \"{name}_chunks\" ORDER BY id");
-        let mut chunks = sqlx::query(AssertSqlSafe(sql)).fetch(&mut *connection);
-        while let Some(chunk) = chunks.try_next().await? {
-            let (id, text): (i64, Arc<str>) = (chunk.try_get(0)?, chunk.try_get::<&str, _>(1)?.into());
-            let shard = usize::try_from(id >> CHUNK_BITS).unwrap_or(usize::MAX);
-            let wanted = inboxes.iter().enumerate().filter(|(number, _)| !as_before || *number == shard);
-            if wanted.into_iter().any(|(_, inbox)| inbox.send(Part { table: at, rows: Rows::Json(Arc::clone(&text)) }).is_err()) {
-                // It met a row that it cannot read, and says so when it is joined.
-                return Ok(());
+        let mut runs: Vec<ChunkRun<'_>> = if as_before {
+            let of =
+                |(shard, inbox)| ChunkRun { from: chunk_id(shard, 0), to: chunk_id(shard + 1, 0), inboxes: std::slice::from_ref(inbox) };
+            inboxes.iter().enumerate().map(of).collect()
+        } else {
+            vec![ChunkRun { from: 0, to: i64::MAX, inboxes }]
+        };
+        if as_before {
+            let sql = format!("SELECT max(id) FROM \"{name}_chunks\" WHERE id >= ? AND id < ?");
+            for ChunkRun { from, to, inboxes } in &runs {
+                let query = sqlx::query_scalar(AssertSqlSafe(sql.as_str())).bind(from).bind(to);
+                let last: Option<i64> = query.fetch_one(&mut *connection).await?;
+                let chunks = last.map_or(0, |last| usize::try_from(last - from + 1).unwrap_or_default());
+                inboxes.iter().all(|inbox| inbox.send(Part { table: at, rows: Rows::Ahead(chunks * CHUNK_ROWS as usize) }).is_ok());
             }
+        }
+        let sql = format!(
+            "SELECT max(id), '[' || group_concat(rows, ',' ORDER BY id) || ']' \
+             FROM (SELECT id, rows FROM \"{name}_chunks\" WHERE id >= ? AND id < ? ORDER BY id LIMIT {READ_CHUNKS})"
+        );
+        while !runs.is_empty() {
+            for run in &mut runs {
+                let query = sqlx::query_as(AssertSqlSafe(sql.as_str())).bind(run.from).bind(run.to);
+                let (last, text): (Option<i64>, Option<String>) = query.fetch_one(&mut *connection).await?;
+                let Some((last, text)) = last.zip(text) else {
+                    run.from = run.to;
+                    continue;
+                };
+                run.from = last + 1;
+                let text: Arc<str> = text.into();
+                if run.inboxes.iter().any(|inbox| inbox.send(Part { table: at, rows: Rows::Json(Arc::clone(&text)) }).is_err()) {
+                    // It met a row that it cannot read, and says so when it is joined.
+                    return Ok(());
+                }
+            }
+            runs.retain(|run| run.from < run.to);
         }
     }
     Ok(())
+}
+
+/// Chunks that are still to be read, and who takes their rows.
+struct ChunkRun<'a> {
+    from: i64,
+    to: i64,
+    inboxes: &'a Inboxes,
 }
 
 async fn read_cursors(connection: &mut SqliteConnection) -> Result<Vec<Cursor>, StoreError> {
