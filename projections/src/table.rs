@@ -275,7 +275,8 @@ impl<R: Row> AnyTable for Table<R> {
     fn reserve(&mut self, rows: usize) {
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.reserve(rows, |at| hasher.hash_one(&slots[*at as usize].key));
-        self.slots.reserve(rows);
+        // Some more will be made: room that is not used yet takes no memory, and moving everything would.
+        self.slots.reserve(rows + rows / 4);
     }
 
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow> {
