@@ -11,6 +11,7 @@ mod licences;
 mod links;
 mod machine_names;
 mod metadata;
+mod peers;
 mod python;
 mod readme;
 mod rust_source;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use peers::PeersArgs;
 use service::{KafkaChore, PostgresChore};
 use step::Step;
 use test_run::TestArgs;
@@ -69,6 +71,8 @@ enum Chore {
     /// A real PostgreSQL for the tests, likewise.
     #[command(subcommand)]
     Postgres(PostgresChore),
+    /// The benchmark's deal workload on other libraries: starts a PostgreSQL, builds and runs `bench/peers`.
+    Peers(PeersArgs),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test_run::run(STEPS, &args),
         Chore::Kafka(chore) => service::run_kafka(chore),
         Chore::Postgres(chore) => service::run_postgres(chore),
+        Chore::Peers(args) => peers::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -35,8 +35,9 @@ pub(crate) struct ServiceForTests {
 }
 
 impl ServiceForTests {
-    fn up(tree: &Tree, service: Service) -> anyhow::Result<Self> {
-        let dir = scratch(tree, &format!("{}-test", service.name()));
+    /// Starts it in a scratch folder that is named after its purpose, unless the environment names one that runs.
+    pub(crate) fn up(tree: &Tree, service: Service, purpose: &str) -> anyhow::Result<Self> {
+        let dir = scratch(tree, &format!("{}-{purpose}", service.name()));
         let given = env::var_os(service.variable()).is_some_and(|address| !address.is_empty());
         if !given {
             // What a run that was killed left behind.
@@ -52,6 +53,11 @@ impl ServiceForTests {
     /// Which service it is.
     pub(crate) fn service(&self) -> Service {
         self.service
+    }
+
+    /// How it is reached.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Stops what was started for the tests.
@@ -90,7 +96,7 @@ fn run(tree: &Tree, service: Service) -> anyhow::Result<Verdict> {
     if tree.is_without(service) {
         return Ok(Verdict::Passed(vec![format!("left out: --without {}", service.name())]));
     }
-    let running = ServiceForTests::up(tree, service)?;
+    let running = ServiceForTests::up(tree, service, "test")?;
     let summary = match &running.dir {
         Some(dir) => format!("started in {}", dir.display()),
         None => format!("{} names one", service.variable()),
