@@ -156,20 +156,6 @@ impl Ledger {
         position
     }
 
-    /// The same ledger up to these positions.
-    pub(crate) fn cut(&self, positions: &[Position]) -> Self {
-        let cut = Self::new(self.slices.count);
-        let is_before = |placed: &&Placed| {
-            let record = placed.record.position();
-            positions.iter().any(|last| last.slice == record.slice && record.pseq <= last.pseq)
-        };
-        let records: Vec<Record> = self.state.0.lock().commits.iter().filter(is_before).map(|placed| placed.record.clone()).collect();
-        for record in records {
-            cut.place(record);
-        }
-        cut
-    }
-
     pub(crate) fn slice_of(&self, stream: &str) -> SliceId {
         self.slices.of(&StreamName::parse(stream).expect("a stream's name"))
     }

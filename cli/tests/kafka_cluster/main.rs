@@ -6,7 +6,7 @@
 //! does not name the program for it.
 
 mod certificate;
-#[path = "../../../projections/tests/postgres/dying.rs"]
+#[path = "../../../projections/tests/stored/dying.rs"]
 mod dying;
 mod generations;
 mod keepers;

@@ -7,11 +7,11 @@ use pledger_ledger::record::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Engine, Moment, Options, Stored, WaitError};
+use super::{Engine, Moment, Options, WaitError};
 use crate::{
     digest::TableDigest,
     given::{Given, Ledger, approved, decisions, registered, time, won},
-    query::{Page, Query, find_view},
+    query::{Page, Query},
     table::Places,
 };
 
@@ -212,27 +212,6 @@ fn rules_that_never_come_park_the_stream() {
 }
 
 #[test]
-fn read_models_survive_their_engine() {
-    let data = tempfile::tempdir().expect("a directory");
-    let ledger = Ledger::with(history());
-    let open = || Engine::open(data.path(), Arc::new(ledger.clone()), options(2)).expect("it starts");
-    let engine = open();
-    assert!(engine.wait_until_caught_up(LONG, |_| {}));
-    let whole = engine.digests(Places::Covered);
-    engine.stop();
-    let stored = Stored::open_all(data.path()).expect("read").expect("there is one");
-    assert_eq!(stored.digests(Places::Covered), whole);
-    let engine = open();
-    assert_eq!(engine.digests(Places::Covered), whole);
-    let at = ledger.add(Given::account("acme.com", "2026-04-01", vec![registered("d3", "p1", "GTX", "7.00")]));
-    engine.wait_for(&[at], LONG).expect("folded");
-    engine.stop();
-    let stored = Stored::open(data.path(), find_view("deals").expect("a view")).expect("read").expect("there is one");
-    assert_eq!(figures(&stored.query("deals", &by(&[], &[])).expect("deals"), &["deal_id"]), [[json!("d1")], [json!("d2")], [json!("d3")]]);
-    assert_eq!(stored.position().len(), 3);
-}
-
-#[test]
 fn sql_reads_rows_by_their_columns() {
     let data = tempfile::tempdir().expect("a directory");
     let engine = Engine::open(data.path(), Arc::new(Ledger::with(history())), options(2)).expect("it starts");
@@ -247,52 +226,6 @@ fn sql_reads_rows_by_their_columns() {
     });
     let closed = time("2026-03-11").micros();
     assert_eq!(rows, [("d1".into(), "won".into(), 12_000, Some(closed)), ("d2".into(), "open".into(), 5_000, None)]);
-}
-
-#[test]
-fn what_is_stored_is_the_fold_up_to_its_cursors_at_any_time() {
-    let ledger = Ledger::with([]);
-    let data = tempfile::tempdir().expect("a directory");
-    let eager = Options { rebuild_flush_records: 1, flush_every: Duration::ZERO, read_records: 16, ..options(2) };
-    let engine = Engine::open(data.path(), Arc::new(ledger.clone()), eager).expect("it starts");
-    // Few rows that change again and again, and new ones beside them.
-    for n in 0..4_000 {
-        let deal = format!("d{}", n % 700);
-        let event = if n % 3 == 0 { registered(&deal, "p", "GTX", "1.00") } else { approved(&deal) };
-        ledger.add(Given::account(&format!("a{}.com", n % 7), "2026-01-01", vec![event]));
-        if n % 500 == 499 {
-            let stored = Stored::open_all(data.path()).expect("read").expect("there is one");
-            let position = stored.position();
-            assert_eq!(stored.digests(Places::Covered), digests(&ledger.cut(&position), 1), "at {position:?}");
-        }
-    }
-    engine.stop();
-    assert_eq!(Stored::open_all(data.path()).expect("read").expect("there is one").digests(Places::Covered), digests(&ledger, 1));
-}
-
-#[test]
-fn many_rows_are_written_too() {
-    let deals = |from: usize| (from..from + 40).map(|n| registered(&format!("d{n:05}"), "p", "GTX", "1.00")).collect();
-    let ledger = Ledger::with((0..1000).map(|n| Given::account(&format!("a{n}.com"), "2026-01-01", deals(n * 40))));
-    let data = tempfile::tempdir().expect("a directory");
-    let engine = Engine::open(data.path(), Arc::new(ledger), options(1)).expect("it starts");
-    assert!(engine.wait_until_caught_up(LONG, |_| {}));
-    let whole = engine.digests(Places::Covered);
-    engine.stop();
-    assert_eq!(Stored::open_all(data.path()).expect("read").expect("there is one").digests(Places::Covered), whole);
-}
-
-#[test]
-fn read_models_of_another_ledger_are_made_again() {
-    let data = tempfile::tempdir().expect("a directory");
-    let one = Ledger::with(history());
-    let engine = Engine::open(data.path(), Arc::new(one), options(2)).expect("it starts");
-    assert!(engine.wait_until_caught_up(LONG, |_| {}));
-    engine.stop();
-    let other = Ledger::with([Given::account("acme.com", "2026-04-01", vec![registered("other", "p1", "GTX", "7.00")])]);
-    let engine = Engine::open(data.path(), Arc::new(other), options(2)).expect("it starts");
-    assert!(engine.wait_until_caught_up(LONG, |_| {}));
-    assert_eq!(figures(&engine.query("deals", &by(&[], &[])).expect("deals"), &["deal_id"]), [[json!("other")]]);
 }
 
 proptest! {
@@ -319,24 +252,6 @@ proptest! {
         let counted = folded(&Ledger::with(recorded.iter().filter(counts).cloned()), options(1));
         let past = folded(&Ledger::with(recorded.clone()), Options { moment: Moment { as_of, known_at }, ..options(2) });
         prop_assert_eq!(past.digests(Places::Left), counted.digests(Places::Left));
-    }
-
-    #[test]
-    fn stopping_anywhere_changes_nothing(decisions in decisions(), cuts in prop::collection::vec(0..80_usize, 0..3), workers in 1..5_usize) {
-        let data = tempfile::tempdir().expect("a directory");
-        let ledger = Ledger::with([]);
-        for (index, given) in decisions.into_iter().enumerate() {
-            if cuts.contains(&index) {
-                // The number of workers may change between two runs.
-                let engine = Engine::open(data.path(), Arc::new(ledger.clone()), options(workers + index % 2)).expect("it starts");
-                prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
-                engine.stop();
-            }
-            ledger.add(given);
-        }
-        let engine = Engine::open(data.path(), Arc::new(ledger.clone()), options(2)).expect("it starts");
-        prop_assert!(engine.wait_until_caught_up(LONG, |_| ()));
-        prop_assert_eq!(engine.digests(Places::Covered), digests(&ledger, 1));
     }
 
     #[test]

@@ -4,14 +4,19 @@
 //! says its URL. A server that is killed is another one: `PLEDGER_XTASK` names the program that starts it. `cargo xtask
 //! test` sets both. Where one is not set, the tests that need it are listed as ignored.
 
+#[path = "../stored/cases.rs"]
+mod cases;
+#[path = "../stored/dying.rs"]
 mod dying;
-mod folding;
+mod generations;
 #[path = "../../src/given.rs"]
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 mod given;
 #[path = "../../../ledger/tests/postgres/harness.rs"]
 mod harness;
 mod home;
+#[path = "../stored/keeping.rs"]
+mod keeping;
 mod orders;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
@@ -20,17 +25,12 @@ mod server;
 mod trouble;
 mod views;
 
-use harness::{Case, Own};
+use harness::{Case, More, Own};
 use libtest_mimic::Arguments;
+use schemas::InPostgres;
 
 const CASES: &[Case] = &[
-    ("read_models_survive_their_engine", folding::read_models_survive_their_engine),
-    ("stopping_and_crashing_anywhere_changes_nothing", folding::stopping_and_crashing_anywhere_changes_nothing),
-    ("what_is_stored_is_the_fold_up_to_its_cursors", folding::what_is_stored_is_the_fold_up_to_its_cursors),
-    ("what_was_left_out_is_written_late", folding::what_was_left_out_is_written_late),
-    ("many_rows_are_written_and_read_again", folding::many_rows_are_written_and_read_again),
-    ("read_models_of_another_ledger_are_made_again", folding::read_models_of_another_ledger_are_made_again),
-    ("generations_are_put_in_use_and_taken_away", folding::generations_are_put_in_use_and_taken_away),
+    ("generations_are_put_in_use_and_taken_away", generations::generations_are_put_in_use_and_taken_away),
     ("orders_are_done_once_by_whoever_keeps_the_read_models", orders::orders_are_done_once_by_whoever_keeps_the_read_models),
     ("what_is_written_by_two_stops_one_of_them", trouble::what_is_written_by_two_stops_one_of_them),
     ("a_database_that_is_read_only_is_said_and_written_later", trouble::a_database_that_is_read_only_is_said_and_written_later),
@@ -44,5 +44,10 @@ const CASES: &[Case] = &[
 const OWN: &[Own] = &[("a_server_that_is_killed_loses_nothing", trouble::a_server_that_is_killed_loses_nothing)];
 
 fn main() {
-    harness::run(&Arguments::from_args(), CASES, OWN, Vec::new());
+    // Those of every database.
+    let stored = cases::CASES.iter().map(|(name, case)| -> More {
+        let case = move |home: &InPostgres| case(&home.generations());
+        ((*name).to_owned(), Box::new(case))
+    });
+    harness::run(&Arguments::from_args(), CASES, OWN, stored.collect());
 }

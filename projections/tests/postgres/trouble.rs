@@ -14,9 +14,10 @@ use pledger_projections::{
 };
 
 use crate::{
-    folding::history,
+    cases::history,
     given::{Given, Ledger, approved, registered},
-    home::{InPostgres, LONG, digests, options},
+    home::InPostgres,
+    keeping::{LONG, cut, digests, options},
     server::Server,
 };
 
@@ -98,7 +99,7 @@ pub(crate) fn what_is_written_by_two_stops_one_of_them(home: &InPostgres) {
     first.stop();
     second.stop();
     let stored = home.stored();
-    assert_eq!(stored.digests(Places::Covered), digests(&ledger.cut(&stored.position())));
+    assert_eq!(stored.digests(Places::Covered), digests(&cut(&ledger, &stored.position())));
     assert!(both || stored.digests(Places::Covered) == digests(&ledger));
 }
 

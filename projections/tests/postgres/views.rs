@@ -24,9 +24,10 @@ use pledger_projections::{
 use serde_json::Value;
 
 use crate::{
-    folding::history,
+    cases::history,
     given::{Given, Ledger, deal_id, registered, registration, time, usd, won},
-    home::{InPostgres, LONG, options},
+    home::InPostgres,
+    keeping::{LONG, options},
 };
 
 pub(crate) fn views_have_the_types_that_are_documented(home: &InPostgres) {
