@@ -65,11 +65,13 @@ impl Processor {
                 self.deadlines.push(now.plus_hours(AGAIN_HOURS), stream);
                 continue;
             }
-            let standing = self.slices[usize::from(slice)].streams.deadlines(&stream).into_iter().filter(|deadline| deadline.due <= now);
-            let before = due.len();
-            due.extend(standing.map(|deadline| (stream.clone(), deadline)));
-            if due.len() > before {
-                self.deadlines.push(now.plus_hours(AGAIN_HOURS), stream);
+            let deadlines = self.slices[usize::from(slice)].streams.deadlines(&stream);
+            let (standing, later): (Vec<_>, Vec<_>) = deadlines.into_iter().partition(|deadline| deadline.due <= now);
+            let again = (!standing.is_empty()).then(|| now.plus_hours(AGAIN_HOURS));
+            due.extend(standing.into_iter().map(|deadline| (stream.clone(), deadline)));
+            // After a start a stream is noted with its earliest deadline only: the next one is noted here.
+            if let Some(next) = later.into_iter().map(|deadline| deadline.due).chain(again).min() {
+                self.deadlines.push(next, stream);
             }
         }
         due

@@ -49,6 +49,10 @@ pub(crate) const CASES: &[Case] = &[
     ("facts_that_never_come_are_not_waited_for_and_use_no_key", lives::facts_that_never_come_are_not_waited_for_and_use_no_key),
     ("what_is_dated_years_ahead_is_refused", time::what_is_dated_years_ahead_is_refused),
     ("an_expired_certification_is_recorded_when_it_is_due", time::an_expired_certification_is_recorded_when_it_is_due),
+    (
+        "after_a_restart_every_expiry_is_recorded_and_not_the_first_alone",
+        time::after_a_restart_every_expiry_is_recorded_and_not_the_first_alone,
+    ),
     ("an_expired_certification_is_recorded_under_constant_load", time::an_expired_certification_is_recorded_under_constant_load),
     ("a_deal_that_expired_while_nothing_ran_is_recorded_afterwards", time::a_deal_that_expired_while_nothing_ran_is_recorded_afterwards),
 ];

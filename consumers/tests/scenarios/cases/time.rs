@@ -73,6 +73,28 @@ pub(super) fn an_expired_certification_is_recorded_when_it_is_due(home: &Home) {
     assert!(matches!(gone, Rejection::CertificationNotHeld { .. }), "{gone:?}");
 }
 
+pub(super) fn after_a_restart_every_expiry_is_recorded_and_not_the_first_alone(home: &Home) {
+    let (running, first) = certified(home);
+    let [next_day, second] = [31, 60].map(|days| home.clock.now().plus_days(days));
+    let sales =
+        json!({"partner_id": "p-3", "person_id": "bob", "certification": "sales", "level": "expert", "expires_at": second.to_string()});
+    running.accept("AwardCertification", sales, "k-3");
+    running.accept("RegisterPartner", register("p-4"), "k-4");
+    let other =
+        json!({"partner_id": "p-4", "person_id": "eve", "certification": "sales", "level": "expert", "expires_at": next_day.to_string()});
+    running.accept("AwardCertification", other, "k-5");
+    running.stop();
+    let running = home.start();
+    home.clock.move_by_days(30);
+    until("the first expiry", || recorded(&running, "partner/p-3", "CertificationExpired") == Some(first));
+    // The stream is looked at in vain once before the second one.
+    home.clock.move_by_days(1);
+    until("the other partner's expiry", || recorded(&running, "partner/p-4", "CertificationExpired") == Some(next_day));
+    home.clock.move_by_days(29);
+    let sales = r#""certification":"sales","expired_at""#;
+    until("the second expiry", || recorded(&running, "partner/p-3", sales) == Some(second));
+}
+
 pub(super) fn an_expired_certification_is_recorded_under_constant_load(home: &Home) {
     let (running, expires_at) = certified(home);
     let (mut batch, mut flood) = (0, VecDeque::new());
