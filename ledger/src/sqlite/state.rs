@@ -101,7 +101,7 @@ impl State {
             link.run(async |connection| sqlx::query_scalar::<_, Option<i64>>("SELECT max(id) FROM segment").fetch_one(connection).await)?;
         let last = segment_id(last.unwrap_or(0))?;
         let known = self.index.read().last();
-        if last - known > INDEX_ROWS / 4 {
+        if last.saturating_sub(known) > INDEX_ROWS / 4 {
             let sum = link.run(async |connection| {
                 let sum = sqlx::query_scalar::<_, Option<i64>>("SELECT sum(length(entries)) FROM segment_index WHERE id > ?");
                 sum.bind(known).fetch_one(connection).await

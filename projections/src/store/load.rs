@@ -74,13 +74,8 @@ fn load_shard(shard: &mut Shard, number: usize, many: usize, names: Option<&[&st
     let left_out = shard.left_out.clone();
     let mut tables = shard.tables_mut();
     for part in parts {
-        let Part { table, rows } = part;
-        let table = &mut tables[table];
+        let table = &mut *tables[part.table];
         let (name, place) = (table.name(), table.columns().len() - STAND_COLUMNS.len());
-        if let Rows::Ahead(rows) = rows {
-            table.reserve(rows);
-            continue;
-        }
         let mut take = |row: &mut Vec<Cell>| {
             let position = row.get(place).cloned().and_then(Position::from_cell);
             let is_wanted = position.is_none_or(|position| !left_out.contains(&position.slice));
@@ -89,8 +84,8 @@ fn load_shard(shard: &mut Shard, number: usize, many: usize, names: Option<&[&st
             }
             Ok(())
         };
-        match rows {
-            Rows::Ahead(_) => {}
+        match part.rows {
+            Rows::Ahead(rows) => table.reserve(rows),
             Rows::Json(text) => read_chunks(&text, name, &mut take)?,
             #[cfg(feature = "postgres")]
             Rows::Cells(rows) => rows.into_iter().try_for_each(|mut row| take(&mut row))?,

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     path::Path,
+    slice,
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -241,42 +242,17 @@ async fn read_chunks(connection: &mut SqliteConnection, names: Option<&[&str]>, 
         if names.is_some_and(|names| !names.contains(&name)) {
             continue;
         }
-        let mut runs: Vec<ChunkRun<'_>> = if as_before {
-            let of =
-                |(shard, inbox)| ChunkRun { from: chunk_id(shard, 0), to: chunk_id(shard + 1, 0), inboxes: std::slice::from_ref(inbox) };
+        let runs = if as_before {
+            let of = |(shard, inbox)| ChunkRun { from: chunk_id(shard, 0), to: chunk_id(shard + 1, 0), inboxes: slice::from_ref(inbox) };
             inboxes.iter().enumerate().map(of).collect()
         } else {
             vec![ChunkRun { from: 0, to: i64::MAX, inboxes }]
         };
         if as_before {
-            let sql = format!("SELECT max(id) FROM \"{name}_chunks\" WHERE id >= ? AND id < ?");
-            for ChunkRun { from, to, inboxes } in &runs {
-                let query = sqlx::query_scalar(AssertSqlSafe(sql.as_str())).bind(from).bind(to);
-                let last: Option<i64> = query.fetch_one(&mut *connection).await?;
-                let chunks = last.map_or(0, |last| usize::try_from(last - from + 1).unwrap_or_default());
-                inboxes.iter().all(|inbox| inbox.send(Part { table: at, rows: Rows::Ahead(chunks * CHUNK_ROWS as usize) }).is_ok());
-            }
+            make_room(connection, name, at, &runs).await?;
         }
-        let sql = format!(
-            "SELECT max(id), '[' || group_concat(rows, ',' ORDER BY id) || ']' \
-             FROM (SELECT id, rows FROM \"{name}_chunks\" WHERE id >= ? AND id < ? ORDER BY id LIMIT {READ_CHUNKS})"
-        );
-        while !runs.is_empty() {
-            for run in &mut runs {
-                let query = sqlx::query_as(AssertSqlSafe(sql.as_str())).bind(run.from).bind(run.to);
-                let (last, text): (Option<i64>, Option<String>) = query.fetch_one(&mut *connection).await?;
-                let Some((last, text)) = last.zip(text) else {
-                    run.from = run.to;
-                    continue;
-                };
-                run.from = last + 1;
-                let text: Arc<str> = text.into();
-                if run.inboxes.iter().any(|inbox| inbox.send(Part { table: at, rows: Rows::Json(Arc::clone(&text)) }).is_err()) {
-                    // It met a row that it cannot read, and says so when it is joined.
-                    return Ok(());
-                }
-            }
-            runs.retain(|run| run.from < run.to);
+        if !read_table(connection, name, at, runs).await? {
+            return Ok(());
         }
     }
     Ok(())
@@ -287,6 +263,51 @@ struct ChunkRun<'a> {
     from: i64,
     to: i64,
     inboxes: &'a Inboxes,
+}
+
+impl ChunkRun<'_> {
+    /// Hands rows on; false where somebody met a row that it cannot read, and says so when it is joined.
+    fn send(&self, table: usize, rows: impl Fn() -> Rows) -> bool {
+        self.inboxes.iter().all(|inbox| inbox.send(Part { table, rows: rows() }).is_ok())
+    }
+}
+
+/// Says how many rows will come: the chunks of a shard are numbered without gaps.
+async fn make_room(connection: &mut SqliteConnection, name: &str, at: usize, runs: &[ChunkRun<'_>]) -> Result<(), StoreError> {
+    let sql = format!("SELECT max(id) FROM \"{name}_chunks\" WHERE id >= ? AND id < ?");
+    for run in runs {
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.as_str())).bind(run.from).bind(run.to);
+        let last: Option<i64> = query.fetch_one(&mut *connection).await?;
+        let chunks = last.map_or(0, |last| usize::try_from(last - run.from + 1).unwrap_or_default());
+        // Whoever is gone is noticed when its rows come.
+        run.send(at, || Rows::Ahead(chunks * CHUNK_ROWS as usize));
+    }
+    Ok(())
+}
+
+/// Reads a table to the ends of all runs; false where somebody takes no more.
+async fn read_table(connection: &mut SqliteConnection, name: &str, at: usize, mut runs: Vec<ChunkRun<'_>>) -> Result<bool, StoreError> {
+    let sql = format!(
+        "SELECT max(id), '[' || group_concat(rows, ',' ORDER BY id) || ']' \
+         FROM (SELECT id, rows FROM \"{name}_chunks\" WHERE id >= ? AND id < ? ORDER BY id LIMIT {READ_CHUNKS})"
+    );
+    while !runs.is_empty() {
+        for run in &mut runs {
+            let query = sqlx::query_as(AssertSqlSafe(sql.as_str())).bind(run.from).bind(run.to);
+            let (last, text): (Option<i64>, Option<String>) = query.fetch_one(&mut *connection).await?;
+            let Some((last, text)) = last.zip(text) else {
+                run.from = run.to;
+                continue;
+            };
+            run.from = last + 1;
+            let text: Arc<str> = text.into();
+            if !run.send(at, || Rows::Json(Arc::clone(&text))) {
+                return Ok(false);
+            }
+        }
+        runs.retain(|run| run.from < run.to);
+    }
+    Ok(true)
 }
 
 async fn read_cursors(connection: &mut SqliteConnection) -> Result<Vec<Cursor>, StoreError> {
