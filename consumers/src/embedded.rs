@@ -29,8 +29,10 @@ use crate::processor::{Processor, Waiter};
 const MAX_QUEUED: usize = 50_000;
 /// The most commands of one batch.
 const MAX_BATCH: usize = 1_024;
-/// The most batches on their way to the log: one being written, one being decided.
-const MAX_IN_FLIGHT: usize = 2;
+/// The most batches on their way to the log: those that come while one is written are written together.
+const MAX_IN_FLIGHT: usize = 64;
+/// The most records in them.
+const MAX_RECORDS_IN_FLIGHT: usize = 4 * MAX_BATCH;
 /// How long chores may wait under load; then the thread drains what is in flight and does them.
 const CHORES_EVERY: Duration = Duration::from_secs(1);
 /// How often the thread looks up when nothing comes in.
@@ -254,7 +256,7 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             self.processor.unpark((self.clock)());
             self.processor.flush();
             let in_flight = self.processor.batches_in_flight();
-            let full = in_flight >= MAX_IN_FLIGHT;
+            let full = in_flight >= MAX_IN_FLIGHT || self.processor.records_in_flight() >= MAX_RECORDS_IN_FLIGHT;
             self.settle(if full || took == 0 { SETTLE } else { Duration::ZERO });
             self.deliver();
             self.tell_damage();

@@ -33,7 +33,7 @@ const DRAWN: &[(&str, &[&str])] = &[
 
 /// The pure crate, and what it must not reach by any way.
 const PURE: &str = "pledger-domain";
-const IMPURE: &[&str] = &["tokio", "sqlx", "sqlx-core", "libsqlite3-sys", "rdkafka", "rdkafka-sys"];
+const IMPURE: &[&str] = &["tokio", "sqlx", "sqlx-core", "rusqlite", "libsqlite3-sys", "rdkafka", "rdkafka-sys"];
 
 /// A package that one crate alone may name, be it for its tests; and the benchmark, which measures the package itself.
 const KAFKA_CLIENT: &str = "rdkafka";

@@ -228,6 +228,12 @@ impl Processor {
         self.unreported.len()
     }
 
+    /// How many records are in them that the log has not reported.
+    #[must_use]
+    pub fn records_in_flight(&self) -> usize {
+        self.unreported.iter().sum()
+    }
+
     /// Whether any command waits for facts.
     #[must_use]
     pub fn has_parked(&self) -> bool {

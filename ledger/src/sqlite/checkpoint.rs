@@ -17,7 +17,7 @@ use crate::log::LogError;
 /// How much is committed between two of them, in bytes.
 const EVERY_BYTES: usize = 4 << 20;
 /// After this many pages a commit sees to it itself: only where the thread beside it cannot.
-const AT_LAST: &str = "PRAGMA wal_autocheckpoint = 16384";
+const AT_LAST: u32 = 16_384;
 
 /// The thread that copies the write-ahead log into the file.
 ///
@@ -57,7 +57,7 @@ impl Checkpoints {
     /// # Errors
     /// `LogError::Store`.
     pub(super) fn leave_to(commits: &mut Link) -> Result<(), LogError> {
-        commits.run(async |connection| sqlx::query(AT_LAST).execute(connection).await.map(|_| ()))
+        commits.run(|connection| connection.pragma_update(None, "wal_autocheckpoint", AT_LAST))
     }
 
     /// After a commit of so many bytes.
@@ -84,7 +84,7 @@ impl Drop for Checkpoints {
 
 /// Copies what can be copied without keeping anybody waiting.
 fn copy(link: &mut Link) {
-    let copied = link.run(async |connection| sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await);
+    let copied = link.run(|connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
     if let Err(error) = copied {
         tracing::warn!(%error, "the write-ahead log was not copied into the ledger's file; it grows until it is");
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rusqlite::params;
 
 use super::{
     Shared,
@@ -26,8 +27,8 @@ use crate::{
     record::Record,
 };
 
-/// How many batches may wait for the commit thread.
-const IN_FLIGHT: usize = 4;
+/// How many batches may wait for the commit thread, which takes them together.
+const IN_FLIGHT: usize = 64;
 /// Waiting batches are committed together up to this many records ...
 const GROUP_RECORDS: usize = 2048;
 /// ... and this many bytes.
@@ -141,6 +142,8 @@ impl Committer {
                     // A producer that was dropped reads no reports.
                     drop(line.reports.send(reports));
                 }
+                // Who waits for an answer goes before who follows the log.
+                self.state.announce();
             }
             Err(error) => {
                 tracing::error!(%error, "a group commit failed");
@@ -160,10 +163,11 @@ impl Committer {
         group.iter().flat_map(|batch| &batch.records).for_each(|record| frame(record, &mut bytes));
         let id =
             self.state.index.read().last().checked_add(1).ok_or_else(|| LogError::Store("the ledger has no segment ids left".into()))?;
-        let segment = Segment::parse(id, Bytes::from(bytes.clone()), self.state.slices.count)?;
+        let bytes = Bytes::from(bytes);
+        let segment = Segment::parse(id, bytes.clone(), self.state.slices.count)?;
         let entries: Vec<_> = segment.entries().collect();
         let link = self.link.as_mut().expect("reopened after every failure");
-        insert(link, id, bytes)?;
+        insert(link, id, &bytes)?;
         self.rows.push((id, index::encode(&entries)));
         let offsets = self.offsets(&entries);
         self.state.committed(segment, &entries)?;
@@ -193,14 +197,14 @@ impl Committer {
     }
 }
 
-/// Writes one segment, durably: one statement is one turn of the connection's thread.
+/// Writes one segment, durably.
 ///
 /// # Errors
 /// `LogError::Store`: full, away, or refused.
-fn insert(link: &mut Link, id: u32, bytes: Vec<u8>) -> Result<(), LogError> {
-    link.run(async |connection| {
-        let insert = sqlx::query("INSERT INTO segment (id, bytes) VALUES (?, ?)").bind(id).bind(bytes);
-        insert.execute(connection).await.map(|_| ())
+fn insert(link: &mut Link, id: u32, bytes: &[u8]) -> Result<(), LogError> {
+    link.run(|connection| {
+        let mut insert = connection.prepare_cached("INSERT INTO segment (id, bytes) VALUES (?, ?)")?;
+        insert.execute(params![id, bytes]).map(|_| ())
     })
 }
 
@@ -275,15 +279,14 @@ pub(super) fn create(file: &Path, first: &Record) -> Result<(), LogError> {
     let mut bytes = Vec::new();
     frame(first, &mut bytes);
     let entries: Vec<_> = Segment::parse(1, Bytes::from(bytes.clone()), 1)?.entries().collect();
-    Link::open(file, Access::Create)?.run(async |connection| {
-        let mut transaction = sqlx::Connection::begin(connection).await?;
+    Link::open(file, Access::Create)?.run(|connection| {
+        let transaction = connection.transaction()?;
         for table in super::TABLES {
-            sqlx::query(table).execute(&mut *transaction).await?;
+            transaction.execute(table, [])?;
         }
-        sqlx::query("INSERT INTO meta (key, value) VALUES ('layout', ?)").bind(super::LAYOUT).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO segment (id, bytes) VALUES (1, ?)").bind(bytes).execute(&mut *transaction).await?;
-        let row = sqlx::query("INSERT INTO segment_index (id, entries) VALUES (1, ?)");
-        row.bind(index::encode(&entries)).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.execute("INSERT INTO meta (key, value) VALUES ('layout', ?)", [super::LAYOUT])?;
+        transaction.execute("INSERT INTO segment (id, bytes) VALUES (1, ?)", [bytes])?;
+        transaction.execute("INSERT INTO segment_index (id, entries) VALUES (1, ?)", [index::encode(&entries)])?;
+        transaction.commit()
     })
 }

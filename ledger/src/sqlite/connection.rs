@@ -1,4 +1,4 @@
-//! Connections on threads of their own: callers may be plain threads or workers of any async runtime.
+//! Connections. Each stays on one thread; those that read have a thread of their own.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,18 +11,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use sqlx::{
-    ConnectOptions, Connection, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
-use tokio::runtime::{Builder, Runtime};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::log::LogError;
 
 /// Segments are large rows: large pages keep their overflow chains short.
 pub(super) const PAGE_BYTES: u32 = 16_384;
-/// How many rows a reader copies ahead: each is a segment.
-const ROWS_AHEAD: usize = 8;
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -34,10 +28,9 @@ pub(super) enum Access {
     Read,
 }
 
-/// A connection and the runtime it is driven by; stays on one thread.
+/// A connection that names its file in what goes wrong.
 pub(super) struct Link {
-    runtime: Runtime,
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
     file: PathBuf,
 }
 
@@ -47,19 +40,8 @@ impl Link {
     /// # Errors
     /// `LogError::Store` naming the file.
     pub(super) fn open(file: &Path, access: Access) -> Result<Self, LogError> {
-        let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY).disable_statement_logging();
-        let options = match access {
-            Access::Create | Access::Write => options
-                .create_if_missing(access == Access::Create)
-                .page_size(PAGE_BYTES)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full),
-            Access::Read => options.read_only(true).row_buffer_size(ROWS_AHEAD),
-        };
-        let store = |error: &dyn std::fmt::Display| LogError::Store(format!("{}: {error}", file.display()));
-        let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| store(&error))?;
-        let connection = runtime.block_on(SqliteConnection::connect_with(&options)).map_err(|error| store(&error))?;
-        Ok(Self { runtime, connection: Some(connection), file: file.to_owned() })
+        let connection = connect(file, access).map_err(|error| store(file, &error))?;
+        Ok(Self { connection: Some(connection), file: file.to_owned() })
     }
 
     /// Names the file in an error that does not.
@@ -76,21 +58,41 @@ impl Link {
     ///
     /// # Errors
     /// `LogError::Store` naming the file.
-    pub(super) fn run<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>) -> Result<T, LogError> {
+    pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, LogError> {
         let connection = self.connection.as_mut().expect("a connection is taken out by drop only");
-        self.runtime.block_on(work(connection)).map_err(|error| LogError::Store(format!("{}: {error}", self.file.display())))
+        work(connection).map_err(|error| store(&self.file, &error))
     }
+}
+
+fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let flags = match access {
+        Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    if access != Access::Read {
+        // In this order: the size of a file's pages is settled by what is written first.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+    }
+    Ok(connection)
+}
+
+fn store(file: &Path, error: &rusqlite::Error) -> LogError {
+    LogError::Store(format!("{}: {error}", file.display()))
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take()
             // The last connection to close brings the write-ahead log into the file. A failure loses nothing: the next
             // one to open it does the same.
-            let closed = self.runtime.block_on(connection.close());
-            if let Err(error) = closed {
-                tracing::warn!(file = %self.file.display(), %error, "closing the ledger's file failed");
-            }
+            && let Err((_, error)) = connection.close()
+        {
+            tracing::warn!(file = %self.file.display(), %error, "closing the ledger's file failed");
         }
     }
 }
@@ -186,18 +188,6 @@ pub(super) fn gone() -> LogError {
 /// `LogError::Store` where the system gives no thread.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| LogError::Store(format!("no thread: {error}")))
-}
-
-/// Does work on a thread of its own and waits for it: a worker of an async runtime may not drive another one.
-///
-/// # Errors
-/// That of the work.
-pub(super) fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
-    let (reply, answered) = mpsc::sync_channel(1);
-    let thread = spawn("ledger-open", move || answer(&reply, work()))?;
-    let answer = answered.recv().map_err(|_| gone())?;
-    join(thread);
-    answer
 }
 
 /// Waits for a thread of the engine to end.

@@ -20,10 +20,11 @@ use std::{
 };
 
 use pledger_domain::stream::StreamName;
+use rusqlite::OptionalExtension;
 
 use self::{
     commit::{Commits, SqliteProducer},
-    connection::{Access, Link, Readers, aside},
+    connection::{Access, Link, Readers},
     index::Entry,
     segment::{Segment, name_hash},
     state::State,
@@ -84,11 +85,6 @@ impl SqliteLog {
     /// # Errors
     /// `LogError::Unfit` where there is one already, `LogError::Locked`, `LogError::Store`.
     pub fn create(dir: &Path, created: LedgerCreated) -> Result<Self, LogError> {
-        let dir = dir.to_owned();
-        aside(move || Self::create_here(&dir, created))
-    }
-
-    fn create_here(dir: &Path, created: LedgerCreated) -> Result<Self, LogError> {
         std::fs::create_dir_all(dir).map_err(|error| LogError::Store(format!("{}: {error}", dir.display())))?;
         let lock = lock::lock(dir)?;
         let file = dir.join(LEDGER_FILE);
@@ -111,7 +107,7 @@ impl SqliteLog {
             return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display())));
         }
         let lock = if mode == Mode::Write { Some(lock::lock(dir)?) } else { None };
-        aside(move || Self::start(file, mode, lock))
+        Self::start(file, mode, lock)
     }
 
     fn start(file: PathBuf, mode: Mode, lock: Option<File>) -> Result<Self, LogError> {
@@ -278,7 +274,7 @@ impl Log for SqliteLog {
 
 fn has_tables(link: &mut Link) -> Result<bool, LogError> {
     let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('meta', 'segment', 'segment_index')";
-    let count = link.run(async |connection| sqlx::query_scalar::<_, i64>(tables).fetch_one(connection).await)?;
+    let count: i64 = link.run(|connection| connection.query_row(tables, [], |row| row.get(0)))?;
     Ok(count == TABLES.len() as i64)
 }
 
@@ -288,7 +284,7 @@ fn check_layout(link: &mut Link, file: &Path) -> Result<(), LogError> {
         return unfit("holds no ledger".into());
     }
     let layout = "SELECT value FROM meta WHERE key = 'layout'";
-    match link.run(async |connection| sqlx::query_scalar::<_, i64>(layout).fetch_optional(connection).await)? {
+    match link.run(|connection| connection.query_row(layout, [], |row| row.get(0)).optional())? {
         Some(LAYOUT) => Ok(()),
         Some(other) => unfit(format!("has the layout {other}; this pledger knows {LAYOUT}")),
         None => unfit("does not say its layout".into()),

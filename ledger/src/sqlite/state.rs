@@ -8,9 +8,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use parking_lot::{Condvar, Mutex, RwLock};
-use sqlx::{QueryBuilder, Row};
+use rusqlite::params;
 
 use super::{
     commit::INDEX_EVERY,
@@ -64,20 +63,19 @@ impl State {
         *last >= id
     }
 
-    /// Takes in a segment that was committed just now.
+    /// Takes in a segment that was committed just now; to be announced.
     ///
     /// # Errors
     /// `LogError::Store` where it is not the next one.
     pub(super) fn committed(&self, segment: Segment, entries: &[(SliceId, u32)]) -> Result<(), LogError> {
-        let id = segment.id;
         self.cache.lock().insert(Arc::new(segment));
-        self.index.write().push(entries.iter().copied())?;
-        self.announce(id);
-        Ok(())
+        self.index.write().push(entries.iter().copied())
     }
 
-    fn announce(&self, id: u32) {
-        *self.last.lock() = id;
+    /// Wakes those who wait for the next segment.
+    pub(super) fn announce(&self) {
+        let last = self.index.read().last();
+        *self.last.lock() = last;
         self.grown.notify_all();
     }
 
@@ -97,15 +95,13 @@ impl State {
     /// `LogError`.
     pub(super) fn refresh(&self, link: &mut Link, repair: bool) -> Result<(), LogError> {
         let _one = self.refreshing.lock();
-        let last =
-            link.run(async |connection| sqlx::query_scalar::<_, Option<i64>>("SELECT max(id) FROM segment").fetch_one(connection).await)?;
+        let last: Option<i64> =
+            link.run(|connection| connection.prepare_cached("SELECT max(id) FROM segment")?.query_row([], |row| row.get(0)))?;
         let last = segment_id(last.unwrap_or(0))?;
         let known = self.index.read().last();
         if last.saturating_sub(known) > INDEX_ROWS / 4 {
-            let sum = link.run(async |connection| {
-                let sum = sqlx::query_scalar::<_, Option<i64>>("SELECT sum(length(entries)) FROM segment_index WHERE id > ?");
-                sum.bind(known).fetch_one(connection).await
-            })?;
+            let sum = "SELECT sum(length(entries)) FROM segment_index WHERE id > ?";
+            let sum: Option<i64> = link.run(|connection| connection.query_row(sum, [known], |row| row.get(0)))?;
             let bytes = usize::try_from(sum.unwrap_or(0)).unwrap_or(0);
             self.index.write().reserve(bytes / index::ENTRY);
         }
@@ -123,18 +119,15 @@ impl State {
                 write_rows(link, &missing)?;
             }
         }
-        self.announce(last);
+        self.announce();
         Ok(())
     }
 
     /// Takes in the segments `from..=to` by their index rows; answers those that had to be made from the segment.
     fn take_rows(&self, link: &mut Link, from: u32, to: u32) -> Result<Vec<(u32, Vec<u8>)>, LogError> {
-        let rows: Vec<(i64, Vec<u8>)> = link.run(async |connection| {
-            sqlx::query_as("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ? ORDER BY id")
-                .bind(from)
-                .bind(to)
-                .fetch_all(connection)
-                .await
+        let rows: Vec<(i64, Vec<u8>)> = link.run(|connection| {
+            let mut select = connection.prepare_cached("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ? ORDER BY id")?;
+            select.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
         let mut rows = rows.into_iter().peekable();
         let mut missing = Vec::new();
@@ -161,11 +154,15 @@ pub(super) fn write_rows(link: &mut Link, rows: &[(u32, Vec<u8>)]) -> Result<(),
     if rows.is_empty() {
         return Ok(());
     }
-    let mut insert = QueryBuilder::new("INSERT OR REPLACE INTO segment_index (id, entries) ");
-    insert.push_values(rows, |mut row, (id, entries)| {
-        row.push_bind(*id).push_bind(entries.as_slice());
-    });
-    link.run(async |connection| insert.build().persistent(false).execute(connection).await.map(|_| ()))
+    link.run(|connection| {
+        let transaction = connection.transaction()?;
+        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO segment_index (id, entries) VALUES (?, ?)")?;
+        for (id, entries) in rows {
+            insert.execute(params![id, entries])?;
+        }
+        drop(insert);
+        transaction.commit()
+    })
 }
 
 /// An id as the file has it.
@@ -190,11 +187,11 @@ pub(super) fn read_run(link: &mut Link, from: u32, to: u32, slices: u16) -> (Vec
     let mut segments = Vec::new();
     // Row by row, so that what SQLite copied is given back before the next row needs as much.
     let mut rows = Vec::new();
-    let read = link.run(async |connection| {
-        let query = sqlx::query("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id");
-        let mut found = query.bind(from).bind(to).fetch(connection);
-        while let Some(row) = found.try_next().await? {
-            rows.push((row.try_get::<i64, _>(0)?, Bytes::copy_from_slice(row.try_get::<&[u8], _>(1)?)));
+    let read = link.run(|connection| {
+        let mut select = connection.prepare_cached("SELECT id, bytes FROM segment WHERE id BETWEEN ? AND ? ORDER BY id")?;
+        let mut found = select.query([from, to])?;
+        while let Some(row) = found.next()? {
+            rows.push((row.get::<_, i64>(0)?, Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?)));
         }
         Ok(())
     });
