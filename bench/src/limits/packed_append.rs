@@ -13,11 +13,10 @@ const PAGE_BYTES: u32 = 16_384;
 pub(super) fn rate(sample: &Sample, pack: usize) -> Result<f64> {
     let packed: Vec<Vec<u8>> =
         sample.records.chunks_exact(pack).map(|records| records.iter().flat_map(|record| record.body.iter().copied()).collect()).collect();
-    let mut table = RecordTable::create(&sample.folder, &format!("packed-{pack}"), PAGE_BYTES)?;
+    let table = RecordTable::create(&sample.folder, &format!("packed-{pack}"), PAGE_BYTES)?;
     let (start, mut commits) = (Instant::now(), 0_u64);
     for bytes in packed.iter().cycle() {
-        let insert = sqlx::query("INSERT INTO record (bytes) VALUES (?)").bind(&bytes[..]);
-        table.runtime.block_on(insert.execute(&mut table.connection))?;
+        table.insert(bytes)?;
         commits += 1;
         if start.elapsed() >= sample.time {
             break;

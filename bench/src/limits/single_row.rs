@@ -11,11 +11,10 @@ const PAGE_BYTES: u32 = 4_096;
 
 /// Commits a second.
 pub(super) fn rate(sample: &Sample) -> Result<f64> {
-    let mut table = RecordTable::create(&sample.folder, "single-row", PAGE_BYTES)?;
+    let table = RecordTable::create(&sample.folder, "single-row", PAGE_BYTES)?;
     let (start, mut rows) = (Instant::now(), 0_u64);
     for record in sample.records.iter().cycle() {
-        let insert = sqlx::query("INSERT INTO record (bytes) VALUES (?)").bind(&record.body[..]);
-        table.runtime.block_on(insert.execute(&mut table.connection))?;
+        table.insert(&record.body)?;
         rows += 1;
         if rows.is_multiple_of(64) && start.elapsed() >= sample.time {
             break;

@@ -16,8 +16,9 @@ use crate::{
 const CONNECTIONS: usize = 64;
 /// The latency that 99 of 100 commands keep at half the load, in milliseconds.
 const P99_MS: f64 = 20.0;
-/// Rounds of everything: what the machine does at the moment is shared by what is compared, and the middle one counts.
-const ROUNDS: usize = 5;
+/// Rounds of everything, a second or so each: what the machine does at the moment is shared by what is compared, and the
+/// middle one counts.
+const ROUNDS: usize = 15;
 
 /// What came of one round.
 struct Round {
@@ -27,8 +28,8 @@ struct Round {
 }
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
-    let requests = if bench.quick { 4_000 } else { 40_000 };
-    let seconds = if bench.quick { 0.5 } else { 3.0 };
+    let requests = if bench.quick { 2_000 } else { 15_000 };
+    let seconds = if bench.quick { 0.2 } else { 1.0 };
     let folder = bench.folder("one-a-request");
     let running = Running::create(&folder)?;
     let mut lanes = Lane::all(CONNECTIONS as u64, 0, running.today);
@@ -38,7 +39,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     };
 
     progress("HTTP: warming up");
-    load::send(served.address, commands(requests / 2)?, FULL_SPEED)?;
+    load::send(served.address, commands(requests)?, FULL_SPEED)?;
     let mut rounds = Vec::with_capacity(ROUNDS);
     for round in 1..=ROUNDS {
         let full = load::send(served.address, commands(requests)?, FULL_SPEED)?;

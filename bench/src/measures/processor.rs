@@ -18,8 +18,8 @@ const CHUNK: usize = 100_000;
 const LANES: u64 = 256;
 /// Submissions under way.
 const UNDER_WAY: usize = 24;
-/// How the names of the threads begin that decide, that commit, and that SQLite itself runs on.
-const THREADS: [&str; 3] = ["processor", "ledger-commit", "sqlx-sqlite"];
+/// How the names of the threads begin that decide, and that commit.
+const THREADS: [&str; 2] = ["processor", "ledger-commit"];
 /// What a decision may cost the thread that decides, in microseconds.
 const DECIDE_US: f64 = 8.0;
 
@@ -57,13 +57,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     running.stop();
     let rate = decided as f64 / spent.as_secs_f64();
     let alternatives = vec![(20.0, bench.sample()?.single_row()?), (0.5, bench.sample()?.packed()?)];
-    let [decide, commit, sqlite] = on_core;
+    let [decide, commit] = on_core;
     let us = |seconds: f64| seconds * 1e6 / decided as f64;
     bench.rows.extend([
         Row::at_least("processor without HTTP, batches of 256", rate, "decisions/s", alternatives),
         Row::below("  the deciding thread, on its core", us(decide), "us a decision", DECIDE_US),
         Row::told("  the committing thread, on its core", us(commit), "us a decision"),
-        Row::told("  the threads that SQLite runs on", us(sqlite), "us a decision"),
         Row::told("  the edge, before it", us(prepared_in.as_secs_f64()), "us a command"),
     ]);
     Ok(())
