@@ -5,6 +5,8 @@
 //! URL of the server that `cargo xtask postgres up` starts. `cargo xtask test` sets both. Where one is not set, the tests that
 //! need it are listed as ignored; those of every engine run without a database then.
 
+#[path = "../simulation/asks.rs"]
+mod asks;
 #[path = "../scenarios/cases/mod.rs"]
 mod cases;
 #[path = "../scenarios/home.rs"]
@@ -12,6 +14,10 @@ mod home;
 mod in_kafka;
 #[path = "../cluster/processes.rs"]
 mod processes;
+#[path = "../simulation/promises.rs"]
+mod promises;
+#[path = "../simulation/random.rs"]
+mod random;
 #[path = "../scenarios/running.rs"]
 mod running;
 #[path = "../cluster/scenarios.rs"]

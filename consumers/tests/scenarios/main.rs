@@ -1,12 +1,18 @@
 //! The scenarios on the engines that need nothing but this process: the processor of one machine, on a log in memory and on a
 //! ledger in a folder, and a cluster on topics in memory. `kafka_cluster` is the last one on a broker.
 
+#[path = "../simulation/asks.rs"]
+mod asks;
 mod cases;
 mod home;
 #[path = "../cluster/memory.rs"]
 mod memory;
 #[path = "../cluster/processes.rs"]
 mod processes;
+#[path = "../simulation/promises.rs"]
+mod promises;
+#[path = "../simulation/random.rs"]
+mod random;
 mod running;
 #[path = "../cluster/scenarios.rs"]
 mod scenarios;

@@ -6,6 +6,7 @@
 mod batches;
 mod claims;
 mod deals;
+mod histories;
 mod keys;
 mod lives;
 mod time;
@@ -45,6 +46,9 @@ pub(crate) const CASES: &[Case] = &[
     ("a_refusal_that_stands_uses_its_key", keys::a_refusal_that_stands_uses_its_key),
     ("a_stale_if_match_is_refused_and_uses_no_key", keys::a_stale_if_match_is_refused_and_uses_no_key),
     ("a_key_is_free_again_after_its_window", keys::a_key_is_free_again_after_its_window),
+    ("a_random_history_keeps_every_promise", histories::a_random_history_keeps_every_promise),
+    ("another_random_history_keeps_every_promise", histories::another_random_history_keeps_every_promise),
+    ("a_third_random_history_keeps_every_promise", histories::a_third_random_history_keeps_every_promise),
     ("decisions_survive_a_restart", lives::decisions_survive_a_restart),
     ("facts_that_never_come_are_not_waited_for_and_use_no_key", lives::facts_that_never_come_are_not_waited_for_and_use_no_key),
     ("what_is_dated_years_ahead_is_refused", time::what_is_dated_years_ahead_is_refused),
