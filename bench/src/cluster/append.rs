@@ -29,7 +29,7 @@ const TO_REPORT: Duration = Duration::from_secs(60);
 pub(super) fn measure(bench: &mut Bench, broker: &Broker) -> Result<()> {
     let total = if bench.quick { 40_000 } else { 400_000 };
     let bodies: Vec<_> = bench.sample()?.records().iter().map(|record| record.body.clone()).collect();
-    let slices = Slices::default();
+    let slices = broker.slices;
     let log = broker.create("append", slices)?;
     let mut writers = Writers::open(&log, slices)?;
     progress("Kafka: decided batches, appended");

@@ -13,7 +13,6 @@ use anyhow::{Result, bail};
 use pledger_ledger::{
     commands::{CommandSink, Undecided},
     commands_topic::CommandSender,
-    slices::Slices,
 };
 
 use super::{Broker, folding, pace::Pace, together::Together};
@@ -36,7 +35,7 @@ const KAFKA_STREAMS: f64 = 35_000.0;
 
 pub(super) fn measure(bench: &mut Bench, broker: &Broker) -> Result<()> {
     let total = if bench.quick { 100_000 } else { 400_000 };
-    let mut together = Together::create(broker, "deciding", Slices::default())?;
+    let mut together = Together::create(broker, "deciding", broker.slices)?;
     together.kill();
     let mut lanes = Lane::all(LANES, 0, together.today);
     fill(&together, &mut lanes, total)?;

@@ -39,6 +39,9 @@ pub(crate) struct RealParts {
     /// A property of librdkafka for every client of the engine: what another setting would change
     #[arg(long, value_name = "NAME=VALUE")]
     kafka_property: Vec<String>,
+    /// The slices of the ledgers that are made: their partitions
+    #[arg(long, value_name = "N", default_value_t = Slices::default().count)]
+    slices: u16,
     /// Of the cluster engine, only these
     #[arg(long, value_name = "NAME")]
     cluster: Vec<Part>,
@@ -63,6 +66,7 @@ struct Broker {
     replicas: u8,
     postgres: Option<String>,
     properties: BTreeMap<String, String>,
+    slices: Slices,
     /// Tells the ledgers of this run from those of others.
     run: String,
 }
@@ -79,7 +83,8 @@ pub(crate) fn measure(bench: &mut Bench, parts: &RealParts) -> Result<()> {
         Ok((name.to_owned(), value.to_owned()))
     };
     let properties = parts.kafka_property.iter().map(property).collect::<Result<_>>()?;
-    let broker = Broker { brokers, replicas: parts.replicas, postgres: parts.postgres.clone(), properties, run };
+    let slices = Slices::new(parts.slices)?;
+    let broker = Broker { brokers, replicas: parts.replicas, postgres: parts.postgres.clone(), properties, slices, run };
     let asked = |part| parts.cluster.is_empty() || parts.cluster.contains(&part);
     if asked(Part::Append) {
         append::measure(bench, &broker)?;

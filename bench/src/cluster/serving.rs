@@ -10,11 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use pledger_ledger::{
-    commands::CommandSink,
-    log::Log,
-    slices::{Position, Slices},
-};
+use pledger_ledger::{commands::CommandSink, log::Log, slices::Position};
 use pledger_projections::engine::{Engine, Options};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -45,7 +41,7 @@ const LAG_MOST: Duration = Duration::from_secs(10);
 pub(super) fn measure(bench: &mut Bench, broker: &Broker) -> Result<()> {
     let requests = if bench.quick { 10_000 } else { 100_000 };
     let seconds = if bench.quick { 2 } else { 10 };
-    let together = Together::create(broker, "serving", Slices::default())?;
+    let together = Together::create(broker, "serving", broker.slices)?;
     let log = Arc::new(together.log.clone()) as Arc<dyn Log>;
     let generations = broker.generations("serving")?;
     let engine = Arc::new(match &generations {
