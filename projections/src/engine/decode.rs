@@ -39,7 +39,7 @@ pub(super) fn decode<'a>(body: &'a [u8], program: &Program) -> Meaning<'a> {
 }
 
 /// The stream of a decision whose other fields may make no sense.
-fn stream_of(body: &[u8]) -> Option<StreamName> {
+pub(crate) fn stream_of(body: &[u8]) -> Option<StreamName> {
     #[derive(Deserialize)]
     struct Outer {
         decision: Inner,

@@ -44,6 +44,7 @@ use pledger_ledger::{
 };
 
 pub use checkpoint::AtMoment;
+pub(crate) use decode::stream_of;
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};

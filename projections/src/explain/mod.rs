@@ -4,11 +4,14 @@
 //! and the figures are read after each. What a decision changed is what it contributed: nothing is told that was not
 //! computed by the very folds that made the figure.
 
+mod answer;
 mod asked;
 mod formula;
 mod from_rows;
+mod many;
 mod metric;
 mod nearest;
+mod parts;
 mod relevant;
 
 use std::{
@@ -16,19 +19,20 @@ use std::{
     sync::Arc,
 };
 
-use pledger_domain::{program::Program, rules::RuleSet, stream::StreamName, values::Timestamp};
+use pledger_domain::{program::Program, rules::RuleSet, stream::StreamName};
 use pledger_ledger::{
     log::{Log, LogError},
     outline::Outline,
     record::{Outcome, Record},
     slices::Position,
 };
-use serde::Serialize;
 use serde_json::Value;
 
+pub use answer::{Addend, Change, Clause, Contribution, ExplainedFigure, ExplainedItem, Explanation, Group, Groups, Listed};
 pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
 pub use from_rows::streams_naming;
+pub use many::explain_many;
 pub use metric::{UnknownMetric, find_metric};
 pub use nearest::nearest_keys;
 pub use relevant::About;
@@ -40,7 +44,7 @@ use crate::{
     symbol::Symbol,
 };
 
-/// The most decisions that are folded again for one answer.
+/// The most decisions that are told one by one in one answer: the figures are read after each of them.
 pub const MAX_DECISIONS: usize = 20_000;
 
 /// Costs that are no partner's.
@@ -105,123 +109,44 @@ pub enum ExplainError {
         /// Why.
         reason: String,
     },
-    /// Too much made it.
-    #[error("{0} decisions may have made it, and {MAX_DECISIONS} can be explained; ask about something narrower")]
-    TooMany(usize),
+    /// More made it than is told one by one.
+    #[error("more than {MAX_DECISIONS} decisions may have made it")]
+    TooMany,
 }
 
-/// The answer: figures, and the decisions that made them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Explanation {
-    /// The view.
-    pub view: &'static str,
-    /// The instant that the question is about.
-    pub at: Option<Timestamp>,
-    /// The items, each with its figures.
-    pub items: Vec<ExplainedItem>,
-    /// Decisions that changed a figure, in the order in which they were recorded.
-    pub decisions: Vec<Contribution>,
-    /// How many decisions were folded for it.
-    pub looked_at: usize,
-    /// What the rules say, of every version that had a part in it.
-    pub clauses: Vec<Clause>,
-}
-
-/// An item of the view.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExplainedItem {
-    /// What tells it from others: its dimensions.
-    pub item: BTreeMap<&'static str, Value>,
-    /// Its figures.
-    pub figures: Vec<ExplainedFigure>,
-}
-
-/// A figure, and how it is computed from others of its item.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExplainedFigure {
-    /// Its field.
-    pub field: &'static str,
-    /// What it is.
-    pub value: Value,
-    /// What it means.
-    pub summary: &'static str,
-    /// How it is computed, by the names of fields.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub formula: Option<&'static str>,
-    /// The same with their values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub computed: Option<String>,
-}
-
-/// A decision, and what it changed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Contribution {
-    /// Where it stands.
-    pub position: Position,
-    /// Its stream.
-    pub stream: String,
-    /// The command's name.
-    pub command: String,
-    /// The code of the refusal, where it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
-    /// The rules that decided.
-    pub rules: u32,
-    /// When it was written.
-    pub recorded_at: Timestamp,
-    /// When it is true in the business.
-    pub effective_at: Timestamp,
-    /// What it changed.
-    pub changes: Vec<Change>,
-}
-
-/// A figure before and after a decision.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Change {
-    /// The item, where there are several.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub item: BTreeMap<&'static str, Value>,
-    /// The field.
-    pub field: &'static str,
-    /// What it was; null before there was any.
-    pub before: Value,
-    /// What it became.
-    pub after: Value,
-}
-
-/// What the rules say about a figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Clause {
-    /// The version.
-    pub rules: u32,
-    /// Where it stands in `program.toml`.
-    pub clause: &'static str,
-    /// What stands there.
-    pub value: Value,
-}
-
-/// Explains.
+/// Explains, decision by decision.
 ///
 /// # Errors
-/// `ExplainError`.
+/// `ExplainError`; `TooMany` where `explain_many` has to.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
+    settled(log, figure, &fields, |streams| told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?))
+}
+
+/// Tells from the streams that rows know, and from those that a search finds where these alone give another figure.
+fn settled(
+    log: &dyn Log,
+    figure: &Figure,
+    fields: &[FieldSpec],
+    tell: impl Fn(BTreeSet<StreamName>) -> Result<Explanation, ExplainError>,
+) -> Result<Explanation, ExplainError> {
     if let Some(known) = &figure.known {
-        let read = relevant::read_streams(log, known.streams.clone(), figure.moment)?;
         // Rows know whatever has figures, and where something without any is named; costs of the program name no one.
         let own = || known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
         if known.items.is_empty() && relevant::read_streams(log, own(), figure.moment)?.records.is_empty() {
             return Err(ExplainError::Unknown);
         }
         // What has no items has nothing that could be compared.
-        if !known.items.is_empty()
-            && let Ok(explanation) = told(figure, &fields, read)
-            && explanation.items == figures_of(by_label(known.items.clone(), figure.view), figure.view, &fields)
-        {
-            return Ok(explanation);
+        if !known.items.is_empty() {
+            match tell(known.streams.clone()) {
+                Ok(told) if told.items == figures_of(by_label(known.items.clone(), figure.view), figure.view, fields) => return Ok(told),
+                // A search finds no fewer.
+                Err(ExplainError::TooMany) => return Err(ExplainError::TooMany),
+                Ok(_) | Err(_) => {}
+            }
         }
     }
-    let explanation = told(figure, &fields, relevant::read(log, &figure.about, figure.moment)?)?;
+    let explanation = tell(relevant::streams(log, &figure.about)?)?;
     let is_known = explanation.looked_at > 0 || !explanation.items.is_empty();
     is_known.then_some(explanation).ok_or(ExplainError::Unknown)
 }
@@ -230,10 +155,10 @@ pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainErr
 fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<Explanation, ExplainError> {
     let relevant::Read { program, publications, mut records } = read;
     if records.len() > MAX_DECISIONS {
-        return Err(ExplainError::TooMany(records.len()));
+        return Err(ExplainError::TooMany);
     }
     records.sort_by_key(|record| (record.recorded_at, record.record.position()));
-    let mut telling = Telling { figure, fields, program: &program, shard: Shard::default(), last: Items::new() };
+    let mut telling = Telling::of(figure, fields, &program);
     // Every version is known from the start: each says itself from when it governs.
     for record in &publications {
         telling.fold(record)?;
@@ -250,8 +175,9 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     versions.dedup();
     let rules = versions.iter().filter_map(|version| program.version(*version));
     let clauses = rules.flat_map(|rules| clauses(rules, fields)).collect();
+    let (view, at, looked_at) = (figure.view.name, figure.query.at, records.len());
     let items = figures_of(telling.last, figure.view, fields);
-    Ok(Explanation { view: figure.view.name, at: figure.query.at, items, decisions, looked_at: records.len(), clauses })
+    Ok(Explanation { view, at, items, groups: None, decisions, looked_at, listed: None, next: None, clauses })
 }
 
 /// The fields that are told: the one asked for with what it is computed from, or all.
@@ -290,30 +216,17 @@ struct Telling<'f> {
     last: Items,
 }
 
-impl Telling<'_> {
+impl<'f> Telling<'f> {
+    fn of(figure: &'f Figure, fields: &'f [FieldSpec], program: &'f Program) -> Self {
+        Self { figure, fields, program, shard: Shard::default(), last: Items::new() }
+    }
+
     /// Takes in a decision; what it changed, if anything.
     fn take(&mut self, record: &Record) -> Result<Option<Contribution>, ExplainError> {
         let Some(outline) = self.fold(record)? else { return Ok(None) };
         let items = self.answer().unwrap_or_default();
-        let changes = changes(&self.last, &items, self.fields, self.figure.view);
-        self.last = items;
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        let refused = match &outline.outcome {
-            Outcome::Rejected(rejection) => Some(rejection.code()),
-            Outcome::Accepted(_) => None,
-        };
-        Ok(Some(Contribution {
-            position: record.position(),
-            stream: outline.stream.to_string(),
-            command: outline.command.to_string(),
-            refused,
-            rules: outline.rules,
-            recorded_at: outline.recorded_at,
-            effective_at: outline.effective_at,
-            changes,
-        }))
+        let before = std::mem::replace(&mut self.last, items);
+        Ok(contribution(self, &before, &outline, record.position()))
     }
 
     fn fold<'r>(&mut self, record: &'r Record) -> Result<Option<Outline<'r>>, ExplainError> {
@@ -321,10 +234,14 @@ impl Telling<'_> {
         let outline = Outline::decode(&record.body);
         let outline = outline.map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
         if let Some(outline) = &outline {
-            let rules = self.program.version(outline.rules);
-            self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
+            self.fold_outline(outline, position);
         }
         Ok(outline)
+    }
+
+    fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
+        let rules = self.program.version(outline.rules);
+        self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
     }
 
     /// The items as they stand now.
@@ -333,6 +250,28 @@ impl Telling<'_> {
         let answer = (self.figure.view.answer)(&rows, &self.figure.query)?;
         Ok(by_label(answer.items, self.figure.view))
     }
+}
+
+/// What a decision changed, if anything: `telling` has the figures after it.
+fn contribution(telling: &Telling<'_>, before: &Items, outline: &Outline<'_>, position: Position) -> Option<Contribution> {
+    let changes = changes(before, &telling.last, telling.fields, telling.figure.view);
+    if changes.is_empty() {
+        return None;
+    }
+    let refused = match &outline.outcome {
+        Outcome::Rejected(rejection) => Some(rejection.code()),
+        Outcome::Accepted(_) => None,
+    };
+    Some(Contribution {
+        position,
+        stream: outline.stream.to_string(),
+        command: outline.command.to_string(),
+        refused,
+        rules: outline.rules,
+        recorded_at: outline.recorded_at,
+        effective_at: outline.effective_at,
+        changes,
+    })
 }
 
 fn by_label(items: Vec<Item>, view: &ViewSpec) -> Items {
@@ -406,5 +345,7 @@ fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
     names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)? })).collect()
 }
 
+#[cfg(test)]
+mod many_tests;
 #[cfg(test)]
 mod tests;

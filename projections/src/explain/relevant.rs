@@ -1,6 +1,6 @@
 //! The decisions that may have made a figure: all of every stream that names what is asked about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memchr::memmem::Finder;
 use pledger_domain::{
@@ -13,10 +13,11 @@ use pledger_ledger::{
     log::{Log, UpTo, read_valid},
     outline::Outline,
     record::{Events, Outcome, Record},
+    slices::SliceId,
 };
 
 use super::{ExplainError, MAX_DECISIONS};
-use crate::engine::Moment;
+use crate::engine::{Moment, stream_of};
 
 /// How many records are read at once.
 const READ: usize = 4_096;
@@ -48,13 +49,14 @@ pub(super) struct Read {
     pub(super) records: Vec<Relevant>,
 }
 
-pub(super) fn read(log: &dyn Log, about: &About, moment: Moment) -> Result<Read, ExplainError> {
-    read_streams(log, streams(log, about)?, moment)
-}
-
-pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
+/// The rules as they were published, and the decisions that published them.
+pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Record>), ExplainError> {
     let mut program = Program::default();
-    let publications: Vec<Record> = decisions(log, &StreamName::program(), moment)?.into_iter().map(|relevant| relevant.record).collect();
+    let mut publications = Vec::new();
+    each_page(log, &BTreeSet::from([StreamName::program()]), moment, &mut |_, page| {
+        publications.extend(page.into_iter().map(|relevant| relevant.record));
+        Ok(())
+    })?;
     for record in &publications {
         if let Ok(Some(outline)) = Outline::decode(&record.body)
             && let Outcome::Accepted(Events::Program(events)) = &outline.outcome
@@ -62,39 +64,111 @@ pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment:
             events.iter().for_each(|event| program.evolve(event, outline.effective_at));
         }
     }
-    let mut records = Vec::new();
-    for stream in streams {
-        if stream != StreamName::program() {
-            records.extend(decisions(log, &stream, moment)?);
-        }
-        if records.len() > MAX_DECISIONS {
-            break;
-        }
-    }
-    Ok(Read { program, publications, records })
+    Ok((program, publications))
 }
 
-/// The valid decisions of a stream that count.
-fn decisions(log: &dyn Log, stream: &StreamName, moment: Moment) -> Result<Vec<Relevant>, ExplainError> {
-    let (mut found, mut offset) = (Vec::new(), 0);
+pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
+    let (program, publications) = program(log, moment)?;
+    let mut records = Vec::new();
+    let streams = streams.into_iter().filter(|stream| *stream != StreamName::program()).collect();
+    let read = each_page(log, &streams, moment, &mut |_, page| {
+        records.extend(page);
+        // There is no telling so many: what was read of them says so.
+        if records.len() > MAX_DECISIONS { Err(ExplainError::TooMany) } else { Ok(()) }
+    });
+    match read {
+        Ok(()) | Err(ExplainError::TooMany) => Ok(Read { program, publications, records }),
+        Err(error) => Err(error),
+    }
+}
+
+/// What takes in decisions of a stream.
+type TakePage<'t> = dyn FnMut(&StreamName, Vec<Relevant>) -> Result<(), ExplainError> + 't;
+
+/// The valid decisions of streams that count, stream by stream, each stream's in pages.
+///
+/// Where only the chain tells which decisions are valid, a slice is read once for all its streams, and not once for each.
+pub(super) fn each_page(
+    log: &dyn Log,
+    streams: &BTreeSet<StreamName>,
+    moment: Moment,
+    take: &mut TakePage<'_>,
+) -> Result<(), ExplainError> {
+    if !log.may_hold_void() {
+        return streams.iter().try_for_each(|stream| pages(log, stream, moment, take));
+    }
+    let slices: BTreeSet<SliceId> = streams.iter().map(|stream| log.slices().of(stream)).collect();
+    for slice in slices {
+        for (stream, found) in of_slice(log, slice, streams, moment)? {
+            take(&stream, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// A stream's decisions, read by its name.
+fn pages(log: &dyn Log, stream: &StreamName, moment: Moment, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
+    let mut offset = 0;
     loop {
         let placed = read_valid(log, stream, offset, READ)?;
-        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(found) };
+        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
+        let mut page = Vec::new();
         for one in placed {
-            let position = one.record.position();
-            let outline = Outline::decode(&one.record.body);
-            let outline = outline.map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
-            let Some(outline) = outline.filter(|outline| outline.stream == *stream) else { continue };
-            if moment.counts(stream, outline.recorded_at, outline.effective_at) {
-                found.push(Relevant { recorded_at: outline.recorded_at, record: one.record.clone() });
-            }
+            page.extend(counted(one.record, moment, |named| named == stream)?.map(|(_, relevant)| relevant));
+        }
+        if !page.is_empty() {
+            take(stream, page)?;
         }
         offset = last + 1;
     }
 }
 
+/// The decisions of some streams of a slice, by stream.
+fn of_slice(
+    log: &dyn Log,
+    slice: SliceId,
+    streams: &BTreeSet<StreamName>,
+    moment: Moment,
+) -> Result<BTreeMap<StreamName, Vec<Relevant>>, ExplainError> {
+    let mut found: BTreeMap<StreamName, Vec<Relevant>> = BTreeMap::new();
+    let (mut head, mut next, end) = (ChainHead::default(), 0, log.end(slice)?);
+    while next < end {
+        let placed = log.read(slice, next, READ)?;
+        let Some(last) = placed.last() else { break };
+        next = last.offset + 1;
+        for one in placed {
+            // What cannot be read matters only in a stream that is wanted.
+            let is_wanted = |record: &Record| match Outline::decode(&record.body) {
+                Ok(outline) => outline.is_some_and(|outline| streams.contains(&outline.stream)),
+                Err(_) => stream_of(&record.body).is_some_and(|stream| streams.contains(&stream)),
+            };
+            if head.accept(one.offset, &one.record) == Verdict::Valid
+                && is_wanted(&one.record)
+                && let Some((stream, relevant)) = counted(one.record, moment, |_| true)?
+            {
+                found.entry(stream).or_default().push(relevant);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The decision with its stream, where the stream is wanted and the moment counts it.
+fn counted(
+    record: Record,
+    moment: Moment,
+    is_wanted: impl Fn(&StreamName) -> bool,
+) -> Result<Option<(StreamName, Relevant)>, ExplainError> {
+    let position = record.position();
+    let outline = Outline::decode(&record.body).map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
+    let wanted = outline.filter(|outline| is_wanted(&outline.stream));
+    let counts = wanted.filter(|outline| moment.counts(&outline.stream, outline.recorded_at, outline.effective_at));
+    let named = counts.map(|outline| (outline.stream.clone(), outline.recorded_at));
+    Ok(named.map(|(stream, recorded_at)| (stream, Relevant { record, recorded_at })))
+}
+
 /// The streams that name it.
-fn streams(log: &dyn Log, about: &About) -> Result<BTreeSet<StreamName>, ExplainError> {
+pub(super) fn streams(log: &dyn Log, about: &About) -> Result<BTreeSet<StreamName>, ExplainError> {
     match about {
         About::Accounts(accounts) if accounts.iter().all(Option::is_some) => {
             let name = |account: &Option<String>| StreamName::parse(&format!("account/{}", account.as_deref().unwrap_or_default())).ok();

@@ -1,0 +1,158 @@
+//! What is told of a figure.
+
+use std::collections::BTreeMap;
+
+use pledger_domain::values::Timestamp;
+use pledger_ledger::slices::Position;
+use serde::Serialize;
+use serde_json::Value;
+
+/// The answer: figures, and the decisions that made them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The view.
+    pub view: &'static str,
+    /// The instant that the question is about.
+    pub at: Option<Timestamp>,
+    /// The items, each with its figures.
+    pub items: Vec<ExplainedItem>,
+    /// What streams and months added to the figures, where more decisions made them than are told one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Groups>,
+    /// Decisions that changed a figure, in the order in which they were recorded; stream by stream where there are groups.
+    pub decisions: Vec<Contribution>,
+    /// How many decisions were folded for it.
+    pub looked_at: usize,
+    /// Which of these were looked at one by one; all where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Listed>,
+    /// The last of them, where there are more: the list goes on after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Position>,
+    /// What the rules say, of every version that had a part in it.
+    pub clauses: Vec<Clause>,
+}
+
+/// What the figures are the sums of: over streams, and once more over months.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Groups {
+    /// The fields whose parts add up to the figure. Of others their formula names what does.
+    pub fields: Vec<&'static str>,
+    /// By stream: an account, a budget, costs.
+    pub by_stream: Vec<Group>,
+    /// By the month in which decisions were recorded.
+    pub by_month: Vec<Group>,
+}
+
+/// A part of the figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// The stream, or the month; null for all other streams together.
+    pub of: Option<String>,
+    /// How many streams it is; not counted of a month.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub streams: usize,
+    /// How many decisions it has, those too that added nothing.
+    pub decisions: usize,
+    /// What it adds.
+    pub adds: Vec<Addend>,
+}
+
+/// What is added to a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Addend {
+    /// The item, where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub item: BTreeMap<&'static str, Value>,
+    /// The field.
+    pub field: &'static str,
+    /// How much.
+    pub adds: Value,
+}
+
+/// From which to which of the decisions looked at, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The first one.
+    pub first: usize,
+    /// The last one; before the first where there are none.
+    pub last: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// An item of the view.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedItem {
+    /// What tells it from others: its dimensions.
+    pub item: BTreeMap<&'static str, Value>,
+    /// Its figures.
+    pub figures: Vec<ExplainedFigure>,
+}
+
+/// A figure, and how it is computed from others of its item.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedFigure {
+    /// Its field.
+    pub field: &'static str,
+    /// What it is.
+    pub value: Value,
+    /// What it means.
+    pub summary: &'static str,
+    /// How it is computed, by the names of fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<&'static str>,
+    /// The same with their values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computed: Option<String>,
+}
+
+/// A decision, and what it changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Contribution {
+    /// Where it stands.
+    pub position: Position,
+    /// Its stream.
+    pub stream: String,
+    /// The command's name.
+    pub command: String,
+    /// The code of the refusal, where it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// The rules that decided.
+    pub rules: u32,
+    /// When it was written.
+    pub recorded_at: Timestamp,
+    /// When it is true in the business.
+    pub effective_at: Timestamp,
+    /// What it changed.
+    pub changes: Vec<Change>,
+}
+
+/// A figure before and after a decision.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The item, where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub item: BTreeMap<&'static str, Value>,
+    /// The field.
+    pub field: &'static str,
+    /// What it was; null before there was any.
+    pub before: Value,
+    /// What it became.
+    pub after: Value,
+}
+
+/// What the rules say about a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Clause {
+    /// The version.
+    pub rules: u32,
+    /// Where it stands in `program.toml`.
+    pub clause: &'static str,
+    /// What stands there.
+    pub value: Value,
+}
