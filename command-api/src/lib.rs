@@ -66,6 +66,8 @@ pub struct Api {
     pub(crate) past: past::Past,
     pub(crate) generations: Option<Arc<dyn Generations>>,
     pub(crate) desk: Option<analysis::Desk>,
+    /// Who explains what many decisions made: one at a time.
+    pub(crate) explaining: Arc<tokio::sync::Semaphore>,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(crate) checkpoints: Option<Arc<dyn Generations>>,
 }
@@ -89,6 +91,7 @@ impl Api {
             past: past::Past::default(),
             generations: None,
             desk: None,
+            explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             elsewhere: None,
             checkpoints: None,
         }

@@ -312,7 +312,12 @@ fn why(view: &'static ViewSpec) -> Operation {
     };
     let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();
     let field = format!("Only this figure and what it is computed from; one of {}.", fields.join(", "));
-    let own = [parameter("key", ParameterIn::Path, key, string()), parameter("field", ParameterIn::Query, &field, string())];
+    let cursor = "Where the list of decisions goes on: the `next` of the page before.";
+    let own = [
+        parameter("key", ParameterIn::Path, key, string()),
+        parameter("field", ParameterIn::Query, &field, string()),
+        parameter("cursor", ParameterIn::Query, cursor, string()),
+    ];
     let parameters: Vec<Parameter> = own.into_iter().chain(moment()).collect();
     read(&format!("why_{}", view.name), view.name, "The decisions that made a figure, and the arithmetic.", "Explanation", &parameters)
 }

@@ -7,13 +7,17 @@ use axum::{
     http::{HeaderMap, Response, StatusCode, Uri},
     response::IntoResponse,
 };
+use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, explain, figure_of_rows, nearest_keys},
+    explain::{ExplainError, Explanation, Figure, explain, explain_many, figure_of_rows, nearest_keys},
     query::{Query, QueryError, ViewSpec},
 };
 
 use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, streams, views};
+
+/// After how many seconds to ask again while another figure is explained.
+const RETRY_S: u32 = 5;
 
 pub(crate) async fn get(api: ApiState, view: String, key: String, headers: HeaderMap, uri: Uri) -> Response<Body> {
     answer(&api, &view, key, &headers, &uri).await.unwrap_or_else(IntoResponse::into_response)
@@ -24,13 +28,14 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let view = views::find(view)?;
     let mut parameters = Parameters::of(uri)?;
     let field = parameters.take("field")?;
+    let after = parameters.take("cursor")?.map(|cursor| read_cursor(view, &cursor)).transpose()?;
     let moment = views::moment(&mut parameters)?;
     let at_least = views::at_least(parameters.take_all("at_least"))?;
     let at = Some(moment.asked_at(api.edge.clock.now()));
     let query = Query { at, filters: parameters.into_rest(), ..Query::default() };
     let engine = views::engine(api, moment, None).await?;
     views::reach(api, &engine, &at_least).await?;
-    let asked = Asked { view, key, field, query, moment };
+    let asked = Asked { view, key, field, after, query, moment };
     let explaining = {
         let api = Arc::clone(api);
         tokio::task::spawn_blocking(move || asked.explain(&api, &engine))
@@ -44,16 +49,55 @@ struct Asked {
     view: &'static ViewSpec,
     key: String,
     field: Option<String>,
+    /// The last decision of the page before.
+    after: Option<Position>,
     query: Query,
     moment: Moment,
 }
 
+fn read_cursor(view: &'static ViewSpec, cursor: &str) -> Result<Position, Problem> {
+    cursor.parse().map_err(|_| views::problem(view, &QueryError::InvalidCursor { view: view.name }))
+}
+
+/// Explains decision by decision; where there are too many for that, or a page is asked for, in its turn.
+fn explained(api: &ApiState, figure: &Figure, after: Option<Position>) -> Result<Explanation, Unexplained> {
+    if after.is_none() {
+        match explain(&*api.log, figure) {
+            Err(ExplainError::TooMany) => {}
+            told => return Ok(told?),
+        }
+    }
+    let _turn = api.explaining.try_acquire().map_err(|_| Unexplained::Busy)?;
+    Ok(explain_many(&*api.log, figure, after)?)
+}
+
+/// Why there is no explanation now.
+enum Unexplained {
+    /// There is none.
+    For(ExplainError),
+    /// Another one is just made that reads as much.
+    Busy,
+}
+
+impl From<ExplainError> for Unexplained {
+    fn from(error: ExplainError) -> Self {
+        Self::For(error)
+    }
+}
+
 impl Asked {
     fn explain(self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
-        let Self { view, key, field, query, moment } = self;
+        let Self { view, key, field, after, query, moment } = self;
         let asked = engine.read(|rows| figure_of_rows(view, &key, field, query, moment, rows));
-        let explained = asked.map_err(ExplainError::Query).and_then(|asked| explain(&*api.log, &asked));
-        explained.map_err(|error| {
+        let explained = asked.map_err(|error| ExplainError::Query(error).into()).and_then(|asked| explained(api, &asked, after));
+        explained.map_err(|unexplained| {
+            let error = match unexplained {
+                Unexplained::For(error) => error,
+                Unexplained::Busy => {
+                    let detail = "another figure of many decisions is just explained, and one is at a time";
+                    return Problem::new(StatusCode::TOO_MANY_REQUESTS, "AnalysisRunning", detail).retry_after(RETRY_S);
+                }
+            };
             let problem = problem(view, &error);
             let is_unknown = matches!(error, ExplainError::Unknown | ExplainError::Query(QueryError::NotFound { .. }));
             let nearest = if is_unknown { engine.read(|rows| nearest_keys(rows, view, &key)) } else { Vec::new() };
@@ -74,6 +118,6 @@ fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
         }
         ExplainError::Unknown => Problem::not_found(detail).field("key").accepted(format!("a key of /v1/{}", view.name)),
         ExplainError::Unreadable { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerDamaged", detail),
-        ExplainError::TooMany(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TooManyDecisions", detail).field("key"),
+        ExplainError::TooMany => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TooManyDecisions", detail).field("key"),
     }
 }

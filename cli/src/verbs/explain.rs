@@ -15,6 +15,9 @@ use crate::{
     verbs::moment::Times,
 };
 
+/// The longest arithmetic that is printed in words, in bytes.
+const MAX_COMPUTED_LEN: usize = 4_000;
+
 /// Say which decisions and which rules made a figure, and how it is computed
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -23,9 +26,13 @@ use crate::{
   pledger explain tiers p-001 --field revenue --as-of 2026-03-31
   pledger explain attribution d-1 --filter model=linear
   pledger explain pipeline region=EMEA,status=won --field conversion
+  pledger explain ropi p-001 --field revenue --cursor 3:1207      the next page of decisions
   pledger explain tiers p-001 --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
-The key is that of a view's item; of ropi a partner, of attribution a deal, of pipeline a group (or `all`).")]
+The key is that of a view's item; of ropi a partner, of attribution a deal, of pipeline a group (or `all`).
+
+Of a figure that more than 20,000 decisions made, the whole arithmetic is told by stream and by month, each of which adds up
+to the figure, and the decisions in pages.")]
 pub(crate) struct Explain {
     /// A view, or a figure that only one view has
     metric: String,
@@ -37,6 +44,9 @@ pub(crate) struct Explain {
     /// Only items with this value of a dimension; may be repeated
     #[arg(long, value_name = "DIM=VALUE")]
     filter: Vec<String>,
+    /// Go on where the last page of decisions ended
+    #[arg(long, value_name = "POS")]
+    cursor: Option<String>,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -53,6 +63,7 @@ impl Explain {
         }
         let mut parameters = self.times.parameters()?;
         parameters.extend(self.field.as_deref().or(named).map(|field| format!("field={}", encode(field))));
+        parameters.extend(self.cursor.iter().map(|cursor| format!("cursor={}", encode(cursor))));
         for filter in &self.filter {
             let (name, value) = filter.split_once('=').ok_or_else(|| Usage(format!("--filter {filter}: expected DIM=VALUE")))?;
             parameters.push(format!("{}={}", encode(name), encode(value)));
@@ -83,16 +94,61 @@ fn item_name(item: &Value) -> String {
     parts.map(|(name, value)| format!("{name}={}", output::cell(value))).collect::<Vec<_>>().join(" ")
 }
 
+/// A percentile's values may be as many as decisions: no terminal has room for them.
+fn computed(text: &str) -> String {
+    match text.len() {
+        0..=MAX_COMPUTED_LEN => format!(" = {text}"),
+        len => format!(" = (its values take {len} characters: see --json)"),
+    }
+}
+
+/// What the decisions below are.
+fn heading(document: &Value) -> String {
+    let (looked_at, listed) = (output::cell(&document["looked_at"]), &document["listed"]);
+    if document["groups"].is_null() {
+        return format!("\nMade by these decisions, of {looked_at} that were looked at:");
+    }
+    let part = format!("{} to {} of {looked_at}", output::cell(&listed["first"]), output::cell(&listed["last"]));
+    format!("\nMade by these among the decisions {part}, stream by stream, each with what it changed of its stream's part:")
+}
+
+/// What streams and months added.
+fn tell_groups(groups: &Value) -> Result<()> {
+    for (title, ways) in [("By stream", "by_stream"), ("By month of recording", "by_month")] {
+        let parts: Vec<&Value> = list(groups, ways).filter(|part| list(part, "adds").next().is_some()).collect();
+        if parts.is_empty() {
+            continue;
+        }
+        let fields = output::cell(&groups["fields"]);
+        output::print(format!("\n{title}, adding up to {fields}:"))?;
+        for part in parts {
+            let of = part["of"].as_str().map_or_else(|| format!("{} other streams", output::cell(&part["streams"])), str::to_owned);
+            let adds: Vec<String> = list(part, "adds").map(added).collect();
+            output::print(format!("  {of} ({} decisions): {}", output::cell(&part["decisions"]), adds.join(", ")))?;
+        }
+    }
+    Ok(())
+}
+
+/// `revenue +120.00 USD`.
+fn added(add: &Value) -> String {
+    let (item, adds) = (item_name(&add["item"]), output::cell(&add["adds"]));
+    let item = if item.is_empty() { item } else { format!("{item}: ") };
+    let sign = if adds.starts_with('-') { "" } else { "+" };
+    format!("{item}{} {sign}{adds}", output::cell(&add["field"]))
+}
+
 fn tell(document: &Value) -> Result<()> {
     for item in list(document, "items") {
         output::print(item_name(&item["item"]))?;
         for figure in list(item, "figures") {
             let formula = figure["formula"].as_str().map(|formula| format!(" = {formula}")).unwrap_or_default();
-            let computed = figure["computed"].as_str().map(|computed| format!(" = {computed}")).unwrap_or_default();
+            let computed = figure["computed"].as_str().map(computed).unwrap_or_default();
             output::print(format!("  {} {}{formula}{computed}", output::cell(&figure["field"]), output::cell(&figure["value"])))?;
         }
     }
-    output::print(format!("\nMade by these decisions, of {} that were looked at:", output::cell(&document["looked_at"])))?;
+    tell_groups(&document["groups"])?;
+    output::print(heading(document))?;
     for decision in list(document, "decisions") {
         let text = |name: &str| output::cell(&decision[name]);
         let refused = decision["refused"].as_str().map(|code| format!(", refused ({code})")).unwrap_or_default();
@@ -119,6 +175,9 @@ fn tell(document: &Value) -> Result<()> {
                 output::cell(&change["after"])
             ))?;
         }
+    }
+    if let Some(next) = document["next"].as_str() {
+        output::print(format!("More decisions with --cursor {next}; all of them with: pledger replay, or pledger export ledger"))?;
     }
     for clause in list(document, "clauses") {
         output::print(format!("Rules {}: {} = {}", output::cell(&clause["rules"]), output::cell(&clause["clause"]), clause["value"]))?;

@@ -130,8 +130,20 @@ fn explanation() -> Value {
             "view": {"type": "string"},
             "at": {"type": ["string", "null"], "format": "date-time", "description": "The instant that the question is about."},
             "items": list("What is explained: item, and its figures with formula and computed value."),
-            "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes."),
+            "groups": {
+                "type": "object",
+                "required": ["fields", "by_stream", "by_month"],
+                "description": "Where more decisions made the figures than are told one by one: of `fields` every part, each way adding up to the figure.",
+                "properties": {
+                    "fields": {"type": "array", "items": {"type": "string"}},
+                    "by_stream": list("What streams added: of (null for all others together), streams, decisions, adds."),
+                    "by_month": list("What was added in each month of recording: of, decisions, adds."),
+                },
+            },
+            "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes. With groups they come stream by stream, and a change is one of the stream's part."),
             "looked_at": {"type": "integer", "description": "How many decisions were folded for it."},
+            "listed": {"type": "object", "description": "Which of these, from first to last, `decisions` is about; all where absent."},
+            "next": {"type": "string", "pattern": POSITION, "description": "The cursor of the next page of decisions, where there is one."},
             "clauses": list("What the rules say, of every version that had a part in it: rules, clause, value."),
         },
     })
