@@ -80,6 +80,37 @@ fn one_changed_byte_and_it_holds_no_more() {
 }
 
 #[test]
+fn what_is_wrong_with_a_file_is_said_in_words() {
+    let (log, key) = ledger(12);
+    let whole = bundle(&log, &key, &some_stream(&log)).expect("a bundle");
+    let told = |file: &[u8]| verify(file, None).expect_err("no bundle").to_string();
+    let text = String::from_utf8(whole.clone()).expect("UTF-8");
+    let (half, third) = (whole.len() / 2, whole.len() / 3);
+    let changed = |at: usize, byte: u8| [&whole[..at], &[byte], &whole[at + 1..]].concat();
+    let at = |text: &str, part: &str| text.find(part).expect(part);
+    for (file, words) in [
+        (Vec::new(), "the file is empty. Get it again".to_owned()),
+        (whole[..7].to_vec(), "it ends after 7 bytes, in the middle".to_owned()),
+        (whole[..half].to_vec(), format!("it ends after {half} bytes, in the middle")),
+        (b"PK\x03\x04 something packed".to_vec(), "neither packed nor opened".to_owned()),
+        (br#"{"items":[],"next":null}"#.to_vec(), "every bundle begins with".to_owned()),
+        (text.replace("pledger evidence 1", "pledger evidence 2").into_bytes(), "it is a bundle of version 2, and this pledger".to_owned()),
+        (changed(3, b'\\'), "it was changed after it was written, at byte 3.".to_owned()),
+        (changed(third, 0), "it was changed after it was written".to_owned()),
+        (changed(at(&text, "\"public_key\"") + 3, b'X'), "it was changed after it was written, at byte".to_owned()),
+        (changed(at(&text, "\"records\":[{") - 3, b'z'), "its signature is not that of its statement".to_owned()),
+        ([&whole[..], b"\n"].concat(), format!("it was changed after it was written, at byte {}.", whole.len())),
+        (text.replacen("[{", "[ {", 1).into_bytes(), format!("at byte {}.", at(&text, "[{") + 1)),
+    ] {
+        let told = told(&file);
+        assert!(told.starts_with("this is no evidence: ") && told.contains(&words), "{told}, and not {words}");
+        for raw in ["expected", " line ", "column", "EOF", "missing field"] {
+            assert!(!told.contains(raw), "{told}");
+        }
+    }
+}
+
+#[test]
 fn what_is_signed_by_another_ledger_is_told_apart() {
     let ((log, key), (_, other)) = (ledger(12), ledger(0));
     let whole = bundle(&log, &key, &some_stream(&log)).expect("a bundle");

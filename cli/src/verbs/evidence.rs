@@ -1,6 +1,11 @@
 //! `pledger evidence`: decisions with their proof, and the check of such a bundle, without a ledger.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -10,7 +15,7 @@ use pledger_domain::{
     values::{AccountKey, DealId},
 };
 use pledger_ledger::{
-    evidence::{self, Confirmed, EvidenceError, LedgerKey, PublicKey},
+    evidence::{self, Confirmed, EvidenceError, LedgerKey, MAX_BUNDLE_LEN, PublicKey},
     record::{Body, Decision},
 };
 use serde_json::{Value, json};
@@ -22,6 +27,9 @@ use crate::{
     output,
     verbs::replay,
 };
+
+/// What is read of a file to see whether it may be evidence, in bytes.
+const BEGINNING_LEN: u64 = 256;
 
 /// Write decisions with the proof that they are in the ledger, or verify such a file
 #[derive(Args)]
@@ -118,8 +126,7 @@ pub(crate) fn bundle(ledger: &Ledger, key: &LedgerKey, about: &About, tell: &mut
 
 impl Verify {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let file = std::fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
-        match evidence::verify(&file, self.key) {
+        match read(&self.file)?.and_then(|file| evidence::verify(&file, self.key)) {
             Ok(confirmed) if context.json => output::print_json(&document(&confirmed)?)?,
             Ok(confirmed) => tell(&confirmed, self.key.is_some())?,
             Err(error @ (EvidenceError::Invalid(_) | EvidenceError::OtherKey { .. })) => {
@@ -133,6 +140,27 @@ impl Verify {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What may be a bundle, of a length that can be checked; of anything else only the beginning is read.
+fn read(path: &Path) -> Result<Result<Vec<u8>, EvidenceError>> {
+    let unread = || format!("{} cannot be read", path.display());
+    let mut file = File::open(path).with_context(unread)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(BEGINNING_LEN).read_to_end(&mut bytes).with_context(unread)?;
+    if let Err(error) = evidence::check_beginning(&bytes) {
+        return Ok(Err(error));
+    }
+    let rest = MAX_BUNDLE_LEN + 1 - BEGINNING_LEN;
+    file.take(rest).read_to_end(&mut bytes).with_context(unread)?;
+    if bytes.len() as u64 > MAX_BUNDLE_LEN {
+        let reason = format!(
+            "it is longer than {} MiB, more than is checked at once. Ask for evidence of a deal instead of a whole account",
+            MAX_BUNDLE_LEN >> 20
+        );
+        return Ok(Err(EvidenceError::Invalid(reason)));
+    }
+    Ok(Ok(bytes))
 }
 
 fn document(confirmed: &Confirmed) -> Result<Value> {

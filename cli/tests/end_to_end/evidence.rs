@@ -31,6 +31,12 @@ fn evidence_is_verified_far_from_its_ledger() {
     bytes[middle] ^= 1;
     std::fs::write(file, bytes).expect("written");
     assert!(fail(elsewhere, &["evidence", "verify", file], 1).contains("no evidence"));
+    std::fs::write(file, "").expect("written");
+    assert!(fail(elsewhere, &["evidence", "verify", file], 1).contains("the file is empty. Get it again"));
+    // Whatever its length, no more than its beginning is read of what is none.
+    let huge = std::fs::File::create(file).expect("made");
+    huge.set_len(1 << 40).expect("it takes no room");
+    assert!(fail(elsewhere, &["evidence", "verify", file], 1).contains("every bundle begins with"));
     assert!(fail(dir, &["evidence", "--account", "nobody.example", "--out", file], 1).contains("no decision about"));
     fail(dir, &["evidence", "--account", account], 2);
 }

@@ -9,6 +9,7 @@ use super::{
     Bundle, EvidenceError, ProvenRecord,
     signing::PublicKey,
     statement::{Statement, read_hex},
+    unreadable::{check_beginning, not_as_written, unreadable},
 };
 use crate::record::{Hash, Record};
 
@@ -33,19 +34,26 @@ pub struct Confirmed {
 /// `EvidenceError::Invalid` with what does not hold, `OtherKey`.
 pub fn verify(file: &[u8], expected: Option<PublicKey>) -> Result<Confirmed, EvidenceError> {
     let invalid = |reason: &str| EvidenceError::Invalid(reason.to_owned());
-    let bundle: Bundle = serde_json::from_slice(file).map_err(|error| EvidenceError::Invalid(error.to_string()))?;
+    check_beginning(file)?;
+    let bundle: Bundle = serde_json::from_slice(file).map_err(|error| unreadable(file, &error))?;
     let written = serde_json::to_vec(&bundle).map_err(|error| EvidenceError::Invalid(error.to_string()))?;
     if written != file {
-        return Err(invalid("the file is not as it was written"));
+        return Err(not_as_written(file, &written));
     }
-    let signed_by: PublicKey = bundle.public_key.parse().map_err(EvidenceError::Invalid)?;
+    let signed_by: PublicKey = bundle
+        .public_key
+        .parse()
+        .map_err(|error| EvidenceError::Invalid(format!("its public key was changed after it was written: {error}. Get the file again")))?;
     if !signed_by.signed(bundle.statement.as_bytes(), &bundle.signature) {
-        return Err(invalid("its signature is not that of its statement"));
+        return Err(invalid(
+            "its signature is not that of its statement: one of the two, or the public key, was changed after it was written. Get the file again",
+        ));
     }
     if let Some(expected) = expected.filter(|expected| *expected != signed_by) {
         return Err(EvidenceError::OtherKey { signed_by, expected });
     }
-    let statement = Statement::parse(&bundle.statement).ok_or_else(|| invalid("its statement cannot be read"))?;
+    let statement = Statement::parse(&bundle.statement)
+        .ok_or_else(|| invalid("its statement cannot be read, although it is signed: it was made by another program"))?;
     if !bundle.records.iter().map(|proven| &proven.position).eq(&statement.decisions) {
         return Err(invalid("its decisions are not those that its statement names"));
     }
@@ -55,7 +63,11 @@ pub fn verify(file: &[u8], expected: Option<PublicKey>) -> Result<Confirmed, Evi
 
 fn confirm(proven: &ProvenRecord, statement: &Statement) -> Result<Record, EvidenceError> {
     let position = proven.position;
-    let invalid = || EvidenceError::Invalid(format!("the decision at {position} is not in the ledger that its statement describes"));
+    let invalid = || {
+        EvidenceError::Invalid(format!(
+            "the decision at {position} is not in the ledger that its statement describes: it was changed after it was written. Get the file again"
+        ))
+    };
     let prev = read_hex(&proven.prev).map(Hash).ok_or_else(invalid)?;
     let body = Bytes::copy_from_slice(proven.body.get().as_bytes());
     let record = Record::chain(position.slice, position.pseq, proven.term, prev, body);

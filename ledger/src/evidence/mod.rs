@@ -10,6 +10,7 @@ mod bundle;
 mod in_postgres;
 mod signing;
 mod statement;
+mod unreadable;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use pledger_domain::{program::ProgramEvent, values::Timestamp};
@@ -19,6 +20,7 @@ use sha2::Sha256;
 
 pub use bundle::{Confirmed, verify};
 pub use signing::{KEY_FILE, LedgerKey, PublicKey};
+pub use unreadable::check_beginning;
 
 use crate::{
     chain::{ChainHead, Verdict},
@@ -30,6 +32,12 @@ use statement::{SliceRoot, Statement};
 
 /// How many records are read at once.
 const READ: usize = 4096;
+
+/// What every bundle begins with; the version of its form follows.
+const BEGINNING: &[u8] = br#"{"statement":"pledger evidence "#;
+
+/// The longest bundle that is checked, in bytes: it is held in memory three times.
+pub const MAX_BUNDLE_LEN: u64 = 2 << 30;
 
 /// Why there is no evidence, or none that holds.
 #[derive(Debug, thiserror::Error)]
