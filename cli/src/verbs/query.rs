@@ -55,6 +55,27 @@ pub(crate) enum Format {
     Csv,
 }
 
+impl Format {
+    /// The one that is asked for; a table where none is.
+    ///
+    /// # Errors
+    /// `Usage` where two are.
+    pub(crate) fn of(format: Option<Self>, context: &Context) -> Result<Self> {
+        match (format, context.json) {
+            (None, false) => Ok(Self::Table),
+            (Some(Self::Json) | None, true) => Ok(Self::Json),
+            (Some(format), false) => Ok(format),
+            (Some(other @ (Self::Table | Self::Csv)), true) => Err(two_formats(&other)),
+        }
+    }
+}
+
+/// Two flags that each ask for another form of the answer.
+pub(crate) fn two_formats(format: &impl ValueEnum) -> anyhow::Error {
+    let name = format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    Usage(format!("--json and --format {name} ask for two forms of one answer: leave out --json for {name}, or --format for JSON")).into()
+}
+
 fn after_help() -> String {
     let mut text = String::from(
         "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n  pledger query pipeline --kafka broker-1:9092 --postgres postgres://pledger@db/prm\n\nViews:\n",
@@ -72,7 +93,7 @@ fn after_help() -> String {
 impl Query {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
-        let format = self.format.unwrap_or(if context.json { Format::Json } else { Format::Table });
+        let format = Format::of(self.format, context)?;
         let path = self.path()?;
         let connection = Connection::to_read_at(&self.place, context)?;
         let accept = (format == Format::Csv).then_some("text/csv");

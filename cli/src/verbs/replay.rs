@@ -22,7 +22,7 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::{bound::Bound, moment::Times},
+    verbs::{bound::Bound, moment::Times, query::two_formats},
 };
 
 /// Records that are read at once.
@@ -62,9 +62,9 @@ pub(crate) struct Replay {
     follow: bool,
     #[command(flatten)]
     times: Times,
-    /// How decisions look
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    /// How decisions look: text where neither this nor --json is given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
     #[command(flatten)]
     cluster: ClusterFlags,
 }
@@ -90,7 +90,10 @@ struct Selection {
 impl Replay {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let unplaced = self.selection()?;
-        let jsonl = self.format == Format::Jsonl || context.json;
+        let jsonl = match (self.format, context.json) {
+            (Some(text @ Format::Text), true) => return Err(two_formats(&text)),
+            (format, json) => json || format == Some(Format::Jsonl),
+        };
         let Ledger { log, .. } = Ledger::open(&self.cluster, context)?;
         let selection = unplaced.in_ledger(&*log)?;
         match &selection.stream {

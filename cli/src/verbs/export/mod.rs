@@ -25,7 +25,7 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::moment::Times,
+    verbs::{moment::Times, query::two_formats},
 };
 use pages::Question;
 
@@ -80,8 +80,13 @@ enum Source {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let to_stdout = self.out.as_os_str() == "-";
+        if to_stdout && context.json && self.format != Format::Jsonl {
+            // To a file, it is what is told of the file that is JSON.
+            return Err(two_formats(&self.format));
+        }
         let source = self.source(context)?;
-        if self.out.as_os_str() == "-" {
+        if to_stdout {
             self.print(context, &source)?;
             return Ok(ExitCode::SUCCESS);
         }

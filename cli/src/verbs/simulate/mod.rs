@@ -42,7 +42,7 @@ pub(crate) struct Simulate {
 
 impl Simulate {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let format = self.format.unwrap_or(if context.json { Format::Json } else { Format::Table });
+        let format = Format::of(self.format, context)?;
         let ledger = Ledger::open(&self.cluster, context)?;
         let read = |file: &PathBuf| {
             let name = file.display().to_string();
