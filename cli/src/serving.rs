@@ -25,7 +25,7 @@ use pledger_ledger::{
     sqlite::{Mode, SqliteLog},
 };
 use pledger_projections::{
-    engine::{Engine, Options, Stored},
+    engine::{Engine, EngineError, Options},
     generation::{DirectoryGenerations, Generations},
 };
 use serde::{Deserialize, Serialize};
@@ -122,10 +122,13 @@ impl Assembly {
         let log = SqliteLog::open(data_dir, Mode::Write).or_else(|_| SqliteLog::open(data_dir, Mode::Read));
         let log: Arc<dyn Log> = Arc::new(log.map_err(|error| explain(error, data_dir))?);
         // Read models are not made from a damaged ledger to stay; those that were made from a sound one are worth more.
-        let stored = Stored::open_all(data_dir).is_ok_and(|stored| stored.is_some());
-        let engine = match stored {
-            true => Engine::open(data_dir, Arc::clone(&log), Options::default())?,
-            false => Engine::in_memory(Arc::clone(&log), Options::default())?,
+        let engine = match stored(data_dir, &log) {
+            Ok(Some(engine)) => engine,
+            Ok(None) => Engine::in_memory(Arc::clone(&log), Options::default())?,
+            Err(error) => {
+                tracing::warn!(%error, "the stored read models cannot be gone on with; they are made in memory");
+                Engine::in_memory(Arc::clone(&log), Options::default())?
+            }
         };
         let sink = Arc::new(NoWriter { reason: damaged.to_string().into(), damaged: true });
         Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
@@ -322,6 +325,13 @@ fn count_policies(metrics: &Metrics, status: &Arc<PolicyStatus>) -> Result<()> {
         refused.refused() as f64
     })?;
     Ok(())
+}
+
+/// The read models in use, where they can be loaded and stand in this ledger; none are begun.
+fn stored(data_dir: &Path, log: &Arc<dyn Log>) -> Result<Option<Engine>, EngineError> {
+    let generations = DirectoryGenerations::of(data_dir);
+    let Some(generation) = generations.current()? else { return Ok(None) };
+    Engine::open_generation(&generations, generation, Arc::clone(log), Options::default())
 }
 
 /// What opens persons for questions; no command comes through it.
