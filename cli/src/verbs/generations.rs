@@ -29,11 +29,13 @@ use crate::{
   pledger generations drop 1
   pledger generations list --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
+Exits with 1 where two generations differ (compare), or one is not put in use because it differs (promote).
+
 In a cluster, whoever keeps the read models puts a generation in use, wherever it runs; where nobody does, this process.")]
 pub(crate) enum Generations {
     /// Which there are, and which is in use
     List(PlaceFlags),
-    /// Compare two, table by table
+    /// Compare two, table by table; exit 1 where they differ
     Compare(Compare),
     /// Put one in use, if it equals the one in use where it has to
     Promote(Promote),
@@ -44,6 +46,10 @@ pub(crate) enum Generations {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:
+  pledger generations compare 1 2 --json
+
+Exits with 0 where every table is the same, with 1 where one differs or cannot be compared, with 2 where there is no such generation.")]
 pub(crate) struct Compare {
     /// A generation
     one: GenerationNumber,

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::Connection as _;
+
 use crate::program::{Server, fail, json, pledger, succeed, text};
 
 fn demo(partners: &str) -> tempfile::TempDir {
@@ -43,8 +45,24 @@ fn a_generation_is_filled_compared_put_in_use_and_taken_back_beside_a_server() {
     server.stop();
     assert!(succeed(dir, &["rebuild", "tiers", "--promote"]).contains("Generation 3 is in use"));
     assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
+    assert!(succeed(dir, &["generations", "compare", "1", "3"]).contains("the same"));
+    empty_a_table(&dir.join("data/projections/1/read.db"), "deals_chunks");
+    assert!(text(&pledger(dir, &["generations", "compare", "1", "3"])).contains("DIFFERENT"));
+    fail(dir, &["generations", "compare", "1", "3"], 1);
     succeed(dir, &["generations", "drop", "2"]);
     assert!(fail(dir, &["generations", "compare", "1", "2"], 2).contains("there are 1, 3"));
+}
+
+/// Takes rows away that a generation was filled with.
+fn empty_a_table(file: &Path, table: &str) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.expect("it is opened");
+        let taken =
+            sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut connection).await.expect("they are taken away");
+        assert!(taken.rows_affected() > 0);
+        connection.close().await.expect("closed");
+    });
 }
 
 #[test]
