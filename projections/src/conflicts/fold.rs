@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey, Decided, Ruled};
 use crate::{
     cell::Json,
-    deals::{Deal, Deals},
+    deals::{Deal, DealKey, DealStatus, Deals, Registration},
     shard::{At, Fold},
     symbol::Symbol,
     table::{AnyTable, Table},
@@ -48,7 +48,7 @@ impl Fold for Conflicts {
                     self.event(event, decision, at, deals);
                 }
             }
-            Outcome::Rejected(rejection) => self.refusal(rejection, decision, at),
+            Outcome::Rejected(rejection) => self.refusal(rejection, decision, at, deals),
             Outcome::Accepted(Events::Program(_) | Events::Partner(_) | Events::Fund(_) | Events::Cost(_)) => {}
         }
     }
@@ -75,25 +75,25 @@ impl Conflicts {
             AccountEvent::DisputeRuled { dispute_id, shares, reason, .. } => {
                 self.change(dispute_id, decision.effective_at, at, |conflict| rule(conflict, shares, reason, decision.effective_at));
             }
-            // None of these begins or ends a conflict; who still competes is seen from the deals.
+            AccountEvent::DealUpdated { deal_id, .. }
+            | AccountEvent::DealRejected { deal_id, .. }
+            | AccountEvent::DealWithdrawn { deal_id, .. }
+            | AccountEvent::DealCanceled { deal_id }
+            | AccountEvent::DealExpired { deal_id, .. }
+            | AccountEvent::DealWon { deal_id, .. }
+            | AccountEvent::DealLost { deal_id, .. }
+            | AccountEvent::DealReassigned { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
+            // None of these begins or ends a conflict.
             AccountEvent::DealRegistered(_)
-            | AccountEvent::DealUpdated { .. }
             | AccountEvent::DealApproved { .. }
-            | AccountEvent::DealRejected { .. }
             | AccountEvent::DealInformationRequested { .. }
-            | AccountEvent::DealWithdrawn { .. }
-            | AccountEvent::DealCanceled { .. }
             | AccountEvent::DealExtended { .. }
-            | AccountEvent::DealExpired { .. }
             | AccountEvent::ApprovalSlaBreached { .. }
             | AccountEvent::StageAdvanced { .. }
             | AccountEvent::NextStepSet { .. }
             | AccountEvent::NoteAdded { .. }
-            | AccountEvent::DealWon { .. }
-            | AccountEvent::DealLost { .. }
             | AccountEvent::DirectClaimed { .. }
             | AccountEvent::ProtectionOpened { .. }
-            | AccountEvent::DealReassigned { .. }
             | AccountEvent::TouchpointRecorded { .. }
             | AccountEvent::RevenueRecorded { .. } => {}
         }
@@ -113,6 +113,38 @@ impl Conflicts {
         }
         if let Some(deal) = deals.get(at.key, &registered.deal_id) {
             self.registration(&subject, &registered.deal_id, deal, at);
+        }
+        let together: Vec<&DealId> = registered.overlaps.iter().map(|overlap| &overlap.deal_id).chain([&registered.deal_id]).collect();
+        for subject in [subject, WHOLE_ACCOUNT] {
+            self.add_deals(&ConflictKey { account: at.key, subject }, &together, at);
+        }
+        self.look_again(&registered.deal_id, decision.effective_at, at, deals);
+    }
+
+    /// Notes who contends, where there is such a contest.
+    fn add_deals(&mut self, key: &ConflictKey, ids: &[&DealId], at: &At<'_>) {
+        let Some(contest) = self.conflicts.get(key) else { return };
+        let is_new = |id: &&&DealId| !contest.deals.0.iter().any(|known| known == id.as_str());
+        let new: Vec<CompactString> = ids.iter().filter(is_new).map(|id| id.as_str().into()).collect();
+        if !new.is_empty()
+            && let Some(contest) = self.conflicts.change(key, at)
+        {
+            contest.deals.0.extend(new);
+        }
+    }
+
+    /// A deal changed: the contests that it is part of may have been decided by that, or may be open again.
+    fn look_again(&mut self, id: &DealId, when: Timestamp, at: &At<'_>, deals: &Deals) {
+        let Some(deal) = deals.get(at.key, id) else { return };
+        for subject in [product_subject(deal.product), WHOLE_ACCOUNT] {
+            let key = ConflictKey { account: at.key, subject };
+            let Some(contest) = self.conflicts.get(&key) else { continue };
+            let ruled_at = (!is_contended(contest, &key, deals)).then(|| contest.ruled_at.unwrap_or(when));
+            if ruled_at != contest.ruled_at
+                && let Some(contest) = self.conflicts.change(&key, at)
+            {
+                contest.ruled_at = ruled_at;
+            }
         }
     }
 
@@ -138,7 +170,7 @@ impl Conflicts {
     }
 
     /// An attempt on a protected account.
-    fn refusal(&mut self, rejection: &Rejection, decision: &Outline<'_>, at: &At<'_>) {
+    fn refusal(&mut self, rejection: &Rejection, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let Rejection::AccountProtected { holder, deal_id, product, contender, .. } = rejection else { return };
         let kind = match &*decision.command {
             "ClaimAccountDirect" => ConflictKind::RefusedDirectClaim,
@@ -150,8 +182,11 @@ impl Conflicts {
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
         let attempt: Attempt = serde_json::from_str(decision.payload.get()).unwrap_or_default();
         let key = ConflictKey { account: at.key, subject: subject.clone() };
+        let is_decided = self.conflicts.get(&key).is_some_and(|contest| !is_contended(contest, &key, deals));
         let number = self.conflicts.change(&key, at).map_or(0, |conflict| {
             conflict.refused += 1;
+            // The refusal says whose it is, unless others contend still.
+            conflict.ruled_at = is_decided.then_some(decision.effective_at);
             conflict.refused
         });
         let contender = Contender {
@@ -221,10 +256,7 @@ impl Conflicts {
         when: Timestamp,
         at: &At<'_>,
     ) -> CompactString {
-        let subject = product.map_or(CompactString::const_new("account"), |product| {
-            // Protection compares products without their case.
-            format_compact!("product:{}", product.name().to_lowercase())
-        });
+        let subject = product.map_or(WHOLE_ACCOUNT, product_subject);
         let key = ConflictKey { account: at.key, subject: subject.clone() };
         let contest = self.conflicts.upsert(key, at, || Conflict { product, ..conflict(kind, when) });
         contest.kind = contest.kind.max(kind);
@@ -260,6 +292,23 @@ fn deals_entry(account: Symbol, subject: &CompactString, id: &DealId) -> Contend
     ContenderKey { account, subject: subject.clone(), entry: format_compact!("deal:{id}") }
 }
 
+/// The subject of a contest for the whole account.
+const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
+
+/// The subject of a contest for a product: protection compares products without their case.
+fn product_subject(product: Symbol) -> CompactString {
+    format_compact!("product:{}", product.name().to_lowercase())
+}
+
+/// Whether two partners or more have open deals in the contest.
+fn is_contended(contest: &Conflict, key: &ConflictKey, deals: &Deals) -> bool {
+    let listed = contest.deals.0.iter().filter_map(|id| deals.deals.get(&DealKey { account: key.account, deal: id.clone() }));
+    let open = listed.filter(|deal| deal.status == DealStatus::Open && deal.registration != Registration::Draft);
+    let mut partners =
+        open.filter(|deal| key.subject == WHOLE_ACCOUNT || key.subject == product_subject(deal.product)).map(|deal| deal.partner);
+    partners.next().is_some_and(|first| partners.any(|other| other != first))
+}
+
 fn conflict(kind: ConflictKind, since: Timestamp) -> Conflict {
     Conflict {
         kind,
@@ -272,6 +321,7 @@ fn conflict(kind: ConflictKind, since: Timestamp) -> Conflict {
         refused: 0,
         escalated_to: None,
         ruled_at: None,
+        deals: Json(Vec::new()),
         shares: Json(Vec::new()),
         reason: None,
     }

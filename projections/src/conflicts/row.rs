@@ -78,8 +78,10 @@ row! {
         refused: u32,
         /// To whom a dispute was escalated.
         escalated_to: Option<Symbol>,
-        /// When a dispute was ruled.
+        /// When a dispute was ruled, or a contest was decided: by the last refusal, or by what left no two partners with open deals.
         ruled_at: Option<Timestamp>,
+        /// The registered deals that contend for what a contest is about.
+        deals: Json<Vec<CompactString>>,
         /// How a dispute was ruled.
         shares: Json<Vec<Ruled>>,
         /// Why, in the words of the ruling or of the one who opened the dispute.

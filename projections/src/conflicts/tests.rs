@@ -67,6 +67,7 @@ fn refusals_name_who_tried_and_who_held() {
         json!({"conflict_id": "acme.com,product:gtx pro", "kind": "refused_registration", "status": "ruled", "holder": "p1",
                "deal_id": "d1", "contender_count": 2, "refused_count": 2})
     );
+    assert_eq!(pick(&found[0], &["ruled_at"]), json!({"ruled_at": "2026-01-06T00:00:00Z"}), "the last refusal decided it");
     let contenders = pick(&found[0], &["contenders"])["contenders"].clone();
     let tried = |at: usize| ["partner", "seller", "deal_id", "command", "decided", "code"].map(|name| contenders[at][name].clone());
     assert_eq!(tried(0), [Value::Null, json!("s1"), json!("c1"), json!("ClaimAccountDirect"), json!("refused"), json!("AccountProtected")]);
@@ -92,9 +93,22 @@ fn an_overlap_is_open_while_several_partners_compete() {
     let contenders = pick(&found[0], &["contenders"])["contenders"].clone();
     let sequence = |at: usize| contenders[at]["position"].as_str().and_then(|position| position.split(':').nth(1)).map(str::to_owned);
     assert_eq!([sequence(0), sequence(1)], [Some("1".to_owned()), Some("0".to_owned())], "each stands where it was decided: {contenders}");
+    assert_eq!(pick(&found[0], &["ruled_at"]), json!({"ruled_at": null}));
     given.push(Given::account("acme.com", "2026-02-02", vec![won("d1", "90.00", "2026-02-02")]));
+    // What happens to the other one later was no contest any more.
+    given.push(Given::account("acme.com", "2026-03-03", vec![AccountEvent::DealCanceled { deal_id: deal_id("d2") }]));
     let ruled = json!({"kind": "overlap", "status": "ruled", "contender_count": 2, "refused_count": 0});
-    assert_eq!(pick(&conflicts(given, &[])[0], &fields), ruled);
+    let found = conflicts(given.clone(), &[]);
+    assert_eq!(pick(&found[0], &fields), ruled);
+    assert_eq!(pick(&found[0], &["ruled_at"]), json!({"ruled_at": "2026-02-02T00:00:00Z"}));
+    // It may be contended anew, and be decided again.
+    given.push(Given::account("acme.com", "2026-04-01", vec![registered("d3", "p3", "GTX Pro", "10.00")]));
+    given.push(Given::account("acme.com", "2026-04-02", vec![overlapping("d4", "p4", ("d3", "p3"), false)]));
+    assert_eq!(pick(&conflicts(given.clone(), &[])[0], &["status", "ruled_at"]), json!({"status": "open", "ruled_at": null}));
+    let moved = AccountEvent::DealReassigned { deal_id: deal_id("d4"), from: partner("p4"), to: partner("p3") };
+    given.push(Given::account("acme.com", "2026-04-05", vec![moved]));
+    let decided = json!({"status": "ruled", "ruled_at": "2026-04-05T00:00:00Z"});
+    assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at"]), decided);
 }
 
 #[test]
