@@ -21,8 +21,8 @@ use crate::{
     processor::{Processor, SnapshotStore},
 };
 
-/// The most commands of one batch.
-const MAX_BATCH: usize = 1_024;
+/// The most commands of one batch: a good many for each slice, since each slice takes a request of its own.
+const MAX_BATCH: usize = 4_096;
 /// The most batches on their way to the log.
 const MAX_IN_FLIGHT: usize = 4;
 /// The most commands that may wait for facts before no more are taken.

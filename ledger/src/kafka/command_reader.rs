@@ -25,7 +25,7 @@ use crate::{
 /// How many messages are handed on at once, at most.
 const RUN: usize = 256;
 /// How many such runs wait to be taken.
-const RUNS: usize = 8;
+const RUNS: usize = 16;
 /// How long the thread waits for a message before it looks whether it is still wanted.
 const POLL: Duration = Duration::from_millis(50);
 

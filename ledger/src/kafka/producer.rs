@@ -171,8 +171,11 @@ fn report(record: &Record, outcome: Result<u64, String>) -> Report {
 }
 
 impl Producer for KafkaProducer {
-    fn send(&mut self, batch: Vec<Record>) -> Result<(), LogError> {
+    fn send(&mut self, mut batch: Vec<Record>) -> Result<(), LogError> {
         self.check(&batch)?;
+        // The library sends a request a partition, soon after the first record for it: what goes there together is handed over
+        // together. Order counts within a slice only.
+        batch.sort_by_key(|record| record.header.slice);
         self.take_room(Load { records: batch.len(), bytes: batch.iter().map(|record| record.body.len()).sum() })?;
         for (at, record) in batch.iter().enumerate() {
             let Err(refused) = self.hand_over(record) else { continue };
