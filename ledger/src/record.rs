@@ -30,7 +30,7 @@ use pledger_domain::{
     stream::{StreamKind, StreamName},
     values::Timestamp,
 };
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -237,7 +237,7 @@ pub struct CommandRecord<'a> {
     #[serde(borrow, rename = "type")]
     pub name: Cow<'a, str>,
     /// The payload, sealed.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "where_it_is")]
     pub payload: Cow<'a, RawValue>,
     /// The authenticated principal, `anonymous`, a CloudEvent's source, `import:<mapping>` or a policy's name.
     #[serde(borrow)]
@@ -323,7 +323,7 @@ struct Stored<'a> {
     version: u64,
     #[serde(borrow)]
     command: CommandRecord<'a>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "where_they_are", skip_serializing_if = "Option::is_none")]
     accepted: Option<Cow<'a, RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejected: Option<Rejection>,
@@ -336,6 +336,15 @@ struct Stored<'a> {
     historical: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_command: Option<u64>,
+}
+
+/// JSON that stays in the body: serde would copy it.
+fn where_it_is<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, RawValue>, D::Error> {
+    <&RawValue>::deserialize(d).map(Cow::Borrowed)
+}
+
+fn where_they_are<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Option<Cow<'a, RawValue>>, D::Error> {
+    Option::<&RawValue>::deserialize(d).map(|events| events.map(Cow::Borrowed))
 }
 
 impl Body<'_> {
@@ -360,7 +369,12 @@ impl<'a> Body<'a> {
     /// # Errors
     /// `BodyError`: a poisoned record.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, BodyError> {
-        let outer = serde_json::from_slice(bytes).map_err(|error| explain(bytes, error))?;
+        // What was checked to be text as a whole need not be checked string by string.
+        let outer = match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(bytes),
+        };
+        let outer = outer.map_err(|error| explain(bytes, error))?;
         if let Outer::LedgerCreated(LedgerCreated { v, .. }) | Outer::TermOpened(TermOpened { v, .. }) | Outer::Progress(Progress { v, .. }) =
             outer
             && v > FORMAT
