@@ -178,7 +178,7 @@ fn simulated() -> Value {
             "to": {"type": "string", "format": "date-time"},
             "in_force": {"type": "integer", "description": "The version of the rules in force then."},
             "drafts": list("Of each draft: changes of rules in words, a summary, and every tier, credit, return and decision that would differ."),
-            "decided_again": {"type": "object", "description": "How many commands were decided again, and which did not come out as recorded."},
+            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those did not come out as recorded."},
             "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
         },
     })

@@ -15,6 +15,7 @@ use pledger_ledger::{
 use serde_json::Value;
 
 use super::{
+    control::{Controlled, repeats},
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
     world::{Again, Draft, Recorded, World},
@@ -70,13 +71,18 @@ impl Line {
         stream.kind().is_reference() || self.diverged.contains_key(stream)
     }
 
-    /// Decides a recorded command again, after what fell due before it. `recorded` is the world as it was then.
-    pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, to: Timestamp) {
+    /// Decides a recorded command again, after what fell due before it. `recorded` is the world as it was then. What does not
+    /// come out as recorded under the rules as recorded says nothing of a draft: it is taken in as it was recorded.
+    pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, control: &Controlled<'_>, to: Timestamp) {
         let Request { position, decision, asked, recorded: was } = request;
         self.send_due(was.stream, recorded, programs, asked.received_at, to);
         let is_apart = self.is_apart(was.stream);
         let streams = if is_apart { &self.world.streams } else { &recorded.streams };
         let again = self.world.decide(streams, asked, was, programs);
+        let needs_control = self.diverged.contains_key(was.stream) || !repeats(decision, &again);
+        if needs_control && !control.repeats() {
+            return self.take_as_recorded(decision);
+        }
         if let Some((change, fields)) = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at)) {
             if !is_apart {
                 self.world.streams.copy(was.stream, &recorded.streams);
@@ -128,6 +134,9 @@ impl Line {
         {
             self.world.evolve(stream, *version, events, *effective_at);
             self.world.note(stream, *version, *recorded_at);
+        }
+        if let Some(divergence) = self.diverged.get_mut(stream) {
+            divergence.recorded_version = *version;
         }
     }
 

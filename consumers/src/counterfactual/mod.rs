@@ -9,9 +9,11 @@
 //! policy sent carries its figures with it. What falls due under the draft and did not on record is decided when it falls
 //! due; what falls due on record is decided when the ledger did so. Nothing falls due for what only the draft let happen.
 //!
-//! The rules as recorded are one more draft, and the proof of the loop: under them every decision has to come out as it is
-//! in the ledger. Those that do not are told.
+//! The rules as recorded are the control: under them a decision has to come out as it is in the ledger. It is asked for
+//! wherever a draft does not come out as recorded, so that no fault of deciding again is told as a difference that the draft
+//! makes. What does not come out is told for itself, and taken in as recorded under every draft.
 
+mod control;
 mod history;
 mod line;
 mod otherwise;
@@ -20,7 +22,7 @@ mod world;
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use pledger_domain::{
     catalogue::Command,
     rejection::Rejection,
@@ -36,12 +38,14 @@ use pledger_ledger::{
 use serde::Serialize;
 
 use crate::processor::{Asked, Streams};
+pub use control::Control;
+use control::Controlled;
 use history::Programs;
 use line::{Line, Request};
 pub use otherwise::{Change, FieldChange, Otherwise, Told};
 use pass::Pass;
 pub use world::Draft;
-use world::{Again, Recorded, World};
+use world::{Recorded, World};
 
 /// How many records the slices have together whose streams are in memory at once, unless one alone has more: what is held
 /// grows with a ledger up to these, and a longer one is read more than once.
@@ -54,8 +58,12 @@ pub struct Report {
     pub decided: u64,
     /// How many were not: refused because facts did not arrive in time, or because the sender expected another version.
     pub set_aside: u64,
-    /// Decisions that did not come out as recorded under the rules as recorded; empty, or pledger decides otherwise than it
-    /// did.
+    /// How many were decided under the rules as recorded too, to see that they come out as recorded.
+    pub controlled: u64,
+    /// In how many streams.
+    pub controlled_streams: u64,
+    /// Of the controlled ones, those that did not come out as recorded; empty, or pledger decides otherwise than it did. No
+    /// draft is said to change them.
     pub unrepeated: Vec<Unrepeated>,
     /// What would have been decided otherwise, draft by draft, in the order in which it was recorded.
     pub drafts: Vec<Vec<Otherwise>>,
@@ -76,18 +84,18 @@ pub struct Unrepeated {
     pub again: Told,
 }
 
-/// Decides every recorded command again under each draft. What would have been decided otherwise is told where it is
+/// Decides every recorded command again under each draft, and those of `control` under the rules as recorded. What would have been decided otherwise is told where it is
 /// effective by `to`; `tell` hears how many records were looked at.
 ///
 /// # Errors
 /// `LogError`, also where a record cannot be read.
-pub fn replay(log: &dyn Log, drafts: &[Draft], to: Timestamp, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
+pub fn replay(log: &dyn Log, drafts: &[Draft], control: Control, to: Timestamp, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
     let slices = log.slices();
     let references: Vec<SliceId> = slices.references().collect();
     let others: Vec<SliceId> = slices.all().filter(|slice| !references.contains(slice)).collect();
     let program = slices.of(&StreamName::program());
     let ends = ends(log, others.iter().chain(&references).chain([&program]))?;
-    let mut replay = Replay::of(drafts, to);
+    let mut replay = Replay::of(drafts, control, to);
     let mut pass = Pass { log, ends: &ends, seen: 0, tell };
     pass.alone(&[program], &mut replay, |kind| kind == StreamKind::Program)?;
     pass.alone(&references, &mut replay, |kind| kind == StreamKind::Partner)?;
@@ -125,28 +133,44 @@ fn ends<'s>(log: &dyn Log, order: impl Iterator<Item = &'s SliceId>) -> Result<V
 
 struct Replay {
     to: Timestamp,
+    control: Control,
     recorded: World,
     lines: Vec<Line>,
     programs: Arc<Programs>,
     report: Report,
+    /// The streams of the slices at hand in which something was controlled.
+    controlled: HashSet<StreamName>,
     /// The last record of every slice that was looked at.
     heads: HashMap<SliceId, ChainHead>,
 }
 
 impl Replay {
-    fn of(drafts: &[Draft], to: Timestamp) -> Self {
+    fn of(drafts: &[Draft], control: Control, to: Timestamp) -> Self {
+        // Without a draft there is no difference to ask about: the control is all there is.
+        let control = if drafts.is_empty() { Control::Everything } else { control };
         let lines = drafts.iter().map(|draft| Line::under(draft.clone())).collect();
-        Self { to, recorded: World::default(), lines, programs: Arc::default(), report: Report::default(), heads: HashMap::new() }
+        Self {
+            to,
+            control,
+            recorded: World::default(),
+            lines,
+            programs: Arc::default(),
+            report: Report::default(),
+            controlled: HashSet::new(),
+            heads: HashMap::new(),
+        }
     }
 
     /// One that knows the same facts, for other streams.
     fn beside(&self) -> Self {
         Self {
             to: self.to,
+            control: self.control,
             recorded: self.recorded.beside(),
             lines: self.lines.iter().map(Line::beside).collect(),
             programs: Arc::clone(&self.programs),
             report: Report::default(),
+            controlled: HashSet::new(),
             heads: HashMap::new(),
         }
     }
@@ -172,6 +196,8 @@ impl Replay {
     fn end(&mut self) {
         self.lines.iter_mut().for_each(|line| line.end(&self.recorded, &self.programs, self.to));
         self.recorded.streams = Streams::default();
+        self.report.controlled_streams += self.controlled.len() as u64;
+        self.controlled.clear();
         self.heads.clear();
     }
 
@@ -179,6 +205,8 @@ impl Replay {
     fn absorb(&mut self, other: Self) {
         self.report.decided += other.report.decided;
         self.report.set_aside += other.report.set_aside;
+        self.report.controlled += other.report.controlled;
+        self.report.controlled_streams += other.report.controlled_streams;
         self.report.unrepeated.extend(other.report.unrepeated);
         for (line, found) in self.lines.iter_mut().zip(other.lines) {
             line.found.extend(found.found);
@@ -211,15 +239,28 @@ impl Replay {
         };
         let recorded = Recorded { stream, version: *version, rules: *rules, relied_on };
         self.report.decided += 1;
-        let again = self.recorded.decide(&self.recorded.streams, &asked, &recorded, &self.programs);
-        if !repeats(decision, &again) {
-            self.did_not_repeat(position, decision, Told::of(&again.outcome));
-        }
         let request = Request { position, decision, asked, recorded };
+        let control = Controlled::of(&request, &self.recorded, &self.programs);
+        if self.control == Control::Everything {
+            control.repeats();
+        }
         for line in &mut self.lines {
-            line.take(&request, &self.recorded, &self.programs, self.to);
+            line.take(&request, &self.recorded, &self.programs, &control, self.to);
+        }
+        if let Some(found) = control.found() {
+            self.was_controlled(stream);
+            if let Some(again) = found {
+                self.did_not_repeat(position, decision, again);
+            }
         }
         self.keep(decision);
+    }
+
+    fn was_controlled(&mut self, stream: &StreamName) {
+        self.report.controlled += 1;
+        if !self.controlled.contains(stream) {
+            self.controlled.insert(stream.clone());
+        }
     }
 
     fn did_not_repeat(&mut self, position: Position, decision: &Decision<'_>, again: Told) {
@@ -257,12 +298,4 @@ impl Replay {
         unrepeated.sort_by_key(|unrepeated| unrepeated.position);
         Report { drafts: self.lines.into_iter().map(by_time).collect(), unrepeated, ..self.report }
     }
-}
-
-/// Whether a decision came out as recorded: events or refusal, business time, version and rules.
-fn repeats(decision: &Decision<'_>, again: &Again) -> bool {
-    decision.outcome == again.outcome
-        && decision.effective_at == again.effective_at
-        && decision.version == again.version
-        && decision.rules == again.rules
 }

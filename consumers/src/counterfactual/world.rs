@@ -37,7 +37,8 @@ pub(super) struct Again {
     pub(super) effective_at: Timestamp,
     /// The stream's version after it.
     pub(super) version: u64,
-    pub(super) rules: u32,
+    /// The version of the rules that were in force, whether or not a draft decided in their place.
+    pub(super) in_force: u32,
     /// Whether it relies on a partner that the recorded decision did not rely on, and so named no version of.
     pub(super) unrecorded_fact: bool,
 }
@@ -77,28 +78,31 @@ impl World {
             Some(version) => self.partners.at_version(&id, version, asked.recorded_at),
             None => self.partners.known_at(&id, asked.recorded_at),
         });
-        let number = rules.as_ref().map_or(0, |rules| rules.version);
+        let in_force = rules.as_ref().map_or(0, |(_, version)| *version);
         let decided = match (rules, asked.too_far_ahead()) {
             (None, _) => Err(Rejection::NoRulesInForce { at: rules_at }),
             (Some(_), Some(refusal)) => Err(refusal),
-            (Some(rules), None) => streams.would(recorded.stream, asked.command, &asked.facts(effective_at, rules, partner)),
+            (Some((rules, _)), None) => streams.would(recorded.stream, asked.command, &asked.facts(effective_at, rules, partner)),
         };
         let version = version + u64::from(decided.is_ok());
         let outcome = decided.map_or_else(Outcome::Rejected, Outcome::Accepted);
-        Again { outcome, effective_at, version, rules: number, unrecorded_fact }
+        Again { outcome, effective_at, version, in_force, unrecorded_fact }
     }
 
     /// The rules that decide: those that the decision's version of the program had in force, or the draft in their place.
-    fn rules(&self, asked: &Asked<'_>, recorded: &Recorded<'_>, rules_at: Timestamp, programs: &Programs) -> Option<Arc<RuleSet>> {
+    /// The version of those in force is told beside them.
+    fn rules(&self, asked: &Asked<'_>, recorded: &Recorded<'_>, rules_at: Timestamp, programs: &Programs) -> Option<(Arc<RuleSet>, u32)> {
         if recorded.stream.kind() == StreamKind::Program {
             // What is published does not depend on what is in force.
-            return programs.rules(recorded.rules).map(Arc::clone).or_else(|| rules_before_any(asked.command));
+            let rules = programs.rules(recorded.rules).map(Arc::clone).or_else(|| rules_before_any(asked.command))?;
+            let version = rules.version;
+            return Some((rules, version));
         }
         let program = StreamName::program();
         let version = recorded.relied_on.iter().find(|(fact, _)| *fact == program).map_or(0, |(_, version)| *version);
         let in_force = programs.in_force_at(version, rules_at)?;
         let draft = self.draft.as_ref().filter(|draft| draft.from.is_none_or(|from| from <= rules_at));
-        Some(Arc::clone(draft.map_or(in_force, |draft| &draft.rules)))
+        Some((Arc::clone(draft.map_or(in_force, |draft| &draft.rules)), in_force.version))
     }
 
     /// Takes in what was decided again.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pledger_consumers::{
     chores::EmbeddedChores,
-    counterfactual::{Change, Draft, Otherwise, Report, replay},
+    counterfactual::{Change, Control, Draft, Otherwise, Report, replay},
     embedded::Chores,
     processor::{KeyLimits, MemorySnapshots, Processor, Waiter},
 };
@@ -19,6 +19,7 @@ use pledger_ledger::{
     keys::MemoryKeyStore,
     log::Log,
     memory::MemoryLog,
+    record::{Body, Decision, Hash, Record},
 };
 use serde_json::{Value, json};
 
@@ -101,23 +102,49 @@ impl Ledger {
     }
 
     /// Everything decided again under these changes to the default rules, up to a time. Under the rules as recorded it has
-    /// to come out as recorded.
+    /// to come out as recorded, and with every decision controlled the draft has to change the same.
     pub(crate) fn again(&self, changes: &[(&str, &str)], from: Option<&str>, to: &str) -> Report {
-        let text = changes.iter().fold(Rules::DEFAULT.to_owned(), |text, (was, is)| {
-            assert!(text.contains(was), "{was}");
-            text.replacen(was, is, 1)
-        });
-        let rules = RuleSet { version: 9, effective_from: time(to), rules: Rules::parse(&text).expect("rules") };
-        let draft = Draft { rules: Arc::new(rules), from: from.map(time) };
-        let report = replay(&self.log, &[draft], time(to), &mut |_| {}).expect("the log is read");
-        assert_eq!(report.unrepeated, []);
+        let drafts = [Draft { from: from.map(time), ..draft(changes) }];
+        let report = |control| replay(&self.log, &drafts, control, time(to), &mut |_| {}).expect("the log is read");
+        let (report, all) = (report(Control::Differences), report(Control::Everything));
+        assert_eq!((&all.drafts, all.decided, all.controlled), (&report.drafts, report.decided, report.decided));
+        assert_eq!(all.unrepeated, []);
         report
+    }
+
+    /// The same ledger, had these decisions been recorded otherwise. The chain holds.
+    pub(crate) fn forged(&self, forge: impl Fn(&mut Decision<'_>)) -> MemoryLog {
+        let forged = MemoryLog::bare(self.log.slices());
+        for slice in self.log.slices().all() {
+            let mut prev = Hash::default();
+            for placed in self.log.read(slice, 0, usize::MAX).expect("read") {
+                let Record { header, body } = placed.record;
+                let mut read = Body::decode(&body).expect("a body");
+                if let Body::Decision(decision) = &mut read {
+                    forge(decision);
+                }
+                let record = Record::chain(slice, header.pseq, header.term, prev, read.encode().expect("no person is in it"));
+                prev = record.header.hash;
+                forged.append([record]);
+            }
+        }
+        forged
     }
 
     /// The same, a line a difference: when, command, what it is about, how it differs, and whether it follows from another.
     pub(crate) fn told(&self, changes: &[(&str, &str)], to: &str) -> Vec<String> {
         self.again(changes, None, to).drafts[0].iter().map(line).collect()
     }
+}
+
+/// These changes to the default rules, always in force.
+pub(crate) fn draft(changes: &[(&str, &str)]) -> Draft {
+    let text = changes.iter().fold(Rules::DEFAULT.to_owned(), |text, (was, is)| {
+        assert!(text.contains(was), "{was}");
+        text.replacen(was, is, 1)
+    });
+    let rules = RuleSet { version: 9, effective_from: time("2020-01-01"), rules: Rules::parse(&text).expect("rules") };
+    Draft { rules: Arc::new(rules), from: None }
 }
 
 pub(crate) fn line(otherwise: &Otherwise) -> String {

@@ -1,8 +1,9 @@
 //! Given a story, when it is decided again under a draft, then exactly these decisions are others.
 
+mod control;
 mod ledger;
 
-use pledger_consumers::counterfactual::{Told, replay};
+use pledger_consumers::counterfactual::{Control, Told, replay};
 use pledger_domain::facts::Channel;
 use pledger_ledger::{
     log::Log,
@@ -160,7 +161,7 @@ fn a_decision_that_the_rules_do_not_give_is_told() {
     ledger.log.append([Record::chain(header.slice, header.pseq + 1, header.term, header.hash, body)]);
     let end = ledger.log.end(header.slice).expect("an end");
     assert_eq!(end, header.pseq + 2);
-    let report = replay(&ledger.log, &[], time(END), &mut |_| {}).expect("read");
+    let report = replay(&ledger.log, &[], Control::Everything, time(END), &mut |_| {}).expect("read");
     let told: Vec<_> = report.unrepeated.iter().map(|one| (one.position.pseq, one.command.as_str())).collect();
     assert_eq!(told, [(header.pseq + 1, "WithdrawDeal")]);
     assert!(matches!(&report.unrepeated[0].again, Told::Refused { code, .. } if code == "DealUnknown"), "{:?}", report.unrepeated);

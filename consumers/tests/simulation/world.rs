@@ -55,11 +55,13 @@ pub(crate) struct Tally {
     pub(crate) crashes: u64,
     pub(crate) compared: u64,
     pub(crate) due: u64,
+    /// Decisions that drafts of the rules would have made otherwise.
+    pub(crate) otherwise: u64,
 }
 
 impl Tally {
     pub(crate) const fn add(&mut self, other: Self) {
-        let Self { accepted, refused, replayed, reused, unknown, void, behind, crashes, compared, due } = other;
+        let Self { accepted, refused, replayed, reused, unknown, void, behind, crashes, compared, due, otherwise } = other;
         self.accepted += accepted;
         self.refused += refused;
         self.replayed += replayed;
@@ -70,11 +72,12 @@ impl Tally {
         self.crashes += crashes;
         self.compared += compared;
         self.due += due;
+        self.otherwise += otherwise;
     }
 
     pub(crate) fn assert_that_everything_happened(&self, schedules: u64) {
-        let Self { accepted, refused, replayed, reused, unknown, void, behind, crashes, compared, due } = *self;
-        let often = [accepted / 10, refused / 4, replayed, unknown, void, crashes, compared];
+        let Self { accepted, refused, replayed, reused, unknown, void, behind, crashes, compared, due, otherwise } = *self;
+        let often = [accepted / 10, refused / 4, replayed, unknown, void, crashes, compared, otherwise];
         assert!(often.into_iter().all(|times| times >= schedules), "{self:?}");
         assert!([reused, behind, due].into_iter().all(|times| times >= schedules / 20), "{self:?}");
     }
@@ -111,7 +114,7 @@ pub(crate) fn live(seed: u64) -> Result<Tally, String> {
     world.compare_snapshots()?;
     world.compare_due()?;
     checker::check(&mut world)?;
-    again::check(&world)?;
+    world.tally.otherwise = again::check(&world)?;
     Ok(world.tally)
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use pledger_command_api::{Draft, Simulation};
-use pledger_consumers::counterfactual;
+use pledger_consumers::counterfactual::{self, Control};
 use pledger_domain::{
     rules::{RuleSet, Rules},
     values::Timestamp,
@@ -152,7 +152,7 @@ fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'st
 fn decided_again(log: &dyn Log, drafts: &[Parsed], span: Span, told: &Told) -> Result<counterfactual::Report> {
     let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
     let progress = told.progress("deciding again", log)?;
-    let report = counterfactual::replay(log, &drafts, span.to, &mut |seen| progress.set_position(seen))?;
+    let report = counterfactual::replay(log, &drafts, Control::Differences, span.to, &mut |seen| progress.set_position(seen))?;
     progress.finish_and_clear();
     Ok(report)
 }

@@ -21,7 +21,8 @@ pub(crate) struct Report {
     /// The version of the rules in force at the end of the span.
     pub(super) in_force: u32,
     pub(super) drafts: Vec<Outcome>,
-    /// How many commands were decided again, and whether all came out as recorded under the rules as recorded.
+    /// How many commands were decided again, and whether those that a draft changes came out as recorded under the rules as
+    /// recorded.
     pub(super) decided: counterfactual::Report,
 }
 
@@ -104,8 +105,14 @@ fn minor(amount: &str, currency: Currency) -> i128 {
 impl Report {
     pub(crate) fn json(&self) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(Outcome::json).collect();
-        let counterfactual::Report { decided, set_aside, unrepeated, drafts: _ } = &self.decided;
-        let again = json!({"decided": decided, "set_aside": set_aside, "unrepeated": unrepeated});
+        let counterfactual::Report { decided, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } = &self.decided;
+        let again = json!({
+            "decided": decided,
+            "set_aside": set_aside,
+            "controlled": controlled,
+            "controlled_streams": controlled_streams,
+            "unrepeated": unrepeated,
+        });
         json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts, "decided_again": again, "notes": NOTES})
     }
 
@@ -144,15 +151,17 @@ impl Report {
 
     /// Whether deciding again can be trusted, and what it cannot know.
     fn control(&self) -> String {
-        let counterfactual::Report { decided, set_aside, unrepeated, drafts: _ } = &self.decided;
+        let counterfactual::Report { decided, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } = &self.decided;
         let aside = if *set_aside == 0 { String::new() } else { format!(" {set_aside} that rested on what is not recorded were not.") };
-        let mut text = format!("{decided} commands were decided again.{aside} ");
-        if unrepeated.is_empty() {
-            text.push_str("Under the rules as recorded, every decision comes out as recorded.\n");
-        } else {
-            let count = unrepeated.len();
-            text.push_str(&format!("Under the rules as recorded, {count} do NOT come out as recorded; do not rely on theirs:\n"));
-        }
+        let also = format!("{controlled} of them in {controlled_streams} streams were decided under the rules as recorded too");
+        let came = match unrepeated.len() {
+            0 if *controlled == 0 => "No draft decides any of them otherwise.".to_owned(),
+            0 => format!("Where a draft decides otherwise, {also}: all of these come out as recorded."),
+            count => format!(
+                "Where a draft decides otherwise, {also}: {count} do NOT come out as recorded, and no draft is said to change them:"
+            ),
+        };
+        let mut text = format!("{decided} commands were decided again.{aside} {came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
         }
