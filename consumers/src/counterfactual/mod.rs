@@ -84,8 +84,8 @@ pub struct Unrepeated {
     pub again: Told,
 }
 
-/// Decides every recorded command again under each draft, and those of `control` under the rules as recorded. What would have been decided otherwise is told where it is
-/// effective by `to`; `tell` hears how many records were looked at.
+/// Decides every recorded command again under each draft, and those of `control` under the rules as recorded. What would have
+/// been decided otherwise is told where it is effective by `to`; `tell` hears how many records were looked at.
 ///
 /// # Errors
 /// `LogError`, also where a record cannot be read.
