@@ -12,9 +12,13 @@ fn token(dir: &Path) -> String {
     announced["token"].as_str().expect("a token").to_owned()
 }
 
-/// Without how many commands were decided again: a server's policies add some while it is asked.
+/// Without how many commands were decided again, and controlled: a server's policies add some while it is asked.
 fn settled(mut report: Value) -> Value {
-    assert!(report["decided_again"]["decided"].take().as_u64() > Some(100));
+    let again = &mut report["decided_again"];
+    assert!(again["decided"].take().as_u64() > Some(100));
+    for counted in ["controlled", "controlled_streams"] {
+        assert!(again[counted].take().is_u64(), "{counted}");
+    }
     report
 }
 
