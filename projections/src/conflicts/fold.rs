@@ -75,8 +75,13 @@ impl Conflicts {
             AccountEvent::DisputeRuled { dispute_id, shares, reason, .. } => {
                 self.change(dispute_id, decision.effective_at, at, |conflict| rule(conflict, shares, reason, decision.effective_at));
             }
-            AccountEvent::DealUpdated { deal_id, .. }
-            | AccountEvent::DealRejected { deal_id, .. }
+            AccountEvent::DealUpdated { deal_id, .. } => {
+                for subject in subjects(deal_id, at, deals) {
+                    self.add_deals(&ConflictKey { account: at.key, subject }, &[deal_id], at);
+                }
+                self.look_again(deal_id, decision.effective_at, at, deals);
+            }
+            AccountEvent::DealRejected { deal_id, .. }
             | AccountEvent::DealWithdrawn { deal_id, .. }
             | AccountEvent::DealCanceled { deal_id }
             | AccountEvent::DealExpired { deal_id, .. }
@@ -135,8 +140,8 @@ impl Conflicts {
 
     /// A deal changed: the contests that it is part of may have been decided by that, or may be open again.
     fn look_again(&mut self, id: &DealId, when: Timestamp, at: &At<'_>, deals: &Deals) {
-        let Some(deal) = deals.get(at.key, id) else { return };
-        for subject in [product_subject(deal.product), WHOLE_ACCOUNT] {
+        let left = deals.product_left(id).map(product_subject);
+        for subject in subjects(id, at, deals).into_iter().chain(left) {
             let key = ConflictKey { account: at.key, subject };
             let Some(contest) = self.conflicts.get(&key) else { continue };
             let ruled_at = (!is_contended(contest, &key, deals)).then(|| contest.ruled_at.unwrap_or(when));
@@ -300,7 +305,12 @@ fn product_subject(product: Symbol) -> CompactString {
     format_compact!("product:{}", product.name().to_lowercase())
 }
 
-/// Whether two partners or more have open deals in the contest.
+/// The contests that a deal is part of as it stands, where there are such.
+fn subjects(id: &DealId, at: &At<'_>, deals: &Deals) -> Vec<CompactString> {
+    deals.get(at.key, id).map_or_else(Vec::new, |deal| vec![product_subject(deal.product), WHOLE_ACCOUNT])
+}
+
+/// Whether two partners or more have open deals in the contest, for what it is about.
 fn is_contended(contest: &Conflict, key: &ConflictKey, deals: &Deals) -> bool {
     let listed = contest.deals.0.iter().filter_map(|id| deals.deals.get(&DealKey { account: key.account, deal: id.clone() }));
     let open = listed.filter(|deal| deal.status == DealStatus::Open && deal.registration != Registration::Draft);

@@ -80,7 +80,8 @@ row! {
         escalated_to: Option<Symbol>,
         /// When a dispute was ruled, or a contest was decided: by the last refusal, or by what left no two partners with open deals.
         ruled_at: Option<Timestamp>,
-        /// The registered deals that contend for what a contest is about.
+        /// The registered deals that contended for what a contest is about. One that went to another product stays named: it
+        /// did contend, and may come back. Whether a contest is open goes by what its deals are for now.
         deals: Json<Vec<CompactString>>,
         /// How a dispute was ruled.
         shares: Json<Vec<Ruled>>,

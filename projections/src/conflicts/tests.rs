@@ -111,6 +111,41 @@ fn an_overlap_is_open_while_several_partners_compete() {
     assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at"]), decided);
 }
 
+fn moved(when: &str, deal: &str, product: &str) -> Given {
+    let registration = registration(deal, "p1", product, "50.00");
+    let updated = AccountEvent::DealUpdated {
+        deal_id: registration.deal_id,
+        product: registration.product,
+        amount: registration.amount,
+        region: None,
+        expected_close: None,
+        submitted: true,
+        sla_due: None,
+    };
+    Given::account("acme.com", when, vec![updated])
+}
+
+#[test]
+fn a_deal_that_goes_to_another_product_leaves_one_contest_and_enters_another() {
+    let mut given = vec![
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![overlapping("d2", "p2", ("d1", "p1"), false)]),
+        Given::account("acme.com", "2026-01-03", vec![registered("d3", "p3", "GTX Basic", "10.00")]),
+    ];
+    let mut then = |next: Given, status: &str, ruled_at: Option<&str>| {
+        given.push(next);
+        let found = conflicts(given.clone(), &[("product", "GTX Pro")]);
+        assert_eq!(pick(&found[0], &["status", "ruled_at"]), json!({"status": status, "ruled_at": ruled_at}), "{} decisions", given.len());
+    };
+    then(moved("2026-02-01", "d2", "GTX Basic"), "ruled", Some("2026-02-01T00:00:00Z"));
+    then(moved("2026-03-01", "d2", "gtx pro"), "open", None);
+    then(moved("2026-03-02", "d2", "GTX Basic"), "ruled", Some("2026-03-02T00:00:00Z"));
+    // One that never contended before comes instead, and goes.
+    then(moved("2026-04-01", "d3", "GTX Pro"), "open", None);
+    let canceled = AccountEvent::DealCanceled { deal_id: deal_id("d3") };
+    then(Given::account("acme.com", "2026-05-01", vec![canceled]), "ruled", Some("2026-05-01T00:00:00Z"));
+}
+
 #[test]
 fn history_shows_its_overlaps_as_such() {
     let given = [

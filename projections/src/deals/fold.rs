@@ -22,11 +22,14 @@ use crate::{
 pub struct Deals {
     /// By account and deal.
     pub deals: Table<Deal>,
+    /// The deals that the decision folded last took to another product, each with the one that it left.
+    left: Vec<(DealId, Symbol)>,
 }
 
 impl Deals {
     /// Takes in a decision.
     pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
+        self.left.clear();
         if let Outcome::Accepted(Events::Account(events)) = &decision.outcome {
             for event in events.iter() {
                 self.event(event, decision.effective_at, at);
@@ -38,6 +41,11 @@ impl Deals {
     #[must_use]
     pub fn get(&self, account: Symbol, deal: &DealId) -> Option<&Deal> {
         self.deals.get(&key(account, deal))
+    }
+
+    /// The product that the decision which is being folded took this deal away from.
+    pub(crate) fn product_left(&self, deal: &DealId) -> Option<Symbol> {
+        self.left.iter().find(|(known, _)| known == deal).map(|(_, product)| *product)
     }
 
     /// Its tables.
@@ -58,8 +66,10 @@ impl Deals {
                 self.deals.upsert(key(at.key, &registered.deal_id), at, || registration(registered, when, at));
             }
             AccountEvent::DealUpdated { deal_id, product, amount, region, expected_close, submitted, sla_due } => {
+                let product = Symbol::of(product.as_str());
+                self.left.extend(self.get(at.key, deal_id).filter(|deal| deal.product != product).map(|deal| (deal_id.clone(), deal.product)));
                 self.change(deal_id, at, |deal| {
-                    deal.product = Symbol::of(product.as_str());
+                    deal.product = product;
                     deal.currency = amount.currency();
                     deal.amount = amount.minor();
                     deal.registered_amount = amount.minor();
