@@ -15,16 +15,21 @@ pub(super) struct Folded(CompactString);
 
 impl Folded {
     pub(super) fn of(label: &Label) -> Self {
-        let label = label.as_str();
-        if label.is_ascii() {
-            // It has no other compatibility forms. Most labels are, and every change of a deal comes by here.
-            let mut folded = one_spaced(label);
-            folded.make_ascii_lowercase();
-            return Self(folded);
-        }
-        let folded: String = label.nfkc().collect::<String>().to_lowercase().nfkc().collect();
-        Self(one_spaced(&folded))
+        Self(folded(label.as_str()))
     }
+}
+
+/// A product as protection and overlaps compare it: products that are the same to them come out the same.
+#[must_use]
+pub fn folded(product: &str) -> CompactString {
+    if product.is_ascii() {
+        // It has no other compatibility forms. Most products are, and every change of a deal comes by here.
+        let mut folded = one_spaced(product);
+        folded.make_ascii_lowercase();
+        return folded;
+    }
+    let folded: String = product.nfkc().collect::<String>().to_lowercase().nfkc().collect();
+    one_spaced(&folded)
 }
 
 /// The words with one space between each.

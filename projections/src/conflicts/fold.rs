@@ -2,7 +2,7 @@
 
 use compact_str::{CompactString, format_compact};
 use pledger_domain::{
-    account::{AccountEvent, DealRegistered, Share},
+    account::{AccountEvent, DealRegistered, Share, folded_product},
     rejection::Rejection,
     rules::ProtectionScope,
     values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp},
@@ -300,9 +300,9 @@ fn deals_entry(account: Symbol, subject: &CompactString, id: &DealId) -> Contend
 /// The subject of a contest for the whole account.
 const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
 
-/// The subject of a contest for a product: protection compares products without their case.
+/// The subject of a contest for a product, by what protection compares products by.
 fn product_subject(product: Symbol) -> CompactString {
-    format_compact!("product:{}", product.name().to_lowercase())
+    format_compact!("product:{}", folded_product(product.name()))
 }
 
 /// The contests that a deal is part of as it stands, where there are such.

@@ -1,6 +1,8 @@
 //! Which contests are still open: those in which several partners have open deals.
 
+use compact_str::CompactString;
 use hashbrown::HashMap;
+use pledger_domain::account::folded_product;
 
 use super::row::ConflictKey;
 use crate::{
@@ -9,22 +11,22 @@ use crate::{
     symbol::Symbol,
 };
 
-/// The partners with open deals, by contested account and product in lower case.
+/// The partners with open deals, by contested account and product as protection compares it.
 pub(super) struct OpenContests {
-    partners: HashMap<Symbol, Vec<(String, Symbol)>>,
+    partners: HashMap<Symbol, Vec<(CompactString, Symbol)>>,
 }
 
 impl OpenContests {
     /// Those on these accounts.
     pub(super) fn of(rows: &Rows<'_>, contested: impl Iterator<Item = Symbol>) -> Self {
-        let mut partners: HashMap<Symbol, Vec<(String, Symbol)>> = contested.map(|account| (account, Vec::new())).collect();
+        let mut partners: HashMap<Symbol, Vec<(CompactString, Symbol)>> = contested.map(|account| (account, Vec::new())).collect();
         if partners.is_empty() {
             return Self { partners };
         }
         for fact in facts(rows) {
             let competes = fact.deal.status == DealStatus::Open && fact.deal.registration != Registration::Draft;
             if competes && let Some(open) = partners.get_mut(&fact.key.account) {
-                let entry = (fact.deal.product.name().to_lowercase(), fact.deal.partner);
+                let entry = (folded_product(fact.deal.product.name()), fact.deal.partner);
                 if !open.contains(&entry) {
                     open.push(entry);
                 }

@@ -57,7 +57,7 @@ row! {
         key {
             /// The account's key.
             account: Symbol,
-            /// `product:<product>`, in lower case, `account` where the whole account is contended, or `dispute:<id>`.
+            /// `product:<product>`, without differences of case and spacing, `account` where the whole account is contended, or `dispute:<id>`.
             subject: CompactString,
         }
         /// What kind of conflict it is.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pledger_domain::{
-    account::{AccountEvent, Overlap, Share},
+    account::{AccountEvent, DealRegistered, Overlap, Share},
     rejection::Rejection,
     values::{AccountDescription, DisputeId, Label, PartnerId, StaffId, Text},
 };
@@ -34,7 +34,7 @@ fn partner(id: &str) -> PartnerId {
 
 fn overlapping(deal: &str, partner_id: &str, with: (&str, &str), historical: bool) -> AccountEvent {
     let overlap = Overlap { deal_id: deal_id(with.0), partner_id: partner(with.1) };
-    AccountEvent::DealRegistered(Box::new(pledger_domain::account::DealRegistered {
+    AccountEvent::DealRegistered(Box::new(DealRegistered {
         overlaps: vec![overlap],
         overlap_count: 1,
         historical,
@@ -147,6 +147,21 @@ fn a_deal_that_goes_to_another_product_leaves_one_contest_and_enters_another() {
 }
 
 #[test]
+fn a_product_is_contended_however_it_is_written() {
+    let product = Label::parse("ＧＴＸ   PRO").expect("a label");
+    let overlaps = vec![Overlap { deal_id: deal_id("d1"), partner_id: partner("p1") }];
+    let registered_so = DealRegistered { product, overlaps, overlap_count: 1, ..registration("d2", "p2", "GTX Pro", "50.00") };
+    let given = [
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![AccountEvent::DealRegistered(Box::new(registered_so))]),
+        Given::account("acme.com", "2026-01-03", vec![overlapping("d3", "p3", ("d1", "p1"), false)]),
+    ];
+    let found = conflicts(given, &[]);
+    let seen: Vec<_> = found.iter().map(|item| pick(item, &["conflict_id", "status", "contender_count"])).collect();
+    assert_eq!(seen, [json!({"conflict_id": "acme.com,product:gtx pro", "status": "open", "contender_count": 3})]);
+}
+
+#[test]
 fn history_shows_its_overlaps_as_such() {
     let given = [
         Given::account("acme.com", "2017-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
@@ -200,7 +215,7 @@ fn accounts_that_may_be_one_are_flagged() {
             country: country.map(str::to_owned),
         };
         let deal = registration(&format!("d-{key}"), "p1", "GTX Pro", "1.00");
-        let event = AccountEvent::DealRegistered(Box::new(pledger_domain::account::DealRegistered { account: Some(account), ..deal }));
+        let event = AccountEvent::DealRegistered(Box::new(DealRegistered { account: Some(account), ..deal }));
         Given::account(key, "2026-01-01", vec![event])
     };
     let given = [

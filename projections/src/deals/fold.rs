@@ -67,7 +67,8 @@ impl Deals {
             }
             AccountEvent::DealUpdated { deal_id, product, amount, region, expected_close, submitted, sla_due } => {
                 let product = Symbol::of(product.as_str());
-                self.left.extend(self.get(at.key, deal_id).filter(|deal| deal.product != product).map(|deal| (deal_id.clone(), deal.product)));
+                self.left
+                    .extend(self.get(at.key, deal_id).filter(|deal| deal.product != product).map(|deal| (deal_id.clone(), deal.product)));
                 self.change(deal_id, at, |deal| {
                     deal.product = product;
                     deal.currency = amount.currency();
