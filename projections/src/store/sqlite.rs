@@ -1,7 +1,11 @@
 //! `read.db`: the rows and the cursors of one generation, in SQLite.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     future::{Future, poll_fn},
+    mem,
     path::Path,
     slice,
     sync::Arc,
@@ -43,7 +47,10 @@ const CACHE_KB: &str = "-32768";
 /// A connection to `read.db`.
 pub struct SqliteStore {
     runtime: Runtime,
+    options: SqliteConnectOptions,
     connection: SqliteConnection,
+    /// A write failed: nobody knows whether its transaction is over.
+    is_doubtful: bool,
 }
 
 impl SqliteStore {
@@ -76,7 +83,19 @@ impl SqliteStore {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let options = options.busy_timeout(BUSY).statement_cache_capacity(64);
         let connection = runtime.block_on(SqliteConnection::connect_with(&options))?;
-        Ok(Self { runtime, connection })
+        Ok(Self { runtime, options, connection, is_doubtful: false })
+    }
+
+    /// Goes on with another connection; what the one before left open is rolled back with it.
+    ///
+    /// Where the disk is full SQLite ends a transaction by itself, or does not, and sqlx goes on to count it: what is
+    /// written next would lie inside a transaction that nobody commits, and be told as written.
+    fn reconnect(&mut self) -> Result<(), StoreError> {
+        let another = self.runtime.block_on(SqliteConnection::connect_with(&self.options))?;
+        // It failed before, and what it says of its end changes nothing.
+        drop(self.runtime.block_on(mem::replace(&mut self.connection, another).close()));
+        self.is_doubtful = false;
+        Ok(())
     }
 
     /// Copies the database as it stands into a new file.
@@ -146,7 +165,10 @@ impl Store for SqliteStore {
     }
 
     fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError> {
-        self.runtime.block_on(async {
+        if self.is_doubtful {
+            self.reconnect()?;
+        }
+        let written = self.runtime.block_on(async {
             let mut transaction = self.connection.begin().await?;
             for (at, (table, chunks)) in changes.tables.iter().enumerate() {
                 if changes.emptied.contains(&at) {
@@ -158,7 +180,9 @@ impl Store for SqliteStore {
             }
             write_cursors(&mut transaction, &changes.cursors).await?;
             Ok(transaction.commit().await?)
-        })
+        });
+        self.is_doubtful = written.is_err();
+        written
     }
 }
 
