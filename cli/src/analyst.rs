@@ -60,6 +60,7 @@ fn unsimulated(error: &anyhow::Error) -> Problem {
 fn unproven(error: &EvidenceError) -> Problem {
     match error {
         EvidenceError::Nothing(_) => Problem::not_found(error.to_string()),
+        EvidenceError::TooLong { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "EvidenceTooLong", error.to_string()),
         EvidenceError::Log(_)
         | EvidenceError::Damaged(_)
         | EvidenceError::Key { .. }

@@ -4,7 +4,7 @@ mod decisions;
 
 use decisions::{Scribe, created};
 use pledger_ledger::{
-    evidence::{EvidenceError, LedgerKey, make, verify},
+    evidence::{EvidenceError, LedgerKey, MAX_BUNDLE_LEN, make, verify},
     log::Log,
     memory::MemoryLog,
     record::{Body, Decision},
@@ -34,6 +34,7 @@ fn some_stream(log: &MemoryLog) -> String {
         "test",
         "any",
         &ledger(0).1,
+        MAX_BUNDLE_LEN,
         &mut |decision| {
             found.get_or_insert_with(|| decision.stream.to_string());
             false
@@ -44,7 +45,11 @@ fn some_stream(log: &MemoryLog) -> String {
 }
 
 fn bundle(log: &MemoryLog, key: &LedgerKey, stream: &str) -> Result<Vec<u8>, EvidenceError> {
-    make(log, "test", stream, key, &mut |decision: &Decision<'_>| decision.stream.to_string() == stream, &mut |_| ())
+    bundle_within(MAX_BUNDLE_LEN, log, key, stream)
+}
+
+fn bundle_within(limit: u64, log: &MemoryLog, key: &LedgerKey, stream: &str) -> Result<Vec<u8>, EvidenceError> {
+    make(log, "test", stream, key, limit, &mut |decision: &Decision<'_>| decision.stream.to_string() == stream, &mut |_| ())
 }
 
 #[test]
@@ -60,6 +65,22 @@ fn a_bundle_holds_every_decision_of_its_stream() {
         Ok(_) | Err(_) => false,
     });
     assert_eq!(confirmed.records, of_stream.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_bundle_too_long_to_be_checked_is_not_made() {
+    let (log, key) = ledger(60);
+    let stream = some_stream(&log);
+    let whole = bundle(&log, &key, &stream).expect("a bundle");
+    let len = u64::try_from(whole.len()).expect("a length");
+    assert_eq!(bundle_within(len, &log, &key, &stream).expect("just short enough"), whole);
+    // By a byte, and by so much that the decisions alone are too long.
+    for limit in [len - 1, 100] {
+        let refused = bundle_within(limit, &log, &key, &stream).expect_err("too long");
+        assert!(matches!(&refused, EvidenceError::TooLong { about, limit: of } if *about == stream && *of == limit), "{refused}");
+    }
+    let refused = EvidenceError::TooLong { about: stream.clone(), limit: MAX_BUNDLE_LEN }.to_string();
+    assert!(refused.starts_with(&format!("the evidence about {stream} would be longer than 2048 MiB")), "{refused}");
 }
 
 #[test]

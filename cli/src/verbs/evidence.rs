@@ -113,7 +113,7 @@ impl Evidence {
 pub(crate) fn bundle(ledger: &Ledger, key: &LedgerKey, about: &About, tell: &mut dyn FnMut(u64)) -> Result<Vec<u8>, EvidenceError> {
     let Ledger { log, created } = ledger;
     let mut make = |about: &str, is_about: &mut dyn FnMut(&Decision<'_>) -> bool| {
-        evidence::make(&**log, &created.ledger_id, about, key, is_about, tell)
+        evidence::make(&**log, &created.ledger_id, about, key, MAX_BUNDLE_LEN, is_about, tell)
     };
     match about {
         About::Account(account) => {

@@ -36,7 +36,7 @@ const READ: usize = 4096;
 /// What every bundle begins with; the version of its form follows.
 const BEGINNING: &[u8] = br#"{"statement":"pledger evidence "#;
 
-/// The longest bundle that is checked, in bytes: it is held in memory three times.
+/// The longest bundle that is checked, and therefore made, in bytes: it is held in memory three times.
 pub const MAX_BUNDLE_LEN: u64 = 2 << 30;
 
 /// Why there is no evidence, or none that holds.
@@ -51,6 +51,17 @@ pub enum EvidenceError {
     /// Nothing in the ledger is about it.
     #[error("the ledger has no decision about {0}")]
     Nothing(String),
+    /// Its bundle would be too long to be checked.
+    #[error(
+        "the evidence about {about} would be longer than {} MiB, more than is checked at once. Ask for evidence of a deal instead of a whole account",
+        .limit >> 20
+    )]
+    TooLong {
+        /// What it was to be about.
+        about: String,
+        /// The longest that is checked, in bytes.
+        limit: u64,
+    },
     /// The signing key cannot be read or written.
     #[error("the signing key {path}: {reason}")]
     Key {
@@ -93,19 +104,22 @@ struct ProvenRecord {
     path: Vec<String>,
 }
 
-/// Makes a bundle about `about` of all decisions that `is_about` picks, and of the rules that they name.
+/// Makes a bundle about `about` of all decisions that `is_about` picks, and of the rules that they name. It is at most
+/// `limit` bytes long; of longer ones than `MAX_BUNDLE_LEN` nobody checks any.
 ///
 /// # Errors
-/// `EvidenceError`, `Nothing` where no decision is picked.
+/// `EvidenceError`: `Nothing` where no decision is picked, `TooLong` where it would be longer than `limit`.
 pub fn make(
     log: &dyn Log,
     ledger_id: &str,
     about: &str,
     key: &LedgerKey,
+    limit: u64,
     is_about: &mut dyn FnMut(&Decision<'_>) -> bool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<u8>, EvidenceError> {
-    let read = read(log, is_about, progress)?;
+    let too_long = || EvidenceError::TooLong { about: about.to_owned(), limit };
+    let read = read(log, is_about, limit, progress)?.ok_or_else(too_long)?;
     if read.picked.is_empty() {
         return Err(EvidenceError::Nothing(about.to_owned()));
     }
@@ -122,13 +136,16 @@ pub fn make(
     let statement = statement.to_string();
     let proven: Result<Vec<ProvenRecord>, _> = records.iter().map(|record| read.prove(record)).collect();
     let bundle = Bundle { public_key: key.public().to_string(), signature: key.sign(statement.as_bytes()), statement, records: proven? };
-    serde_json::to_vec(&bundle).map_err(|error| EvidenceError::Invalid(error.to_string()))
+    let file = serde_json::to_vec(&bundle).map_err(|error| EvidenceError::Invalid(error.to_string()))?;
+    if file.len() as u64 > limit { Err(too_long()) } else { Ok(file) }
 }
 
 /// What one pass over the ledger finds.
 struct Read {
     trees: Vec<MemoryBackedTree<Sha256, [u8; 32]>>,
     picked: Vec<Record>,
+    /// How long the bodies of those are together, in bytes: a bundle is longer.
+    picked_len: u64,
     /// The versions of the rules that picked decisions name.
     named: Vec<u32>,
     /// Publications of rules, each with its version.
@@ -137,16 +154,23 @@ struct Read {
     until: Timestamp,
 }
 
-fn read(log: &dyn Log, is_about: &mut dyn FnMut(&Decision<'_>) -> bool, progress: &mut dyn FnMut(u64)) -> Result<Read, EvidenceError> {
+/// None where what is picked is longer than `limit`, in bytes: no more of it is held in memory.
+fn read(
+    log: &dyn Log,
+    is_about: &mut dyn FnMut(&Decision<'_>) -> bool,
+    limit: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<Read>, EvidenceError> {
     let slices = usize::from(log.slices().count);
     let mut heads = vec![ChainHead::default(); slices];
     let trees = (0..slices).map(|_| MemoryBackedTree::new()).collect();
-    let mut read = Read { trees, picked: Vec::new(), named: Vec::new(), rules: Vec::new(), until: Timestamp::from_micros(0) };
+    let mut read =
+        Read { trees, picked: Vec::new(), picked_len: 0, named: Vec::new(), rules: Vec::new(), until: Timestamp::from_micros(0) };
     let mut up_to = UpTo::the_end(log, &[])?;
     loop {
         let placed = up_to.next(READ)?;
         if placed.is_empty() {
-            return Ok(read);
+            return Ok(Some(read));
         }
         progress(placed.len() as u64);
         for one in &placed {
@@ -154,6 +178,9 @@ fn read(log: &dyn Log, is_about: &mut dyn FnMut(&Decision<'_>) -> bool, progress
             if heads[slice].accept(one.offset, &one.record) == Verdict::Valid {
                 read.take(&one.record, is_about)?;
             }
+        }
+        if read.picked_len > limit {
+            return Ok(None);
         }
     }
 }
@@ -167,6 +194,7 @@ impl Read {
         let Ok(Body::Decision(decision)) = Body::decode(&record.body) else { return Ok(()) };
         self.until = self.until.max(decision.recorded_at);
         if is_about(&decision) {
+            self.picked_len += record.body.len() as u64;
             self.picked.push(record.clone());
             self.named.push(decision.rules);
         } else if let Outcome::Accepted(Events::Program(events)) = &decision.outcome {
