@@ -1,8 +1,12 @@
 //! How answers look: tables for people, JSON and CSV for programs.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    fs::File,
+    io::{IsTerminal, Write},
+    path::Path,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -71,6 +75,23 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file whole, or leaves what was there: what is half written never looks finished. What is no file, such as a
+/// device or a pipe, is written to as it is.
+pub(crate) fn to_file<T>(path: &Path, write: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+    let unwritable = || format!("{} cannot be written", path.display());
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return write(&mut File::options().write(true).open(path).with_context(unwritable)?);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let mut file = File::create(&beside).with_context(unwritable)?;
+    let written = write(&mut file).and_then(|written| {
+        file.sync_all().and_then(|()| std::fs::rename(&beside, path)).with_context(unwritable)?;
+        Ok(written)
+    });
+    written.inspect_err(|_| drop(std::fs::remove_file(&beside)))
+}
+
 /// Prints JSON, indented on a terminal.
 pub(crate) fn print_json(value: &Value) -> Result<()> {
     let text = if std::io::stdout().is_terminal() { serde_json::to_string_pretty(value)? } else { value.to_string() };
@@ -91,6 +112,40 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("file");
+        let left = || std::fs::read_dir(dir.path()).expect("a folder").count();
+        let half = |out: &mut File| {
+            out.write_all(b"half")?;
+            anyhow::bail!("it ends here")
+        };
+        to_file::<()>(&file, half).expect_err("half");
+        assert_eq!(left(), 0);
+        to_file(&file, |out| Ok(out.write_all(b"whole")?)).expect("whole");
+        to_file::<()>(&file, half).expect_err("half");
+        assert_eq!((left(), std::fs::read(&file).expect("it stands")), (1, b"whole".to_vec()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        use std::os::unix::net::UnixListener;
+
+        let dir = tempfile::tempdir().expect("a folder");
+        let socket = dir.path().join("socket");
+        let _listener = UnixListener::bind(&socket).expect("a socket");
+        for place in [dir.path(), &socket] {
+            let before = std::fs::symlink_metadata(place).expect("it stands").file_type();
+            let told = to_file(place, |out| Ok(out.write_all(b"x")?)).expect_err("no file").to_string();
+            assert_eq!(told, format!("{} cannot be written", place.display()));
+            assert_eq!(std::fs::symlink_metadata(place).expect("it stands").file_type(), before);
+        }
+        to_file(Path::new("/dev/null"), |out| Ok(out.write_all(b"x")?)).expect("a device takes it");
+        assert!(!std::fs::metadata("/dev/null").expect("it stands").is_file());
+    }
 
     #[test]
     fn figures_read_well() {

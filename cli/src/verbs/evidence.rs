@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{Read, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -101,8 +101,8 @@ impl Evidence {
         let bundle = bundle(&ledger, &key, &about, &mut |read| progress.inc(read));
         progress.finish_and_clear();
         let bundle = bundle?;
-        std::fs::write(out, &bundle).with_context(|| format!("{} cannot be written", out.display()))?;
         let confirmed = evidence::verify(&bundle, Some(key.public()))?;
+        output::to_file(out, |file| Ok(file.write_all(&bundle)?))?;
         eprintln!("Wrote {} decisions to {}.\nThe ledger's public key:", confirmed.records.len(), out.display());
         output::print(key.public().to_string())?;
         Ok(ExitCode::SUCCESS)

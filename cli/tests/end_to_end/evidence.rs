@@ -39,4 +39,9 @@ fn evidence_is_verified_far_from_its_ledger() {
     assert!(fail(elsewhere, &["evidence", "verify", file], 1).contains("every bundle begins with"));
     assert!(fail(dir, &["evidence", "--account", "nobody.example", "--out", file], 1).contains("no decision about"));
     fail(dir, &["evidence", "--account", account], 2);
+    // What cannot be written whole leaves nothing.
+    let folder = elsewhere.join("folder");
+    std::fs::create_dir(&folder).expect("made");
+    assert!(fail(dir, &["evidence", "--account", account, "--out", folder.to_str().expect("UTF-8")], 1).contains("cannot be written"));
+    assert!(!elsewhere.join("folder.part").exists());
 }

@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pledger_projections::query::{VIEWS, ViewSpec, find_view};
 use serde_json::json;
@@ -90,16 +90,7 @@ impl Export {
             self.print(context, &source)?;
             return Ok(ExitCode::SUCCESS);
         }
-        // What is half written never looks finished.
-        let mut beside = self.out.clone().into_os_string();
-        beside.push(".part");
-        let mut file = File::create(&beside).with_context(|| format!("{} cannot be written", self.out.display()))?;
-        let written = self.write(context, &source, &mut file).and_then(|count| {
-            file.sync_all()?;
-            std::fs::rename(&beside, &self.out)?;
-            Ok(count)
-        });
-        let count = written.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+        let count = output::to_file(&self.out, |file| self.write(context, &source, file))?;
         if context.json {
             output::print_json(&json!({"view": self.view, "written": count, "out": self.out}))?;
         } else {
