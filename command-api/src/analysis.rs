@@ -16,6 +16,8 @@ use crate::{ApiState, input, input::MediaType, parked::operator, problem::Proble
 
 /// The most drafts that are compared at once: each is another set of read models in memory.
 const MAX_DRAFTS: usize = 8;
+/// The most of each list of a simulation that are told in a document.
+const MAX_LISTED: usize = 10_000;
 /// After how many seconds to ask again while another analysis runs.
 const RETRY_S: u32 = 10;
 /// The key that the bundle is signed with. Whoever verifies it takes the key from somewhere else.
@@ -44,6 +46,14 @@ pub struct Simulation {
     /// Up to when history counts; the ledger's present where absent.
     #[serde(default)]
     pub to: Option<String>,
+    /// How many of each list are told in a document, which says how many there are; as rows all are told.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+impl Simulation {
+    /// How many of each list are told in a document, where nothing else is asked for.
+    pub const LISTED: usize = 1_000;
 }
 
 /// How a simulation is answered.
@@ -131,6 +141,10 @@ fn read(body: &Bytes) -> Result<Simulation, Problem> {
         let problem = Problem::malformed("InvalidBody", format!("{} drafts", asked.drafts.len())).field("drafts");
         return Err(problem.accepted(format!("from 1 to {MAX_DRAFTS}")));
     }
+    if let Some(limit) = asked.limit.filter(|limit| *limit > MAX_LISTED) {
+        let problem = Problem::malformed("InvalidBody", format!("limit {limit}")).field("limit");
+        return Err(problem.accepted(format!("from 0 to {MAX_LISTED}; text/csv and application/x-ndjson hold every row")));
+    }
     for (draft, number) in asked.drafts.iter_mut().zip(1..) {
         if draft.name.is_empty() {
             draft.name = format!("draft {number}");
@@ -213,7 +227,9 @@ mod tests {
         let names: Vec<&str> = asked.drafts.iter().map(|draft| draft.name.as_str()).collect();
         assert_eq!((names, asked.from, asked.to.as_deref()), (vec!["draft 1", "b"], None, Some("2026-01-01")));
         let many = format!(r#"{{"drafts":[{}]}}"#, [r#"{"program":""}"#; MAX_DRAFTS + 1].join(","));
-        for wrong in [r#"{"drafts":[]}"#, &many, r#"{"drafts":[{"program":"a"}],"until":"x"}"#, "{"] {
+        for wrong in
+            [r#"{"drafts":[]}"#, &many, r#"{"drafts":[{"program":"a"}],"until":"x"}"#, r#"{"drafts":[{"program":"a"}],"limit":10001}"#, "{"]
+        {
             assert_eq!(read(wrong).expect_err(wrong).code(), "InvalidBody", "{wrong}");
         }
     }

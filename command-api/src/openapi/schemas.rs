@@ -164,6 +164,7 @@ fn simulation() -> Value {
             "drafts": {"type": "array", "minItems": 1, "maxItems": 8, "items": draft, "description": "Compared side by side."},
             "from": time("From when the drafts govern: RFC 3339, or a date; always where absent."),
             "to": time("Up to when history counts, and the time of questions: RFC 3339, or a date for its end; the present where absent."),
+            "limit": {"type": ["integer", "null"], "minimum": 0, "maximum": 10_000, "description": "How many of each list a JSON answer holds, 1,000 where absent. CSV and NDJSON hold every row."},
         },
     })
 }
@@ -172,13 +173,14 @@ fn simulated() -> Value {
     let list = |description: &str| json!({"type": "array", "items": {"type": "object"}, "description": description});
     json!({
         "type": "object",
-        "required": ["from", "to", "in_force", "drafts", "decided_again", "notes"],
+        "required": ["from", "to", "in_force", "limit", "drafts", "decided_again", "notes"],
         "properties": {
             "from": {"type": ["string", "null"], "format": "date-time"},
             "to": {"type": "string", "format": "date-time"},
             "in_force": {"type": "integer", "description": "The version of the rules in force then."},
-            "drafts": list("Of each draft: changes of rules in words, a summary, and every tier, credit, return and decision that would differ."),
-            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those did not come out as recorded."},
+            "limit": {"type": "integer", "description": "How many of each list are told."},
+            "drafts": list("Of each draft: changes of rules in words, a summary of every difference, counts, and of as many tiers, credits, returns and decisions that would differ the first, up to the limit."),
+            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded."},
             "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
         },
     })

@@ -14,6 +14,9 @@ use crate::{cluster::ClusterFlags, context::Context, ledger::Ledger, output, ver
 pub(crate) use asked::{Told, Unfit, simulate};
 pub(crate) use report::Report;
 
+/// Rows of a kind in a table, where nothing else is asked for.
+const TABLE_ROWS: usize = 20;
+
 /// Say what other rules would change: replay history under a draft, and write nothing
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -30,9 +33,9 @@ pub(crate) struct Simulate {
     /// Up to when history counts, and the time of questions such as "which tier?" [default: the ledger's present]
     #[arg(long, value_name = "T")]
     to: Option<String>,
-    /// The most rows of each kind in a table
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
+    /// The most rows of each kind in a table, or of each list in JSON, which says how many there are; CSV has every row [default: 20; of JSON 1000]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -50,11 +53,11 @@ impl Simulate {
             Ok(Draft { name, program })
         };
         let drafts = self.drafts.iter().map(read).collect::<Result<_>>()?;
-        let report = simulate(&ledger, &Simulation { drafts, from: self.from, to: self.to }, &Told::ON_A_TERMINAL)?;
+        let report = simulate(&ledger, &Simulation { drafts, from: self.from, to: self.to, limit: self.limit }, &Told::ON_A_TERMINAL)?;
         match format {
-            Format::Table => output::print(report.table(self.limit))?,
-            Format::Json => output::print_json(&report.json())?,
-            Format::Csv => output::print(report.csv()?)?,
+            Format::Table => output::print(report.table(self.limit.unwrap_or(TABLE_ROWS)))?,
+            Format::Json => output::print_json(&report.json(self.limit.unwrap_or(Simulation::LISTED)))?,
+            Format::Csv => report.csv(std::io::stdout().lock())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,9 @@
 //! The answer: a summary first, drafts side by side, then the rows behind it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use anyhow::Result;
 use pledger_consumers::counterfactual::{self, Otherwise, Unrepeated};
@@ -36,7 +39,7 @@ pub(super) struct Outcome {
     pub(super) decisions: Vec<Otherwise>,
 }
 
-/// The most decisions that do not repeat in a table; JSON has all.
+/// The most decisions that do not repeat in a table.
 const MAX_UNREPEATED: usize = 20;
 /// What is not in the answer.
 const NOTES: [&str; 3] = [
@@ -54,11 +57,11 @@ struct Sum {
 }
 
 impl Outcome {
-    /// Every difference, kind by kind.
-    fn rows(&self) -> Vec<Row> {
+    /// Every difference, kind by kind; each is made when it is asked for.
+    fn rows(&self) -> impl Iterator<Item = Row> {
         let Difference { tiers, attribution, ropi } = &self.figures;
         let figures = tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns));
-        figures.chain(self.decisions.iter().map(Row::from)).collect()
+        figures.chain(self.decisions.iter().map(Row::from))
     }
 
     fn sums(&self) -> Vec<(String, Sum)> {
@@ -95,6 +98,11 @@ impl Sum {
     }
 }
 
+/// The first of a list, for an answer that is bounded.
+fn first<T>(all: &[T], limit: usize) -> &[T] {
+    &all[..all.len().min(limit)]
+}
+
 /// Minor units of an amount as `figures::money` writes it: all of its digits.
 fn minor(amount: &str, currency: Currency) -> i128 {
     let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
@@ -103,38 +111,52 @@ fn minor(amount: &str, currency: Currency) -> i128 {
 }
 
 impl Report {
-    pub(crate) fn json(&self) -> Value {
-        let drafts: Vec<Value> = self.drafts.iter().map(Outcome::json).collect();
+    /// One document, of which each list holds the first `limit` of as many as are said beside it.
+    pub(crate) fn json(&self, limit: usize) -> Value {
+        let drafts: Vec<Value> = self.drafts.iter().map(|draft| draft.json(limit)).collect();
         let counterfactual::Report { decided, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } = &self.decided;
         let again = json!({
             "decided": decided,
             "set_aside": set_aside,
             "controlled": controlled,
             "controlled_streams": controlled_streams,
-            "unrepeated": unrepeated,
+            "unrepeated_count": unrepeated.len(),
+            "unrepeated": first(unrepeated, limit),
         });
-        json!({"from": self.from, "to": self.to, "in_force": self.in_force, "drafts": drafts, "decided_again": again, "notes": NOTES})
+        json!({
+            "from": self.from,
+            "to": self.to,
+            "in_force": self.in_force,
+            "limit": limit,
+            "drafts": drafts,
+            "decided_again": again,
+            "notes": NOTES,
+        })
     }
 
-    pub(crate) fn csv(&self) -> Result<Vec<u8>> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+    /// Writes every row, one after the other.
+    pub(crate) fn csv(&self, out: impl Write) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(out);
         writer.write_record(COLUMNS)?;
-        for draft in &self.drafts {
-            for row in draft.rows() {
-                writer.write_record(std::iter::once(draft.name.clone()).chain(row.cells()))?;
-            }
+        for (draft, row) in self.rows() {
+            writer.write_record(std::iter::once(draft.to_owned()).chain(row.cells()))?;
         }
-        Ok(writer.into_inner()?)
+        writer.flush()?;
+        Ok(())
     }
 
-    /// A row a line, by the names of the CSV's columns; what is empty there is null.
-    pub(crate) fn lines(&self) -> String {
-        let line = |(draft, row): (&Outcome, Row)| {
-            let cells = std::iter::once(draft.name.clone()).chain(row.cells());
+    /// Writes every row on a line, by the names of the CSV's columns; what is empty there is null.
+    pub(crate) fn lines(&self, mut out: impl Write) -> Result<()> {
+        for (draft, row) in self.rows() {
+            let cells = std::iter::once(draft.to_owned()).chain(row.cells());
             let members = COLUMNS.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), super::row::text(&cell)));
-            format!("{}\n", Value::Object(members.collect()))
-        };
-        self.drafts.iter().flat_map(|draft| draft.rows().into_iter().map(move |row| (draft, row))).map(line).collect()
+            writeln!(out, "{}", Value::Object(members.collect()))?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&str, Row)> {
+        self.drafts.iter().flat_map(|draft| draft.rows().map(|row| (draft.name.as_str(), row)))
     }
 
     pub(super) fn table(&self, limit: usize) -> String {
@@ -200,7 +222,7 @@ impl Outcome {
         text
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, limit: usize) -> Value {
         let summary: Vec<Value> =
             self.sums().iter().map(|(kind, sum)| json!({"kind": kind, "count": sum.count, "money": sum.money()})).collect();
         let Difference { tiers, attribution, ropi } = &self.figures;
@@ -208,20 +230,32 @@ impl Outcome {
             "draft": self.name,
             "changes": self.changes,
             "summary": summary,
-            "tiers": tiers,
-            "attribution": attribution,
-            "ropi": ropi,
-            "decisions": self.decisions,
+            "counts": {
+                "tiers": tiers.len(),
+                "attribution": attribution.len(),
+                "ropi": ropi.len(),
+                "decisions": self.decisions.len(),
+            },
+            "tiers": first(tiers, limit),
+            "attribution": first(attribution, limit),
+            "ropi": first(ropi, limit),
+            "decisions": first(&self.decisions, limit),
         })
     }
 
     /// The rows behind the summary, at most `limit` of a kind.
     fn tables(&self, limit: usize, named: bool, text: &mut String) {
-        let rows = self.rows();
-        for (kind, sum) in self.sums() {
+        let sums = self.sums();
+        let mut shown = vec![Vec::new(); sums.len()];
+        for row in self.rows() {
+            let place = sums.iter().position(|(kind, _)| *kind == row.kind).filter(|place| shown[*place].len() < limit);
+            if let Some(place) = place {
+                shown[place].push(row);
+            }
+        }
+        for ((kind, sum), shown) in sums.iter().zip(shown) {
             let title = if named { format!("\n{}: {kind}\n", self.name) } else { format!("\n{kind}\n") };
             text.push_str(&title);
-            let shown: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).take(limit).collect();
             text.push_str(&columns(&shown));
             if sum.count > shown.len() {
                 text.push_str(&format!("{} of {} shown; all with --limit {} or --format csv\n", shown.len(), sum.count, sum.count));
@@ -231,7 +265,7 @@ impl Outcome {
 }
 
 /// The columns that any of the rows fills; money in one.
-fn columns(rows: &[&Row]) -> String {
+fn columns(rows: &[Row]) -> String {
     type Column = (&'static str, fn(&Row) -> Value);
     let all: [Column; 9] = [
         ("partner", |row| text(row.partner.as_deref())),
