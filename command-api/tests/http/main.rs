@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod batches;
+mod explaining;
 mod faults;
 mod parked;
 mod questions;

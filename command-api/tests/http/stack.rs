@@ -93,7 +93,7 @@ impl Stack {
         Self::reading(sink, probes, |log| log)
     }
 
-    /// With read models that read the ledger through what the test put before it.
+    /// With questions whose answers read the ledger through what the test put before it.
     pub(crate) fn reading(
         sink: impl FnOnce(&EmbeddedProcessor) -> Arc<dyn CommandSink> + Send,
         probes: Vec<Probe>,
@@ -137,7 +137,8 @@ impl Stack {
         };
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores).expect("a thread");
-        let engine = Arc::new(Engine::in_memory(before(Arc::clone(&log)), Options::default()).expect("read models"));
+        let log = before(log);
+        let engine = Arc::new(Engine::in_memory(Arc::clone(&log), Options::default()).expect("read models"));
         let owner = Principal {
             name: Arc::from("owner"),
             rights: Rights { import: true, backdate: true, erase: true, operate: true, persons: true },
