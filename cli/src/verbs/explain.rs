@@ -78,6 +78,9 @@ impl Explain {
         if context.json {
             output::print_json(&document)?;
         } else {
+            if list(&document, "items").next().is_none() {
+                output::print(format!("{} shows nothing of {}.", view.name, self.key))?;
+            }
             tell(&document)?;
         }
         Ok(ExitCode::SUCCESS)

@@ -60,6 +60,10 @@ fn a_partners_return_is_explained_to_the_cent() {
     let near = fail(dir, &["explain", "tiers", &partner.replace('-', "")], 1);
     assert!(near.contains(partner), "{near}");
 
+    let open = json(dir, &["query", "deals", "--filter", "status=open", "--limit", "1"])["items"][0]["deal_id"].clone();
+    let words = succeed(dir, &["explain", "attribution", open.as_str().expect("a deal")]);
+    assert!(words.starts_with("attribution shows nothing of "), "{words}");
+
     // What was recorded from a place on, and up to it.
     let count = |arguments: &[&str]| succeed(dir, &[&["replay", "--json"], arguments].concat()).lines().count();
     let whole = count(&[]);
