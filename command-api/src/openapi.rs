@@ -214,7 +214,10 @@ const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::FORBIDDEN, "It is for operators."),
     (StatusCode::NOT_FOUND, "The ledger has no decision about it."),
     (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
-    (StatusCode::UNPROCESSABLE_ENTITY, "A draft is no program.toml, with line and column, or history begins later."),
+    (
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "A draft is no program.toml, with line and column, history begins later, or evidence would be too long to be verified.",
+    ),
     (StatusCode::TOO_MANY_REQUESTS, "Another one is just made, and one is made at a time; see Retry-After."),
 ];
 

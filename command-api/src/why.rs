@@ -107,6 +107,16 @@ impl Asked {
     }
 }
 
+/// What figures of a view are asked for by.
+fn keys_of(view: &ViewSpec) -> String {
+    match view.name {
+        "ropi" => "the id of a partner, narrowed by filters such as quarter=2026-Q1".to_owned(),
+        "attribution" => "the id of a won deal".to_owned(),
+        "pipeline" => "a group of /v1/pipeline, such as region=EMEA,status=won, or all".to_owned(),
+        name => format!("a key of /v1/{name}"),
+    }
+}
+
 fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
     let detail = error.to_string();
     match error {
@@ -116,7 +126,7 @@ fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
             let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();
             Problem::malformed("UnknownField", detail).field("field").accepted(fields)
         }
-        ExplainError::Unknown => Problem::not_found(detail).field("key").accepted(format!("a key of /v1/{}", view.name)),
+        ExplainError::Unknown => Problem::not_found(detail).field("key").accepted(keys_of(view)),
         ExplainError::Unreadable { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerDamaged", detail),
         ExplainError::TooMany => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TooManyDecisions", detail).field("key"),
     }
