@@ -75,7 +75,8 @@ impl Conflicts {
             AccountEvent::DisputeRuled { dispute_id, shares, reason, .. } => {
                 self.change(dispute_id, decision.effective_at, at, |conflict| rule(conflict, shares, reason, decision.effective_at));
             }
-            AccountEvent::DealUpdated { deal_id, .. } => {
+            // It may come into a contest that it was no part of.
+            AccountEvent::DealUpdated { deal_id, .. } | AccountEvent::DealReassigned { deal_id, .. } => {
                 for subject in subjects(deal_id, at, deals) {
                     self.add_deals(&ConflictKey { account: at.key, subject }, &[deal_id], at);
                 }
@@ -86,8 +87,7 @@ impl Conflicts {
             | AccountEvent::DealCanceled { deal_id }
             | AccountEvent::DealExpired { deal_id, .. }
             | AccountEvent::DealWon { deal_id, .. }
-            | AccountEvent::DealLost { deal_id, .. }
-            | AccountEvent::DealReassigned { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
+            | AccountEvent::DealLost { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
             // None of these begins or ends a conflict.
             AccountEvent::DealRegistered(_)
             | AccountEvent::DealApproved { .. }

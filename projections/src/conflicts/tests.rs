@@ -147,6 +147,24 @@ fn a_deal_that_goes_to_another_product_leaves_one_contest_and_enters_another() {
 }
 
 #[test]
+fn a_deal_that_goes_to_another_partner_may_begin_a_contest_again() {
+    let reassigned = AccountEvent::DealReassigned { deal_id: deal_id("d3"), from: partner("p2"), to: partner("p3") };
+    let given = [
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![overlapping("d2", "p2", ("d1", "p1"), false)]),
+        Given::account("acme.com", "2026-02-01", vec![won("d1", "90.00", "2026-02-01")]),
+        // Beside its partner's own deal it contends with nobody, until it is another's.
+        Given::account("acme.com", "2026-03-01", vec![registered("d3", "p2", "GTX Pro", "10.00")]),
+        Given::account("acme.com", "2026-03-02", vec![reassigned]),
+        Given::account("acme.com", "2026-04-01", vec![AccountEvent::DealCanceled { deal_id: deal_id("d2") }]),
+    ];
+    let told = |many: usize| pick(&conflicts(given[..many].to_vec(), &[])[0], &["status", "ruled_at"]);
+    assert_eq!(told(4), json!({"status": "ruled", "ruled_at": "2026-02-01T00:00:00Z"}));
+    assert_eq!(told(5), json!({"status": "open", "ruled_at": null}));
+    assert_eq!(told(6), json!({"status": "ruled", "ruled_at": "2026-04-01T00:00:00Z"}));
+}
+
+#[test]
 fn a_product_is_contended_however_it_is_written() {
     let product = Label::parse("ＧＴＸ   PRO").expect("a label");
     let overlaps = vec![Overlap { deal_id: deal_id("d1"), partner_id: partner("p1") }];
