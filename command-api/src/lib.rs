@@ -51,7 +51,7 @@ pub use operations::Operations;
 pub use principal::{Principal, Principals, Rights};
 pub use problem::Problem;
 pub use routes::router;
-pub use serve::{serve, serve_operations};
+pub use serve::{serve, serve_operations, serve_waiting};
 
 /// What the API stands on.
 pub struct Api {

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, routing::get};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -14,7 +14,11 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::{ApiState, Operations, router};
+use crate::{
+    ApiState, Operations, Probe,
+    health::{healthz, probed, readiness},
+    router,
+};
 
 /// The most connections at a time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 4_096;
@@ -40,6 +44,16 @@ pub async fn serve(listener: TcpListener, api: ApiState, shutdown: impl Future<O
 /// None for now.
 pub async fn serve_operations(listener: TcpListener, operations: Operations, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     serve_routes(listener, operations.router(), shutdown, || ()).await
+}
+
+/// Says of everything but `/healthz` that this process is not ready, and why: it waits for what the probe is of.
+///
+/// # Errors
+/// None for now.
+pub async fn serve_waiting(listener: TcpListener, probe: Probe, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let waits = move || async move { readiness(probed(&[probe])) };
+    let routes = Router::new().route("/healthz", get(|| async { healthz() })).fallback(waits);
+    serve_routes(listener, routes, shutdown, || ()).await
 }
 
 async fn serve_routes(listener: TcpListener, routes: Router, shutdown: impl Future<Output = ()>, closing: impl FnOnce()) -> io::Result<()> {

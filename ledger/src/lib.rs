@@ -18,6 +18,7 @@ pub mod outline;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod published;
+pub mod reach;
 pub mod record;
 pub mod slices;
 pub mod sqlite;

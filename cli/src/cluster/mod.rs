@@ -18,6 +18,8 @@ mod serve;
 #[cfg(feature = "kafka")]
 mod services;
 #[cfg(feature = "kafka")]
+mod starting;
+#[cfg(feature = "kafka")]
 mod stores;
 #[cfg(feature = "kafka")]
 mod switching;

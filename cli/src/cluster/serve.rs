@@ -15,11 +15,13 @@ use super::{
     node::{ClusterNode, Writes, open, options},
     reading::signing_key,
     services::{Services, as_sample},
+    starting::Starting,
     stores::Stores,
     switching::{OtherKeeper, Switching},
 };
 use crate::{
     context::{Context, Usage},
+    front::Front,
     ledger::Ledger,
     serving::{Assembly, NoWriter},
     verbs::serve::{Served, serve_until_signalled},
@@ -31,11 +33,19 @@ const ALONE: &str = "other processes of this cluster see none of them, and may t
 
 /// Serves until a signal comes: what the roles ask for.
 pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
+    let postgres = joining.postgres(context)?;
+    if postgres.is_none() && joining.reads_what_others_keep() {
+        return Err(Usage(SHARED.into()).into());
+    }
+    let starting = Starting::at(Front::bind(listen)?)?;
+    starting.wait_for(&format!("Kafka at {}", cluster.brokers), || options(cluster).reach())?;
     let log = open(cluster)?;
     let writes = Writes::of(joining, &log)?;
-    let mut stores = match joining.postgres(context)? {
-        Some(postgres) => Stores::in_postgres(&postgres)?,
-        None if joining.reads_what_others_keep() => return Err(Usage(SHARED.into()).into()),
+    let mut stores = match &postgres {
+        Some(postgres) => {
+            starting.wait_for(&format!("PostgreSQL at {postgres}"), || postgres.reach())?;
+            Stores::in_postgres(postgres)?
+        }
         None => {
             tracing::warn!(
                 "without --postgres, {} holds the keys of persons, snapshots and read models: {ALONE}",
@@ -48,7 +58,7 @@ pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, lis
     std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
     let sends = [Role::Api, Role::Policies, Role::Ingest].into_iter().any(|role| joining.has(role));
     let node = ClusterNode::start(log, &stores.keys, &stores.snapshots, sends, writes)?;
-    let served = serve_node(&node, &mut stores, joining, context, listen, cluster);
+    let served = serve_node(&node, &mut stores, joining, context, starting, cluster);
     node.stop();
     served.map(|()| ExitCode::SUCCESS)
 }
@@ -58,7 +68,7 @@ fn serve_node(
     stores: &mut Stores,
     joining: &Joining,
     context: &Context,
-    listen: SocketAddr,
+    starting: Starting,
     cluster: &Cluster,
 ) -> Result<()> {
     let log: Arc<dyn Log> = Arc::new(node.log.clone());
@@ -106,7 +116,7 @@ fn serve_node(
             if joining.has(Role::Api) { Served::Api(Box::new(assembly)) } else { Served::Folding(Box::new(assembly)) }
         }
     };
-    let outcome = serve_until_signalled(served, &context.data_dir, &label, listen);
+    let outcome = serve_until_signalled(served, &context.data_dir, &label, starting.end());
     services.stop();
     outcome
 }

@@ -1,8 +1,8 @@
 //! `pledger serve`: the ledger behind HTTP, that of a directory or that of a cluster.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, thread};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 #[cfg(feature = "kafka")]
 use pledger_command_api::Operations;
@@ -12,6 +12,7 @@ use pledger_ledger::{log::Log, verify};
 use crate::{
     cluster::{self, ClusterFlags, Joining},
     context::Context,
+    front::{Front, signalled},
     output,
     serving::{Announcement, Assembly},
 };
@@ -28,6 +29,7 @@ Creates a ledger where there is none. Other verbs find the server by its data di
 While it runs, policies complete retirements and evaluate tiers after each quarter; other verbs run none.
 Of several processes of a cluster that have the role projections one keeps the read models in the database; the others answer from
 memory, and one takes over when it is gone. Without a database all is in the directory, and only one process may take commands.
+Kafka and the database may come later: until then it is alive and not ready, and says what it waits for.
 Stops in order on Ctrl-C and SIGTERM: what was accepted is answered, then everything is closed.")]
 pub(crate) struct Serve {
     /// The address to serve on [default: 127.0.0.1:7400]
@@ -68,17 +70,13 @@ pub(crate) enum Served {
 pub(crate) fn serve(assembly: Assembly, context: &Context, listen: SocketAddr) -> Result<ExitCode> {
     let generated = assembly.node().is_some_and(|node| node.log.created().generated.is_some());
     let label = format!("{}{}", context.data_dir.display(), if generated { " (a generated history)" } else { "" });
-    serve_until_signalled(Served::Api(Box::new(assembly)), &context.data_dir, &label, listen).map(|()| ExitCode::SUCCESS)
+    serve_until_signalled(Served::Api(Box::new(assembly)), &context.data_dir, &label, Front::bind(listen)?).map(|()| ExitCode::SUCCESS)
 }
 
 /// Serves until a signal comes, and closes what is served.
-pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: &str, listen: SocketAddr) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
-        let url = format!("http://{}", listener.local_addr()?);
+pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: &str, front: Front) -> Result<()> {
+    let url = front.url.clone();
+    let outcome = front.serve(async |listener| {
         match &mut served {
             Served::Api(assembly) => {
                 let announcement = Announcement { url: url.clone(), pid: std::process::id(), token: assembly.token().to_owned() };
@@ -89,24 +87,22 @@ pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: 
                 }
                 verify_behind(assembly);
                 assembly.start_policies(LOOK_EVERY)?;
-                pledger_command_api::serve(listener, assembly.state(), signalled()).await?;
+                pledger_command_api::serve(listener, assembly.state(), stopping()).await?;
             }
             #[cfg(feature = "kafka")]
             Served::Folding(assembly) => {
                 say_watched(&url, label);
                 assembly.start_policies(LOOK_EVERY)?;
-                pledger_command_api::serve_operations(listener, Operations::of(&assembly.state()), signalled()).await?;
+                pledger_command_api::serve_operations(listener, Operations::of(&assembly.state()), stopping()).await?;
             }
             #[cfg(feature = "kafka")]
             Served::Watched(operations) => {
                 say_watched(&url, label);
-                pledger_command_api::serve_operations(listener, operations.clone(), signalled()).await?;
+                pledger_command_api::serve_operations(listener, operations.clone(), stopping()).await?;
             }
         }
-        anyhow::Ok(())
+        Ok(())
     });
-    // Requests that outlived the drain hold on to the parts; they end with the runtime.
-    runtime.shutdown_timeout(Duration::from_secs(1));
     match served {
         Served::Api(assembly) => {
             Announcement::remove(data_dir);
@@ -136,16 +132,8 @@ fn say_watched(url: &str, label: &str) {
 }
 
 /// Ends at Ctrl-C or SIGTERM.
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        drop(tokio::signal::ctrl_c().await);
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+async fn stopping() {
+    signalled().await;
     eprintln!("\nStopping: no new requests are taken.");
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `PLEDGER_TEST_KAFKA` names the broker, which lets members be silent for a second (`cargo xtask kafka up` starts such a
 //! one). Where it is not set, the tests that need it are listed as ignored; so are those that need a
-//! database as well, where `PLEDGER_TEST_POSTGRES` names none, and those that start brokers of their own, where `PLEDGER_XTASK`
+//! database as well, where `PLEDGER_TEST_POSTGRES` names none, and those that start services of their own, where `PLEDGER_XTASK`
 //! does not name the program for it.
 
 mod certificate;
@@ -18,7 +18,10 @@ mod reading;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
 mod secure;
+#[path = "../../../ledger/tests/postgres/server.rs"]
+mod server;
 mod services;
+mod starting;
 mod take_over;
 mod told;
 
@@ -34,6 +37,7 @@ const CASES: &[Case] = &[
     ("kafka::one_process_does_everything_and_is_found_again", take_over::one_process_does_everything_and_is_found_again),
     ("kafka::services_send_events_and_read_what_was_decided", services::services_send_events_and_read_what_was_decided),
     ("kafka::a_ledger_moves_to_a_cluster_that_goes_on_with_it", moving::a_ledger_moves_to_a_cluster_that_goes_on_with_it),
+    ("kafka::a_broker_that_is_away_at_the_start_is_waited_for", starting::a_broker_that_is_away_at_the_start_is_waited_for),
     ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
 ];
 
@@ -50,9 +54,11 @@ const IN_POSTGRES: &[Case] = &[
     ("kafka::postgres::read_models_are_the_same_however_they_are_made", certificate::read_models_are_the_same_however_they_are_made),
 ];
 
-/// On brokers of their own, which the program of the name starts.
-const ON_OWN_BROKERS: &[Case] =
-    &[("kafka::a_client_needs_a_password_and_a_known_authority", secure::a_client_needs_a_password_and_a_known_authority)];
+/// On brokers or a database of their own, which the program of the name starts.
+const ON_OWN_SERVICES: &[Case] = &[
+    ("kafka::a_client_needs_a_password_and_a_known_authority", secure::a_client_needs_a_password_and_a_known_authority),
+    ("kafka::a_database_that_is_away_at_the_start_is_waited_for", starting::a_database_that_is_away_at_the_start_is_waited_for),
+];
 
 fn given(variable: &str, what: &str) -> Option<String> {
     let given = std::env::var(variable).ok().filter(|address| !address.is_empty());
@@ -80,6 +86,6 @@ fn main() {
     let xtask = given("PLEDGER_XTASK", "the program that starts brokers (target/debug/xtask)");
     let with_database = brokers.as_ref().filter(|_| postgres.is_some());
     let trials = trials(CASES, brokers.as_ref()).chain(trials(IN_POSTGRES, with_database));
-    let trials = trials.chain(self::trials(ON_OWN_BROKERS, brokers.as_ref().and(xtask.as_ref())));
+    let trials = trials.chain(self::trials(ON_OWN_SERVICES, brokers.as_ref().and(xtask.as_ref())));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

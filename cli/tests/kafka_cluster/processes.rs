@@ -61,6 +61,13 @@ impl Cluster {
     }
 
     pub(crate) fn serve_in(&self, dir: TempDir, args: &[&str]) -> Process {
+        let process = self.begin_in(dir, args);
+        until("it is ready", || ureq::get(format!("{}/readyz", process.url)).call().is_ok());
+        process
+    }
+
+    /// Starts a process, and waits until it says where it is, be it ready or not.
+    pub(crate) fn begin_in(&self, dir: TempDir, args: &[&str]) -> Process {
         let mut command = self.command("serve");
         command.args(args).args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("pledger");
@@ -72,9 +79,7 @@ impl Cluster {
         });
         // What follows is read by nobody, and may not stop it.
         std::thread::spawn(move || lines.for_each(drop));
-        let process = Process { url: format!("http://{}", said.expect("it says where it serves")), child, dir: Some(dir) };
-        until("it is ready", || ureq::get(format!("{}/readyz", process.url)).call().is_ok());
-        process
+        Process { url: format!("http://{}", said.expect("it says where it serves")), child, dir: Some(dir) }
     }
 
     pub(crate) fn ledger(&self) -> KafkaLog {

@@ -16,9 +16,8 @@ use rdkafka::{
 use super::{
     client::{Quiet, insist},
     options::{KafkaOptions, TO_ANSWER},
-    refusal::refusal,
 };
-use crate::{log::LogError, slices::Slices};
+use crate::{log::LogError, reach::Unreached, slices::Slices};
 
 /// The topic of decisions.
 pub(super) const LEDGER: &str = "ledger";
@@ -165,8 +164,8 @@ impl<'a> Topics<'a> {
         let metadata = match ask(SOON) {
             Ok(metadata) => metadata,
             Err(_) => {
-                if let Some(reason) = refusal(self.options) {
-                    return Err(LogError::Store(format!("Kafka at {} does not let pledger in: {reason}", self.options.brokers)));
+                if let Err(Unreached::Refused(reason)) = self.options.reach() {
+                    return Err(LogError::Store(format!("Kafka at {}: {reason}", self.options.brokers)));
                 }
                 insist(|| ask(TO_ANSWER)).map_err(|error| self.options.store("asking for the topics", &error))?
             }

@@ -1,6 +1,7 @@
 //! PostgreSQL, which keeps the read models, the snapshots and the keys of a cluster.
 
 mod options;
+mod reach;
 mod session;
 
 pub use options::{DEFAULT_SCHEMA, PostgresOptions, PostgresOptionsError};
