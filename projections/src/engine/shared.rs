@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub(super) taken_over: AtomicBool,
     /// Whether the reader and the workers ended, so that nothing changes any more.
     pub(super) drained: AtomicBool,
+    /// Held by whoever tries parked streams again: two would fold what was left out twice.
+    pub(super) retrying: Mutex<()>,
     pub(super) reader_trouble: Mutex<Option<String>>,
     pub(super) writer_trouble: Mutex<Option<String>>,
 }
@@ -87,6 +89,7 @@ impl Shared {
             let_go: AtomicBool::new(false),
             taken_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
+            retrying: Mutex::default(),
             reader_trouble: Mutex::new(None),
             writer_trouble: Mutex::new(None),
         }

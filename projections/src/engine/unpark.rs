@@ -72,6 +72,7 @@ impl Engine {
     /// `LogError`; streams that were taken up before it stay so.
     pub fn retry_parked(&self) -> Result<Vec<Retried>, LogError> {
         let shared = self.shared();
+        let _alone = shared.retrying.lock();
         let mut parked: Vec<(usize, Incomplete)> = Vec::new();
         for (number, shard) in shared.shards.iter().enumerate() {
             let shard = shard.read();

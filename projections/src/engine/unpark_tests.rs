@@ -154,6 +154,26 @@ fn rules_that_come_late_let_a_stream_go_on() {
     assert_eq!(engine.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
 }
 
+#[test]
+fn of_two_who_try_at_once_one_takes_a_stream_up() {
+    const LEFT_OUT: u64 = 2_000;
+    let ledger = Ledger::with([]);
+    ledger.add(Given { rules: 2, ..given("acme.com", 1, "d0") });
+    for number in 1..LEFT_OUT {
+        ledger.add(given("acme.com", 1, &format!("d{number}")));
+    }
+    let engine = folded(&ledger, options(2));
+    let rules = ledger.add(Given::rules(2, "2026-01-01"));
+    engine.wait_for(&[rules], LONG).expect("folded");
+    let both = std::thread::scope(|scope| {
+        let tries = [(); 2].map(|()| scope.spawn(|| engine.retry_parked().expect("read")));
+        tries.map(|tried| tried.join().expect("no panic"))
+    });
+    let outcomes: Vec<_> = both.iter().flatten().map(|tried| &tried.outcome).collect();
+    assert_eq!(outcomes, [&RetryOutcome::TakenUp { records: LEFT_OUT }]);
+    assert_eq!(engine.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
