@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiState,
-    parked::operator,
+    parked::{operator, retry_here},
     problem::{PROBLEM_JSON, Problem},
     views,
 };
@@ -49,42 +49,52 @@ pub trait Elsewhere: Send + Sync {
     fn ask(&self, order: Order) -> Result<Answered, String>;
 }
 
+/// Asks it; nobody who answers is a problem that passes.
+pub(crate) fn ask(elsewhere: &dyn Elsewhere, order: Order) -> Result<Answered, Problem> {
+    let unanswered = |reason| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable", reason).retry_after(RETRY_S);
+    elsewhere.ask(order).map_err(unanswered)
+}
+
 /// Does what an operator asks, here or where the read models are kept.
 async fn order(api: ApiState, headers: HeaderMap, order: Order) -> Response<Body> {
     let answered = answer(api, headers, move |api, generations| match &api.elsewhere {
-        Some(elsewhere) if api.engine.generation().is_none() => elsewhere
-            .ask(order)
-            .map_err(|reason| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable", reason).retry_after(RETRY_S)),
+        Some(elsewhere) if api.engine.generation().is_none() => ask(&**elsewhere, order),
         Some(_) | None => Ok(switch(&api.engine, generations, order)),
     });
-    answered.await.map_or_else(IntoResponse::into_response, |Answered { status, body }| {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let kind = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_S.into());
-        }
-        response
-    })
+    answered.await.map_or_else(IntoResponse::into_response, respond)
 }
 
-/// Puts a generation in use, or the one before: in this process, which keeps the read models. It blocks while it does.
+/// The answer to an order, over HTTP.
+pub(crate) fn respond(answered: Answered) -> Response<Body> {
+    let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+    let mut response = Response::new(Body::from(answered.body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_S.into());
+    }
+    response
+}
+
+/// Does what is asked in this process, which keeps the read models. It blocks while it does.
 pub fn switch(engine: &Engine, generations: &dyn Generations, order: Order) -> Answered {
     let done = match order {
         Order::Promote(number) => {
             engine.promote(generations, number, engine.options()).map(|comparison| json!({"generation": number, "comparison": comparison}))
         }
         Order::RollBack => engine.roll_back(generations, engine.options()).map(|number| json!({"generation": number})),
+        Order::RetryParked => return retry_here(engine),
     };
     match done {
         Ok(document) => Answered { status: StatusCode::OK.as_u16(), body: document.to_string() },
-        Err(error) => {
-            let problem = problem(&error);
-            Answered { status: problem.status().as_u16(), body: json!(problem).to_string() }
-        }
+        Err(error) => refused(&problem(&error)),
     }
+}
+
+/// A problem as an answer to an order.
+pub(crate) fn refused(problem: &Problem) -> Answered {
+    Answered { status: problem.status().as_u16(), body: json!(problem).to_string() }
 }
 
 /// Lets an operator do something that takes a while.

@@ -1,4 +1,5 @@
-//! Generations put in use in a cluster: by whoever keeps the read models, whoever asks for it; and the others follow.
+//! Generations put in use and parked streams tried again in a cluster: by whoever keeps the read models, whoever asks for it; and the
+//! others follow.
 
 use std::{
     io,
@@ -15,7 +16,7 @@ use pledger_command_api::{Elsewhere, switch};
 use pledger_ledger::{log::Log, postgres::PostgresOptions};
 use pledger_projections::{
     engine::{Engine, Options},
-    generation::{Answered, GenerationNumber, Generations, Keeper, KeeperLock, Order, OrderError, Orders, PostgresGenerations},
+    generation::{Answered, Generations, Keeper, KeeperLock, Order, OrderError, OrderNumber, Orders, PostgresGenerations, Seen},
 };
 
 use super::{Cluster, PostgresFlags, node::open};
@@ -44,7 +45,7 @@ impl Switching {
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
         let orders = Orders::of(options.clone())?;
-        let turn = Turn { engine, generations: PostgresGenerations::of(options), orders, seen: None, astray: 0 };
+        let turn = Turn { engine, generations: PostgresGenerations::of(options), orders, seen: Seen::default(), retry_at: None, astray: 0 };
         let thread = thread::Builder::new().name("switching".into()).spawn(move || turn.run(&stop))?;
         Ok(Self { stopping, thread })
     }
@@ -70,8 +71,10 @@ struct Turn {
     engine: Arc<Engine>,
     generations: PostgresGenerations,
     orders: Orders,
-    /// The generation that was in use at the last look.
-    seen: Option<GenerationNumber>,
+    /// What the last look found.
+    seen: Seen,
+    /// How many records are taken in when parked streams are to be tried again.
+    retry_at: Option<u64>,
     /// The looks in a row that found another one in use than this process keeps.
     astray: u32,
 }
@@ -92,14 +95,16 @@ impl Turn {
         if self.engine.generation().is_some() {
             self.orders.take(|order| switch(&self.engine, &self.generations, order))?;
         }
-        let Some(current) = self.orders.in_use()? else { return Ok(()) };
+        let seen = self.orders.seen()?;
+        self.retry_after(seen.retried)?;
+        let Some(current) = seen.in_use else { return Ok(()) };
         let kept = self.engine.generation();
         self.astray = if kept.is_some_and(|kept| kept != current) { self.astray + 1 } else { 0 };
         match kept {
             Some(_) if self.astray < LOOKS => {}
             // Whoever kept them before put another one in use just before it lost the lock.
             Some(_) => self.take_place(self.engine.open_beside(&self.generations, Options::shown())?, stopping),
-            None if self.seen == Some(current) => {}
+            None if self.seen.in_use == seen.in_use => {}
             None => {
                 let version = self.generations.note(current)?.rules_version;
                 if version != self.engine.rules_version()
@@ -109,7 +114,22 @@ impl Turn {
                 }
             }
         }
-        self.seen = Some(current);
+        self.seen.in_use = seen.in_use;
+        Ok(())
+    }
+
+    /// Tries parked streams again where whoever keeps the read models did, once everything is taken in that the ledger had by then: it may
+    /// be what they waited for.
+    fn retry_after(&mut self, retried: Option<OrderNumber>) -> Result<()> {
+        if retried != self.seen.retried {
+            let behind = self.engine.lag()?;
+            self.retry_at = Some(self.engine.status().taken_in + behind);
+            self.seen.retried = retried;
+        }
+        if self.retry_at.is_some_and(|at| self.engine.status().taken_in >= at) {
+            self.engine.retry_parked()?;
+            self.retry_at = None;
+        }
         Ok(())
     }
 

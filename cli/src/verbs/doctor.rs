@@ -5,13 +5,17 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use pledger_ledger::{chain::ChainHead, keys::SqliteKeyStore, log::Log};
-use pledger_projections::{engine::Stored, generation::Generations, store::Cursor};
+use pledger_projections::{
+    engine::Stored,
+    generation::{Generations, Order},
+    store::Cursor,
+};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     cluster::PlaceFlags,
-    connection::{Ask, Connection},
+    connection::{Ask, Connection, Told},
     context::Context,
     ledger::Ledger,
     output,
@@ -68,6 +72,10 @@ impl Doctor {
             Err(error) => drop(findings.look("ledger", Err(error))),
             Ok(ledger) => {
                 findings.look("ledger", about(&ledger));
+                let asks_the_keeper = is_cluster && self.place.names_a_database(context);
+                if self.retry && asks_the_keeper {
+                    retried(generations::ask(&self.place, context, Order::RetryParked), &mut findings);
+                }
                 if is_cluster {
                     self.look_at_cluster(&ledger, context, &mut findings);
                 }
@@ -77,8 +85,8 @@ impl Doctor {
                 findings.look("rules", rules::in_force(&ledger));
                 match Connection::to_read(context) {
                     Ok(connection) => {
-                        if self.retry {
-                            retry(&connection, &mut findings);
+                        if self.retry && !asks_the_keeper {
+                            retried(connection.ask(Ask::post("/v1/parked/retry", Vec::new())), &mut findings);
                         }
                         ask(&connection, &ledger, &mut findings);
                         connection.close();
@@ -243,17 +251,16 @@ fn behind(page: &Value, log: &dyn Log) -> Result<String> {
     })
 }
 
-/// Has the parked streams tried again; what came of each.
-fn retry(connection: &Connection, findings: &mut Findings) {
-    let tried = connection.ask(Ask::post("/v1/parked/retry", Vec::new())).and_then(|told| told.success());
-    let told = tried.map(|document| {
-        let lines: Vec<String> = document["items"].as_array().into_iter().flatten().map(retried).collect();
+/// What came of each parked stream that was tried again.
+fn retried(asked: Result<Told>, findings: &mut Findings) {
+    let told = asked.and_then(|told| told.success()).map(|document| {
+        let lines: Vec<String> = document["items"].as_array().into_iter().flatten().map(outcome).collect();
         if lines.is_empty() { "no stream is parked".to_owned() } else { lines.join("\n      ") }
     });
     findings.look("retry", told);
 }
 
-fn retried(item: &Value) -> String {
+fn outcome(item: &Value) -> String {
     let name = format!("{} since {}", output::cell(&item["stream"]), output::cell(&item["since"]));
     match item["outcome"].as_str() {
         Some("taken_up") => format!("{name}: taken up again, {} records were folded in their order", output::cell(&item["records"])),

@@ -131,7 +131,7 @@ fn newest(generations: &dyn AllGenerations) -> Result<GenerationNumber> {
 }
 
 /// Asks for it: whoever keeps the read models of a cluster, where one is named, else the server where one runs.
-fn ask(place: &PlaceFlags, context: &Context, order: Order) -> Result<Told> {
+pub(crate) fn ask(place: &PlaceFlags, context: &Context, order: Order) -> Result<Told> {
     if let Some(named) = place.cluster(context)? {
         let Answered { status, body } = cluster::order(&named, &place.postgres, order, context)?;
         return Ok(Told::of(status, body));
@@ -139,6 +139,7 @@ fn ask(place: &PlaceFlags, context: &Context, order: Order) -> Result<Told> {
     let path = match order {
         Order::Promote(generation) => format!("/v1/generations/{generation}/promote"),
         Order::RollBack => "/v1/generations/rollback".to_owned(),
+        Order::RetryParked => "/v1/parked/retry".to_owned(),
     };
     let connection = Connection::to_change(context)?;
     let told = connection.ask(Ask::post(path, Vec::new()));

@@ -14,13 +14,13 @@ use crate::{
     reading::{Told, over_http, said},
 };
 
-fn states(told: &Told) -> Vec<String> {
+pub(crate) fn states(told: &Told) -> Vec<String> {
     let listed = told.json(&["generations", "list"], &[]);
     let items = listed["items"].as_array().expect("items");
     items.iter().map(|item| format!("{} {}", item["generation"], item["state"].as_str().expect("a state"))).collect()
 }
 
-fn post(process: &Process, path: &str, token: &str) -> (u16, Value) {
+pub(crate) fn post(process: &Process, path: &str, token: &str) -> (u16, Value) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let request = agent.post(format!("{}{path}", process.url)).header("authorization", format!("Bearer {token}"));
     let mut response = request.send_empty().expect("an answer");

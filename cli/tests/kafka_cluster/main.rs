@@ -13,6 +13,7 @@ mod keepers;
 mod load;
 mod mistakes;
 mod moving;
+mod parked;
 mod processes;
 mod reading;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
@@ -51,6 +52,7 @@ const IN_POSTGRES: &[Case] = &[
         "kafka::postgres::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with",
         generations::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with,
     ),
+    ("kafka::postgres::a_parked_stream_is_tried_again_whoever_is_asked", parked::a_parked_stream_is_tried_again_whoever_is_asked),
     ("kafka::postgres::read_models_are_the_same_however_they_are_made", certificate::read_models_are_the_same_however_they_are_made),
 ];
 

@@ -18,7 +18,7 @@ pub use keeper::{Keeper, KeeperLock};
 pub use note::{Hold, Holder, Note, State, is_ready};
 pub use order::{Answered, Order};
 #[cfg(feature = "postgres")]
-pub use orders::{OrderError, Orders};
+pub use orders::{OrderError, OrderNumber, Orders, Seen};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresGenerations;
 

@@ -9,6 +9,8 @@ pub enum Order {
     Promote(GenerationNumber),
     /// Put the one before in use again.
     RollBack,
+    /// Try parked streams again; all that fold the same ledger do, once it is done.
+    RetryParked,
 }
 
 /// What came of it: a status as over HTTP, and a JSON document.

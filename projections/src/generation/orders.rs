@@ -18,10 +18,23 @@ const TO_ANSWER: Duration = Duration::from_secs(3_600);
 const FORGOTTEN_S: u32 = 10;
 
 /// The answer to what was taken by a process that ended.
-const ENDED: &str = r#"{"type":"/problems/ReadModelsUnavailable","title":"Read models unavailable","status":503,"code":"ReadModelsUnavailable","detail":"the process that was to do it ended meanwhile; whether it was done says: pledger generations list"}"#;
+const ENDED: &str = r#"{"type":"/problems/ReadModelsUnavailable","title":"Read models unavailable","status":503,"code":"ReadModelsUnavailable","detail":"the process that was to do it ended meanwhile; whether it was done say: pledger generations list, and for parked streams pledger doctor"}"#;
 
 /// The number of an order.
-type OrderNumber = i64;
+pub type OrderNumber = i64;
+
+/// What stands for the generation where parked streams are to be tried again: generations count from 1, so that a pledger that does
+/// not know such orders refuses them.
+const RETRY_PARKED: i64 = 0;
+
+/// What was seen of the read models that somebody else keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The generation in use, where there is one.
+    pub in_use: Option<GenerationNumber>,
+    /// The last order to try parked streams again that was done.
+    pub retried: Option<OrderNumber>,
+}
 
 /// Why an order came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +46,7 @@ pub enum OrderError {
     #[error("nobody who keeps the read models took it within {} s", TO_TAKE.as_secs())]
     NotTaken,
     /// Who took it did not answer.
-    #[error("who keeps the read models took it and did not answer within {} s; see: pledger generations list", TO_ANSWER.as_secs())]
+    #[error("who keeps the read models took it and did not answer within {} s; see: pledger generations list, pledger doctor", TO_ANSWER.as_secs())]
     NotAnswered,
 }
 
@@ -97,6 +110,7 @@ impl Orders {
             let generation = match order {
                 Order::Promote(generation) => Some(generation.cast_signed()),
                 Order::RollBack => None,
+                Order::RetryParked => Some(RETRY_PARKED),
             };
             let sql = format!("INSERT INTO {state}.orders (generation) VALUES ($1) RETURNING number");
             sqlx::query_scalar(AssertSqlSafe(sql)).bind(generation).fetch_one(connection).await
@@ -157,25 +171,30 @@ impl Orders {
                  WHERE taken_at IS NULL AND waited_for > now() - interval '{FORGOTTEN_S} seconds') RETURNING number, generation"
             );
             let found: Option<(OrderNumber, Option<i64>)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_optional(connection).await?;
-            let order = |generation: Option<i64>| generation.map_or(Order::RollBack, |one| Order::Promote(one.cast_unsigned()));
+            let order = |generation| match generation {
+                None => Order::RollBack,
+                Some(RETRY_PARKED) => Order::RetryParked,
+                Some(generation) => Order::Promote(generation.cast_unsigned()),
+            };
             Ok(found.map(|(number, generation)| (number, order(generation))))
         })
     }
 
-    /// The generation in use, where there is one: asked often, and so without a connection of its own each time.
+    /// What is in use, and what was done: asked often, and so without a connection of its own each time.
     ///
     /// # Errors
     /// `SessionError`.
-    pub fn in_use(&self) -> Result<Option<GenerationNumber>, SessionError> {
+    pub fn seen(&self) -> Result<Seen, SessionError> {
         let state = self.state.clone();
         self.session.call(async move |connection| {
-            let there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(format!("{state}.generations"));
-            if !there.fetch_one(&mut *connection).await? {
-                return Ok(None);
-            }
-            let sql = format!("SELECT number FROM {state}.generations WHERE in_use");
-            let number: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_optional(connection).await?;
-            Ok(number.map(i64::cast_unsigned))
+            let there = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL");
+            let there = there.bind(format!("{state}.generations")).bind(format!("{state}.orders"));
+            let (generations, orders): (bool, bool) = there.fetch_one(&mut *connection).await?;
+            let in_use = if generations { format!("(SELECT number FROM {state}.generations WHERE in_use)") } else { "NULL".into() };
+            let done = format!("(SELECT max(number) FROM {state}.orders WHERE generation = {RETRY_PARKED} AND status < 300)");
+            let sql = format!("SELECT {in_use}::bigint, {}::bigint", if orders { done.as_str() } else { "NULL" });
+            let (in_use, retried): (Option<i64>, _) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(connection).await?;
+            Ok(Seen { in_use: in_use.map(i64::cast_unsigned), retried })
         })
     }
 }
