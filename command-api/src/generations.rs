@@ -125,8 +125,8 @@ pub fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
         let state = match note.state {
             _ if Some(generation) == current => "in_use",
             State::Followed => "replaced",
-            // Put in use once, and another one is now.
-            State::Ready if note.replaced.is_some() => "replaced",
+            // Put in use once, and a newer one is now. What is newer than that one may be put in use, were it once more.
+            State::Ready if note.replaced.is_some() && Some(generation) < current => "replaced",
             State::Filling => "filling",
             State::Ready => "ready",
         };

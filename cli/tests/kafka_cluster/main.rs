@@ -15,6 +15,7 @@ mod mistakes;
 mod moving;
 mod parked;
 mod processes;
+mod promotions;
 mod reading;
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
@@ -27,8 +28,6 @@ mod take_over;
 mod told;
 
 use libtest_mimic::{Arguments, Trial};
-// What schemas.rs asks PostgreSQL with: that file belongs to another crate's tests.
-use sqlx as _;
 
 type Case = (&'static str, fn(&str));
 
@@ -53,6 +52,10 @@ const IN_POSTGRES: &[Case] = &[
         generations::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with,
     ),
     ("kafka::postgres::a_parked_stream_is_tried_again_whoever_is_asked", parked::a_parked_stream_is_tried_again_whoever_is_asked),
+    (
+        "kafka::postgres::a_keeper_that_is_killed_in_a_promotion_leaves_one_generation_in_use",
+        promotions::a_keeper_that_is_killed_in_a_promotion_leaves_one_generation_in_use,
+    ),
     ("kafka::postgres::read_models_are_the_same_however_they_are_made", certificate::read_models_are_the_same_however_they_are_made),
 ];
 
