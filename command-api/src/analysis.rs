@@ -1,6 +1,6 @@
 //! `POST /v1/simulate` and `GET /v1/evidence`: what reads the whole ledger, for operators, one at a time.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -149,6 +149,12 @@ fn read(body: &Bytes) -> Result<Simulation, Problem> {
         if draft.name.is_empty() {
             draft.name = format!("draft {number}");
         }
+    }
+    // Rows tell their draft by its name.
+    let mut names = HashSet::new();
+    if let Some(draft) = asked.drafts.iter().find(|draft| !names.insert(draft.name.as_str())) {
+        let problem = Problem::malformed("InvalidBody", format!("two drafts are called {:?}", draft.name)).field("drafts");
+        return Err(problem.accepted("a name of its own for each draft, or none"));
     }
     Ok(asked)
 }
