@@ -11,17 +11,19 @@ use std::{
 
 /// Whether a thread has been told to stop.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopping(Arc<AtomicBool>);
+pub struct Stopping(Arc<AtomicBool>);
 
 /// The thread. Dropped, it is told to stop and waited for.
 #[derive(Debug)]
-pub(crate) struct Background {
+pub struct Background {
     stopping: Stopping,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Stopping {
-    pub(crate) fn is_set(&self) -> bool {
+    /// Whether it is to stop.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
@@ -35,7 +37,7 @@ impl Background {
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub(crate) fn start(name: &str, work: impl FnOnce(Stopping) + Send + 'static) -> io::Result<Self> {
+    pub fn start(name: &str, work: impl FnOnce(Stopping) + Send + 'static) -> io::Result<Self> {
         let stopping = Stopping::default();
         let told = stopping.clone();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(told))?;

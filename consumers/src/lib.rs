@@ -1,6 +1,6 @@
 //! The workers: command processor, ingest, policies, deadlines, imports.
 
-mod background;
+pub mod background;
 pub mod chores;
 pub mod cluster;
 pub mod counterfactual;

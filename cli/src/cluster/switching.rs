@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use pledger_command_api::{Elsewhere, switch};
+use pledger_consumers::background::Background;
 use pledger_ledger::{log::Log, postgres::PostgresOptions};
 use pledger_projections::{
     engine::{Engine, Options},
@@ -165,12 +166,12 @@ pub(crate) fn order(cluster: &Cluster, postgres: &PostgresFlags, order: Order, c
     };
     let mut lock = KeeperLock::of(options.clone())?;
     if lock.look()? == Keeper::Here {
-        return Held::start(lock)?.during(|| here(cluster, options, order));
+        return holding(lock, || here(cluster, options, order))?;
     }
     match Orders::of(options.clone())?.ask(order) {
         Ok(answered) => Ok(answered),
         // It may just have ended.
-        Err(OrderError::NotTaken) if lock.look()? == Keeper::Here => Held::start(lock)?.during(|| here(cluster, options, order)),
+        Err(OrderError::NotTaken) if lock.look()? == Keeper::Here => holding(lock, || here(cluster, options, order))?,
         Err(error) => Err(error.into()),
     }
 }
@@ -190,35 +191,15 @@ fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Ans
     Ok(answered)
 }
 
-/// A lock that is said to be held about once a second: who is silent for long loses it.
-struct Held {
-    stopping: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Held {
-    fn start(mut lock: KeeperLock) -> io::Result<Self> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopping);
-        let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
-            while !stop.load(Ordering::Acquire) {
-                if let Err(error) = lock.look() {
-                    tracing::warn!(%error, "PostgreSQL does not say who keeps the read models");
-                }
-                thread::park_timeout(HOLDING);
+/// Does some work while the lock is said to be held about once a second: who is silent for long loses it.
+fn holding<T>(mut lock: KeeperLock, work: impl FnOnce() -> T) -> io::Result<T> {
+    let _holding = Background::start("keeper", move |stopping| {
+        while !stopping.is_set() {
+            if let Err(error) = lock.look() {
+                tracing::warn!(%error, "PostgreSQL does not say who keeps the read models");
             }
-        })?;
-        Ok(Self { stopping, thread })
-    }
-
-    /// Holds it during some work.
-    fn during<T>(self, work: impl FnOnce() -> T) -> T {
-        let done = work();
-        self.stopping.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            tracing::error!("the keeper's thread panicked");
+            thread::park_timeout(HOLDING);
         }
-        done
-    }
+    })?;
+    Ok(work())
 }
