@@ -34,7 +34,7 @@ fn check_id(text: &str) -> Result<(), InvalidText> {
     if text.len() > MAX_ID_LEN {
         return Err(InvalidText::TooLong { len: text.chars().count(), max: MAX_ID_LEN });
     }
-    match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._:-".contains(*c)) {
+    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))) {
         Some(c) => Err(InvalidText::Character(c, "A-Z a-z 0-9 . _ : -")),
         None => Ok(()),
     }
