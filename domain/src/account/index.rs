@@ -68,36 +68,75 @@ pub(super) struct Index {
     due: BTreeSet<(Timestamp, Due, DealId)>,
 }
 
-impl Index {
-    pub(super) fn insert(&mut self, id: &DealId, deal: &Deal) {
-        self.due.extend(deal.sla_pending().map(|due| (due, Due::Decision, id.clone())));
-        self.due.extend(deal.expiry_pending().map(|due| (due, Due::Expiry, id.clone())));
-        if deal.phase.is_open() {
-            let product = self.products.entry(Folded::of(&deal.product)).or_default();
-            let standing = product.entry(deal.partner_id.clone()).or_default();
-            standing.open.insert(id.clone());
-            standing.protected.extend(deal.protected_until.map(|until| (until, id.clone())));
+/// What the index has of one deal.
+#[derive(Debug, PartialEq)]
+pub(super) struct Listed {
+    decision_due: Option<Timestamp>,
+    expiry_due: Option<Timestamp>,
+    /// While it is open.
+    place: Option<(Label, PartnerId)>,
+    protected_until: Option<Timestamp>,
+}
+
+impl Listed {
+    pub(super) fn of(deal: &Deal) -> Self {
+        Self {
+            decision_due: deal.sla_pending(),
+            expiry_due: deal.expiry_pending(),
+            place: deal.phase.is_open().then(|| (deal.product.clone(), deal.partner_id.clone())),
+            protected_until: deal.protected_until.filter(|_| deal.phase.is_open()),
         }
     }
 
-    pub(super) fn remove(&mut self, id: &DealId, deal: &Deal) {
-        for (due, what) in [(deal.sla_pending(), Due::Decision), (deal.expiry_pending(), Due::Expiry)] {
-            if let Some(due) = due {
+    const fn due(&self) -> [(Option<Timestamp>, Due); 2] {
+        [(self.decision_due, Due::Decision), (self.expiry_due, Due::Expiry)]
+    }
+}
+
+impl Index {
+    /// Lists a new deal.
+    pub(super) fn insert(&mut self, id: &DealId, deal: &Deal) {
+        let listed = Listed::of(deal);
+        self.due.extend(listed.due().into_iter().filter_map(|(due, what)| Some((due?, what, id.clone()))));
+        self.place(id, &listed);
+    }
+
+    /// Lets a changed deal follow; most changes move little of it.
+    pub(super) fn follow(&mut self, id: &DealId, was: &Listed, deal: &Deal) {
+        let is = Listed::of(deal);
+        for ((was, what), (is, _)) in was.due().into_iter().zip(is.due()).filter(|(was, is)| was != is) {
+            if let Some(due) = was {
                 self.due.remove(&(due, what, id.clone()));
             }
+            self.due.extend(is.map(|due| (due, what, id.clone())));
         }
-        let key = Folded::of(&deal.product);
-        let Some(product) = self.products.get_mut(&key) else { return };
-        if let Some(standing) = product.get_mut(&deal.partner_id) {
+        if (&was.place, was.protected_until) != (&is.place, is.protected_until) {
+            self.displace(id, was);
+            self.place(id, &is);
+        }
+    }
+
+    fn place(&mut self, id: &DealId, listed: &Listed) {
+        let Some((product, partner)) = &listed.place else { return };
+        let standing = self.products.entry(Folded::of(product)).or_default().entry(partner.clone()).or_default();
+        standing.open.insert(id.clone());
+        standing.protected.extend(listed.protected_until.map(|until| (until, id.clone())));
+    }
+
+    fn displace(&mut self, id: &DealId, listed: &Listed) {
+        let Some((product, partner)) = &listed.place else { return };
+        let key = Folded::of(product);
+        let Some(partners) = self.products.get_mut(&key) else { return };
+        if let Some(standing) = partners.get_mut(partner) {
             standing.open.remove(id);
-            if let Some(until) = deal.protected_until {
+            if let Some(until) = listed.protected_until {
                 standing.protected.remove(&(until, id.clone()));
             }
             if standing.open.is_empty() {
-                product.remove(&deal.partner_id);
+                partners.remove(partner);
             }
         }
-        if product.is_empty() {
+        if partners.is_empty() {
             self.products.remove(&key);
         }
     }
@@ -139,7 +178,13 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        account::{DealPhase, Stage},
+        values::{Amount, Currency, Money},
+    };
 
     #[test]
     fn products_compare_without_case_and_spacing() {
@@ -148,5 +193,49 @@ mod tests {
             assert_eq!(folded(same), folded("GTX Pro"), "{same:?}");
         }
         assert_ne!(folded("GTX Pro"), folded("GTX Pro 2"));
+    }
+
+    fn deal() -> impl Strategy<Value = Deal> {
+        use DealPhase::{Approved, Draft, InReview, Lost, Won};
+        let phase = prop::sample::select(vec![Draft, InReview, Approved, Won, Lost]);
+        let time = || prop::option::of((0..3_i64).prop_map(Timestamp::from_micros));
+        let amount = Amount::new(Money::zero(Currency::parse("USD").expect("a currency"))).expect("not negative");
+        (phase, "[ab]", "[AaB]", time(), any::<bool>(), time(), time()).prop_map(
+            move |(phase, partner, product, sla_due, sla_breached, protected_until, expires_at)| Deal {
+                partner_id: PartnerId::parse(&partner).expect("an id"),
+                phase,
+                stage: Stage::Prospect,
+                product: Label::parse(&product).expect("a label"),
+                amount,
+                region: None,
+                expected_close: None,
+                registered_at: Timestamp::from_micros(0),
+                reviewer: None,
+                sla_due,
+                sla_breached,
+                protected_until,
+                expires_at,
+                extensions: 0,
+                historical: false,
+                has_contact: false,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_that_followed_is_as_one_made_anew(changes in prop::collection::vec((0..3_usize, deal()), 1..20)) {
+            let ids: Vec<DealId> = (0..3).map(|n| DealId::parse(&format!("d-{n}")).expect("an id")).collect();
+            let (mut followed, mut deals) = (Index::default(), BTreeMap::<usize, Deal>::new());
+            for (n, deal) in changes {
+                match deals.insert(n, deal.clone()) {
+                    Some(was) => followed.follow(&ids[n], &Listed::of(&was), &deal),
+                    None => followed.insert(&ids[n], &deal),
+                }
+                let mut anew = Index::default();
+                deals.iter().for_each(|(n, deal)| anew.insert(&ids[*n], deal));
+                prop_assert_eq!(&followed, &anew);
+            }
+        }
     }
 }

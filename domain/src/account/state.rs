@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     AccountEvent, Deal, DealPhase, DealRegistered, Overlap, Stage,
-    index::{Due, Folded, Index},
+    index::{Due, Folded, Index, Listed},
 };
 use crate::{
     deadline::Deadline,
@@ -207,9 +207,9 @@ impl Account {
     /// Changes a deal and lets the index follow. An unknown deal stays unknown: `evolve` never fails.
     fn change(&mut self, id: &DealId, change: impl FnOnce(&mut Deal)) {
         if let Some(deal) = self.deals.get_mut(id) {
-            self.index.remove(id, deal);
+            let was = Listed::of(deal);
             change(deal);
-            self.index.insert(id, deal);
+            self.index.follow(id, &was, deal);
         }
     }
 
