@@ -25,6 +25,8 @@ mod scenarios;
 #[expect(dead_code, reason = "nobody asks in SQL here")]
 #[path = "../../../ledger/tests/postgres/schemas.rs"]
 mod schemas;
+#[path = "../simulation/told.rs"]
+mod told;
 #[path = "../cluster/topics.rs"]
 mod topics;
 

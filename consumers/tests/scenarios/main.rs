@@ -19,6 +19,8 @@ mod scenarios;
 #[expect(dead_code, reason = "a scenario says which clock and what is kept")]
 #[path = "../embedded/starting.rs"]
 mod starting;
+#[path = "../simulation/told.rs"]
+mod told;
 #[path = "../cluster/topics.rs"]
 mod topics;
 

@@ -9,6 +9,7 @@ mod asks;
 mod checker;
 mod promises;
 mod random;
+mod told;
 mod topic;
 mod world;
 

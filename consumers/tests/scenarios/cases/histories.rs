@@ -2,16 +2,11 @@
 //!
 //! `PLEDGER_SIM_SEED` runs one history again.
 
-use std::collections::BTreeMap;
-
-use pledger_domain::facts::Channel;
+use pledger_domain::{facts::Channel, stream::StreamName};
 use pledger_ledger::{
-    chain::{ChainHead, Verdict},
-    commands::{Answer, Decided, Undecided},
+    commands::{Decided, Undecided},
     edge::Incoming,
-    log::Log,
-    record::{Body, Decision, Outcome, Record},
-    slices::Position,
+    record::Outcome,
 };
 
 use crate::{
@@ -20,6 +15,7 @@ use crate::{
     promises,
     random::Random,
     running::Running,
+    told::{Told, decisions, valid_records},
 };
 
 /// How many things are asked in a history.
@@ -30,8 +26,6 @@ const TOGETHER: u64 = 24;
 const RESTARTS: u64 = 8;
 /// A key is used again, with the same content or another, once in so many asks.
 const REPEATS: u64 = 6;
-/// A page of a slice.
-const PAGE: usize = 512;
 
 pub(super) fn a_random_history_keeps_every_promise(home: &Home) {
     history(home, 1);
@@ -48,37 +42,45 @@ pub(super) fn a_third_random_history_keeps_every_promise(home: &Home) {
 fn history(home: &Home, seed: u64) {
     let seed = std::env::var("PLEDGER_SIM_SEED").ok().map_or(seed, |text| text.parse().expect("a number"));
     let mut random = Random(seed);
-    let mut told = BTreeMap::new();
+    let mut heard = Vec::new();
     let mut running = home.start();
     for ask in asks::opening() {
-        let answer = submit(&running, &[ask]).remove(0).1.expect("decided");
+        let answer = submit(&running, &[ask]).remove(0).decided.expect("decided");
         assert!(answer.outcome.is_ok(), "{:?}", answer.outcome);
     }
     let mut asked = Vec::new();
     while asked.len() < ASKS {
         let batch = next_batch(&mut random, &mut asked);
-        for (ask, decided) in submit(&running, &batch) {
-            match decided {
-                Ok(answer) => told.entry(answer.position).or_insert_with(Vec::new).push((ask, answer)),
-                Err(Undecided::KeyReused { .. }) => {}
-                Err(undecided) => panic!("seed {seed}: {} was not decided: {undecided}", ask.name),
-            }
-        }
+        heard.extend(submit(&running, &batch));
         if random.once_in(RESTARTS) {
             running.stop();
             running = if random.once_in(2) { home.start_without_snapshots() } else { home.start() };
         }
     }
     let records = valid_records(&*running.log);
-    let decisions = decisions(&records);
+    let decisions = decisions(&records).expect("bodies");
     promises::hold(&decisions).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
-    for (position, answers) in &told {
-        let decision = decisions.get(position).unwrap_or_else(|| panic!("seed {seed}: {position} is not in the ledger"));
-        answers.iter().for_each(|(ask, answer)| assert!(stands(ask, answer, decision), "seed {seed}: {ask:?} was told {answer:?}"));
+    let (mut replayed, mut reused) = (0, 0);
+    for Heard { ask, stream, input, decided } in &heard {
+        let held = Told { ask, stream, input: *input, decided }.holds(&decisions);
+        held.unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        match decided {
+            Ok(answer) => replayed += usize::from(answer.replayed),
+            Err(Undecided::KeyReused { .. }) => reused += 1,
+            Err(undecided) => panic!("seed {seed}: {} was not decided: {undecided}", ask.name),
+        }
     }
     let accepted = decisions.values().filter(|decision| matches!(decision.outcome, Outcome::Accepted(_))).count();
-    let replayed = told.values().flatten().filter(|(_, answer)| answer.replayed).count();
-    assert!(accepted > 40 && decisions.len() - accepted > 40 && replayed > 0, "{accepted} of {}; {replayed}", decisions.len());
+    let refused = decisions.len() - accepted;
+    assert!(accepted > 40 && refused > 40 && replayed > 0 && reused > 0, "{accepted} {refused} {replayed} {reused}");
+}
+
+/// What somebody was told.
+struct Heard {
+    ask: Ask,
+    stream: StreamName,
+    input: u128,
+    decided: Decided,
 }
 
 /// New asks, and some that were asked before.
@@ -96,7 +98,7 @@ fn next_batch(random: &mut Random, asked: &mut Vec<Ask>) -> Vec<Ask> {
 }
 
 /// Sends together what gets past the edge, and waits.
-fn submit(running: &Running, batch: &[Ask]) -> Vec<(Ask, Decided)> {
+fn submit(running: &Running, batch: &[Ask]) -> Vec<Heard> {
     let after = running.sink.reference_positions();
     let prepare = |ask: &Ask| {
         let payload = ask.payload.to_string();
@@ -106,47 +108,10 @@ fn submit(running: &Running, batch: &[Ask]) -> Vec<(Ask, Decided)> {
             after: after.clone(),
             ..Incoming::new(ask.name, payload.as_bytes(), ask.sender.into(), Channel::Api)
         };
-        Some((ask.clone(), running.edge.prepare(incoming).ok()?))
+        let command = running.edge.prepare(incoming).ok()?;
+        Some(((ask.clone(), command.stream.clone(), command.input), command))
     };
-    let (asks, commands): (Vec<_>, Vec<_>) = batch.iter().filter_map(prepare).unzip();
-    asks.into_iter().zip(running.submit(commands)).collect()
-}
-
-/// The ledger, by the chain rule alone.
-fn valid_records(log: &dyn Log) -> Vec<Record> {
-    let mut valid = Vec::new();
-    for slice in log.slices().all() {
-        let (mut head, mut offset) = (ChainHead::default(), 0);
-        loop {
-            let placed = log.read(slice, offset, PAGE).expect("it can be read");
-            let Some(last) = placed.last() else { break };
-            offset = last.offset + 1;
-            let records = placed.into_iter().filter(|placed| head.accept(placed.offset, &placed.record) == Verdict::Valid);
-            valid.extend(records.map(|placed| placed.record));
-        }
-    }
-    valid
-}
-
-fn decisions(records: &[Record]) -> BTreeMap<Position, Decision<'_>> {
-    let mut decisions = BTreeMap::new();
-    for record in records {
-        if let Body::Decision(decision) = Body::decode(&record.body).expect("a body") {
-            decisions.insert(record.position(), *decision);
-        }
-    }
-    decisions
-}
-
-/// Whether the ledger says what was told.
-fn stands(ask: &Ask, answer: &Answer, decision: &Decision<'_>) -> bool {
-    let same = match (&answer.outcome, &decision.outcome) {
-        (Ok(told), Outcome::Accepted(events)) => serde_json::to_string(events).is_ok_and(|events| events == told.get()),
-        (Err(told), Outcome::Rejected(rejection)) => told == rejection,
-        (Ok(_), Outcome::Rejected(_)) | (Err(_), Outcome::Accepted(_)) => false,
-    };
-    let (command, times) = (&decision.command, (decision.recorded_at, decision.effective_at));
-    same && command.id == ask.key
-        && command.sender == ask.sender
-        && (decision.version, times) == (answer.version, (answer.recorded_at, answer.effective_at))
+    let (asked, commands): (Vec<_>, Vec<_>) = batch.iter().filter_map(prepare).unzip();
+    let told = asked.into_iter().zip(running.submit(commands));
+    told.map(|((ask, stream, input), decided)| Heard { ask, stream, input, decided }).collect()
 }
