@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use pledger_domain::stream::StreamName;
-use pledger_ledger::{
-    log::{Log, LogError, Placed, Producer, Tail},
-    slices::{Position, SliceId, Slices},
-};
+use pledger_ledger::slices::Position;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -14,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     About, ExplainError, Explanation, Figure, MAX_DECISIONS, explain, explain_many, figure_of_rows,
     many::{Bounds, within},
+    watched::Watched,
 };
 use crate::{
     engine::{Engine, Moment, Options},
@@ -145,33 +142,6 @@ fn pages_together_are_the_whole_list() {
     assert!(short.next.is_some());
 }
 
-/// A ledger whose streams can be read by their names.
-struct Sound(Ledger);
-
-impl Log for Sound {
-    fn slices(&self) -> Slices {
-        self.0.slices()
-    }
-    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
-        self.0.end(slice)
-    }
-    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.0.read(slice, offset, max)
-    }
-    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.0.read_stream(stream, offset, max)
-    }
-    fn may_hold_void(&self) -> bool {
-        false
-    }
-    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        self.0.tail(from)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.0.producer()
-    }
-}
-
 #[test]
 fn any_number_of_decisions_is_explained() {
     let first = Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX", "100.00")]);
@@ -207,7 +177,7 @@ proptest! {
         let mut given = given;
         given.sort_by_key(|given| given.recorded_at);
         let ledger = Ledger::with(given);
-        let sound = Sound(ledger.clone());
+        let sound = Watched::new(ledger.clone(), false);
         for (view, key) in [("pipeline", "all"), ("pipeline", "partner=p1"), ("ropi", "p1"), ("deals", "d1"), ("attribution", "d1")] {
             let Ok(figure) = asked(&ledger, view, key, None) else { continue };
             let bounds = Bounds { streams, fresh, ..LARGE };

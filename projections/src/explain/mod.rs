@@ -349,3 +349,5 @@ fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
 mod many_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watched;

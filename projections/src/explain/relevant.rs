@@ -114,7 +114,7 @@ fn pages(log: &dyn Log, stream: &StreamName, moment: Moment, take: &mut TakePage
         let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
         let mut page = Vec::new();
         for one in placed {
-            page.extend(counted(one.record, moment, |named| named == stream)?.map(|(_, relevant)| relevant));
+            page.extend(counted(one.record, moment, |named| named.is_none_or(|named| named == stream))?.map(|(_, relevant)| relevant));
         }
         if !page.is_empty() {
             take(stream, page)?;
@@ -138,13 +138,9 @@ fn of_slice(
         next = last.offset + 1;
         for one in placed {
             // What cannot be read matters only in a stream that is wanted.
-            let is_wanted = |record: &Record| match Outline::decode(&record.body) {
-                Ok(outline) => outline.is_some_and(|outline| streams.contains(&outline.stream)),
-                Err(_) => stream_of(&record.body).is_some_and(|stream| streams.contains(&stream)),
-            };
+            let is_wanted = |named: Option<&StreamName>| named.is_some_and(|named| streams.contains(named));
             if head.accept(one.offset, &one.record) == Verdict::Valid
-                && is_wanted(&one.record)
-                && let Some((stream, relevant)) = counted(one.record, moment, |_| true)?
+                && let Some((stream, relevant)) = counted(one.record, moment, is_wanted)?
             {
                 found.entry(stream).or_default().push(relevant);
             }
@@ -153,15 +149,20 @@ fn of_slice(
     Ok(found)
 }
 
-/// The decision with its stream, where the stream is wanted and the moment counts it.
+/// The decision with its stream, where the stream is wanted and the moment counts it. Of a record that cannot be read the
+/// stream may not be known either.
 fn counted(
     record: Record,
     moment: Moment,
-    is_wanted: impl Fn(&StreamName) -> bool,
+    is_wanted: impl Fn(Option<&StreamName>) -> bool,
 ) -> Result<Option<(StreamName, Relevant)>, ExplainError> {
-    let position = record.position();
-    let outline = Outline::decode(&record.body).map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
-    let wanted = outline.filter(|outline| is_wanted(&outline.stream));
+    let wanted = match Outline::decode(&record.body) {
+        Ok(outline) => outline.filter(|outline| is_wanted(Some(&outline.stream))),
+        Err(error) if is_wanted(stream_of(&record.body).as_ref()) => {
+            return Err(ExplainError::Unreadable { position: record.position(), reason: error.to_string() });
+        }
+        Err(_) => None,
+    };
     let counts = wanted.filter(|outline| moment.counts(&outline.stream, outline.recorded_at, outline.effective_at));
     let named = counts.map(|outline| (outline.stream.clone(), outline.recorded_at));
     Ok(named.map(|(stream, recorded_at)| (stream, Relevant { record, recorded_at })))

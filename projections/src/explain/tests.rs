@@ -1,19 +1,15 @@
 //! What is told of a figure is what makes it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::Arc;
 
-use pledger_domain::{account::AccountEvent, stream::StreamName, values::PartnerId};
-use pledger_ledger::{
-    log::{Log, LogError, Placed, Producer, Tail},
-    slices::{SliceId, Slices},
-};
+use pledger_domain::{account::AccountEvent, values::PartnerId};
+use pledger_ledger::log::Log;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
-use super::{About, ExplainError, Explanation, Figure, Known, MAX_DECISIONS, explain, figure, figure_of_rows, find_metric};
+use super::{
+    About, ExplainError, Explanation, Figure, Known, MAX_DECISIONS, explain, figure, figure_of_rows, find_metric, watched::Watched,
+};
 use crate::{
     engine::{Engine, Moment, Options},
     given::{Given, Ledger, approved, deal_id, registered, won},
@@ -153,31 +149,6 @@ fn percentile(text: &str) -> Decimal {
     at(along.floor()) + (at(along.ceil()) - at(along.floor())) * along.fract()
 }
 
-/// A ledger that counts who searches it from one end to the other.
-struct Searched(Ledger, AtomicU32);
-
-impl Log for Searched {
-    fn slices(&self) -> Slices {
-        self.0.slices()
-    }
-    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
-        self.0.end(slice)
-    }
-    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.0.read(slice, offset, max)
-    }
-    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.0.read_stream(stream, offset, max)
-    }
-    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.tail(from)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.0.producer()
-    }
-}
-
 #[test]
 fn what_rows_know_is_told_without_a_search_and_tells_the_same() {
     let ledger = ledger();
@@ -190,9 +161,9 @@ fn what_rows_know_is_told_without_a_search_and_tells_the_same() {
             figure_of_rows(view, key, Some(field.to_owned()), Query::default(), Moment::default(), rows).expect("a figure")
         };
         let known = engine.read(ask);
-        let searched = Searched(ledger.clone(), AtomicU32::new(0));
+        let searched = Watched::new(ledger.clone(), true);
         let quick = explain(&searched, &known).expect("an explanation");
-        assert_eq!(searched.1.load(Ordering::Relaxed), 0, "{} {key}", view.name);
+        assert_eq!(searched.searches(), 0, "{} {key}", view.name);
         let slow = explain(&searched, &Figure { known: None, ..known.clone() }).expect("an explanation");
         assert_eq!((&quick.items, &quick.decisions), (&slow.items, &slow.decisions), "{} {key}", view.name);
         // Where rows know too little, the figure comes out otherwise, and the ledger is searched after all.

@@ -1,0 +1,52 @@
+//! A ledger that counts who searches it from one end to the other, and whose slices hold void records or cannot.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pledger_domain::stream::StreamName;
+use pledger_ledger::{
+    log::{Log, LogError, Placed, Producer, Tail},
+    slices::{SliceId, Slices},
+};
+
+use crate::given::Ledger;
+
+pub(super) struct Watched {
+    ledger: Ledger,
+    may_hold_void: bool,
+    searches: AtomicU32,
+}
+
+impl Watched {
+    pub(super) const fn new(ledger: Ledger, may_hold_void: bool) -> Self {
+        Self { ledger, may_hold_void, searches: AtomicU32::new(0) }
+    }
+
+    pub(super) fn searches(&self) -> u32 {
+        self.searches.load(Ordering::Relaxed)
+    }
+}
+
+impl Log for Watched {
+    fn slices(&self) -> Slices {
+        self.ledger.slices()
+    }
+    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
+        self.ledger.end(slice)
+    }
+    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.ledger.read(slice, offset, max)
+    }
+    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.ledger.read_stream(stream, offset, max)
+    }
+    fn may_hold_void(&self) -> bool {
+        self.may_hold_void
+    }
+    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        self.ledger.tail(from)
+    }
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        self.ledger.producer()
+    }
+}
