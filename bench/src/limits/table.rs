@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 /// A new database with one table, removed in the end.
 pub(super) struct RecordTable {
-    pub(super) connection: Connection,
+    connection: Connection,
     file: PathBuf,
 }
 
