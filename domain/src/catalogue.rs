@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::value::{RawValue, to_raw_value};
+
 use crate::{
     account::Account,
     command::{Address, CommandPayload, Origin},
@@ -192,9 +194,9 @@ macro_rules! catalogue {
             ///
             /// # Errors
             /// That of the serialiser.
-            pub fn payload_json(&self) -> Result<String, serde_json::Error> {
+            pub fn payload_json(&self) -> Result<Box<RawValue>, serde_json::Error> {
                 match self {
-                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => serde_json::to_string(payload)),* }),*
+                    $(Self::$kind(command) => match &**command { $($commands::$name(payload) => to_raw_value(payload)),* }),*
                 }
             }
         }

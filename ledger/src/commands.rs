@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use pledger_domain::{catalogue::Command, facts::Channel, rejection::Rejection, stream::StreamName, values::Timestamp};
 use serde_json::value::RawValue;
 
-use crate::slices::Position;
+use crate::{hexadecimal, slices::Position};
 
 /// A command after the edge: read, sealed, addressed.
 #[derive(Clone, Debug)]
@@ -39,6 +39,14 @@ pub struct CommandEnvelope {
     pub cause: Option<CompactString>,
     /// The hash of name, payload and business time; personal fields count by their subject only.
     pub input: u128,
+}
+
+impl CommandEnvelope {
+    /// The input's hash as it is recorded: 32 digits.
+    #[must_use]
+    pub fn input_digits(&self) -> String {
+        hexadecimal::write(&self.input.to_be_bytes(), &mut [0; 32]).to_owned()
+    }
 }
 
 /// What the ledger says to a command.

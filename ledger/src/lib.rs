@@ -8,6 +8,7 @@ pub mod copy;
 pub mod directory;
 pub mod edge;
 pub mod evidence;
+mod hexadecimal;
 pub mod inbox;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -18,7 +18,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use pledger_domain::{
     account::AccountEvent,
     cost::CostEvent,
@@ -34,7 +34,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap}
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::slices::{Position, SliceId, Slices};
+use crate::{
+    hexadecimal,
+    slices::{Position, SliceId, Slices},
+};
 
 /// The format that bodies are written in. Older ones are upcast when they are read.
 pub const FORMAT: u32 = 1;
@@ -47,30 +50,13 @@ impl Hash {
     /// Reads what `Display` writes: 64 digits in small letters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        let (mut hash, digits) = ([0; 32], text.as_bytes());
-        if digits.len() != 2 * hash.len() {
-            return None;
-        }
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(hash))
+        hexadecimal::read(text).map(Self)
     }
 }
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+        f.write_str(hexadecimal::write(&self.0, &mut [0; 64]))
     }
 }
 
@@ -439,15 +425,16 @@ impl Decision<'_> {
     /// # Errors
     /// Where a `Personal` field is still plain.
     pub fn encode(self) -> Result<Bytes, BodyError> {
-        self.encode_into(None, &mut BytesMut::with_capacity(ABOUT_A_BODY))
+        let mut bytes = Vec::with_capacity(ABOUT_A_BODY);
+        self.write(None, &mut bytes)?;
+        Ok(bytes.into())
     }
 
-    /// The same, in a block of memory that many decisions share: what is left of it stays for the next one. `events` are
-    /// the accepted events where they were written out before.
+    /// Appends the same bytes to `into`. `events` are the accepted events where they were written out before.
     ///
     /// # Errors
     /// Where a `Personal` field is still plain.
-    pub fn encode_into(self, events: Option<&RawValue>, block: &mut BytesMut) -> Result<Bytes, BodyError> {
+    pub fn write(self, events: Option<&RawValue>, into: &mut Vec<u8>) -> Result<(), BodyError> {
         let (accepted, rejected) = match (&self.outcome, events) {
             (Outcome::Rejected(rejection), _) => (None, Some(rejection.clone())),
             (Outcome::Accepted(_), Some(raw)) => (Some(Cow::Borrowed(raw)), None),
@@ -467,9 +454,7 @@ impl Decision<'_> {
             historical: self.historical,
             next_command: self.next_command,
         };
-        block.clear();
-        serde_json::to_writer(block.writer(), &OuterDecision(&stored))?;
-        Ok(block.split().freeze())
+        Ok(serde_json::to_writer(into, &OuterDecision(&stored))?)
     }
 
     /// Whether it was accepted.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use pledger_domain::{catalogue::Command, rejection::Rejection, stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     commands::{Answer, CommandEnvelope, Undecided},
@@ -19,11 +19,6 @@ use super::{
     key_window::{KeyUse, ScopedKey},
     slice::InFlightDecision,
 };
-
-/// Bodies of records are written into blocks of this many bytes, each freed with its last record ...
-const BLOCK_BYTES: usize = 256 << 10;
-/// ... and a new one is begun where fewer are left. A body that needs more than are left finds its own place.
-const BLOCK_LEAST: usize = 4 << 10;
 
 /// A command with everything that its decision names besides the outcome.
 struct Ruled {
@@ -203,10 +198,9 @@ impl Processor {
             historical: envelope.historical,
             next_command,
         };
-        if self.block.capacity() < BLOCK_LEAST {
-            self.block = BytesMut::with_capacity(BLOCK_BYTES);
-        }
-        let body = decision.encode_into(raw.as_deref(), &mut self.block)?;
+        self.body.clear();
+        decision.write(raw.as_deref(), &mut self.body)?;
+        let body = Bytes::copy_from_slice(&self.body);
         let state = &mut self.slices[usize::from(slice)];
         let record = state.writer.frame(body);
         let pseq = record.header.pseq;
@@ -259,7 +253,7 @@ impl Processor {
     }
 }
 
-pub(super) fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
+fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
     let payload: &RawValue = &envelope.payload;
     CommandRecord {
         id: Cow::Borrowed(&envelope.key),
@@ -270,29 +264,7 @@ pub(super) fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
         channel: envelope.channel,
         received_at: envelope.received_at,
         effective_at: envelope.effective_at,
-        input: Cow::Owned(hexadecimal(envelope.input)),
+        input: Cow::Owned(envelope.input_digits()),
         cause: envelope.cause.as_deref().map(Cow::Borrowed),
-    }
-}
-
-/// 32 digits; faster than `format!`, and every decision has them twice.
-fn hexadecimal(input: u128) -> String {
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(input.to_be_bytes()) {
-        *pair = [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
-    }
-    std::str::from_utf8(&digits).expect("digits").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inputs_are_written_as_they_are_read() {
-        for input in [0, 1, 0x0123_4567_89ab_cdef_u128 << 60, u128::MAX] {
-            assert_eq!(hexadecimal(input), format!("{input:032x}"));
-            assert_eq!(u128::from_str_radix(&hexadecimal(input), 16), Ok(input));
-        }
     }
 }

@@ -21,7 +21,6 @@ mod unit_of_work;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
 use parking_lot::RwLock;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::{
@@ -97,8 +96,8 @@ pub struct Processor {
     writer_id: String,
     /// Framed, not sent.
     batch: Vec<Record>,
-    /// Where the next body is written.
-    block: BytesMut,
+    /// Where a body is written before its length is known.
+    body: Vec<u8>,
     /// Of each batch that was sent, how many records are not reported yet.
     unreported: VecDeque<usize>,
     /// Answers that are due.
@@ -327,7 +326,7 @@ fn acknowledge(
     let position = Position { slice, pseq: settled.pseq };
     if let Some(InFlightDecision { envelope, answer, outcome, asker, repeated, reused }) = settled.decided {
         if let Some(directory) = directory {
-            directory.write().take_in(&envelope.stream, &decide::command_record(&envelope), &outcome);
+            directory.write().take_in(&envelope, &outcome);
         }
         if let Outcome::Accepted(events) = &outcome
             && envelope.stream.kind().is_reference()

@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bytes::BytesMut;
 use parking_lot::RwLock;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
@@ -71,7 +70,7 @@ impl Processor {
             limits,
             writer_id,
             batch: Vec::new(),
-            block: BytesMut::new(),
+            body: Vec::new(),
             unreported: VecDeque::new(),
             answers: Vec::new(),
             acknowledged: 0,

@@ -102,7 +102,7 @@ pub fn encode(envelope: &CommandEnvelope) -> Bytes {
         if_match: envelope.if_match,
         after: envelope.after.clone(),
         cause: envelope.cause.as_deref().map(Cow::Borrowed),
-        input: Cow::Owned(format!("{:032x}", envelope.input)),
+        input: Cow::Owned(envelope.input_digits()),
     };
     Bytes::from(serde_json::to_vec(&stored).expect("plain data and a payload that is JSON"))
 }
@@ -127,7 +127,7 @@ pub fn decode(slices: Slices, slice: SliceId, bytes: &[u8]) -> Result<CommandEnv
     Ok(CommandEnvelope {
         stream: stored.stream,
         command,
-        payload: RawValue::from_string(payload)?,
+        payload,
         key: CompactString::new(&stored.key),
         sender: Arc::from(&*stored.sender),
         actor: stored.actor.as_deref().map(CompactString::new),

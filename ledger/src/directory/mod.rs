@@ -27,7 +27,10 @@ use serde::{
 };
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::record::{CommandRecord, Decision, Events, Outcome};
+use crate::{
+    commands::CommandEnvelope,
+    record::{CommandRecord, Decision, Events, Outcome},
+};
 
 use interned::Interned;
 pub use overlay::Overlay;
@@ -173,20 +176,20 @@ impl Homes {
 impl Directory {
     /// Takes in a decision.
     pub fn apply(&mut self, decision: &Decision<'_>) {
-        self.take_in(&decision.stream, &decision.command, &decision.outcome);
+        let Decision { stream, command, outcome, .. } = decision;
+        if self.learn(stream, outcome)
+            && let Some(address) = looked_up(stream, command)
+        {
+            self.remember(&address, stream, &command.sender, &command.id);
+        }
     }
 
-    /// Takes in what was decided in `stream`.
-    pub fn take_in(&mut self, stream: &StreamName, command: &CommandRecord<'_>, outcome: &Outcome<'_>) {
-        let used_up = match outcome {
-            Outcome::Accepted(events) => {
-                self.learn(stream, events);
-                true
-            }
-            Outcome::Rejected(rejection) => !rejection.may_pass_later(),
-        };
-        if used_up && let Some(address) = looked_up(stream, command) {
-            self.remember(&address, stream, command);
+    /// Takes in what was decided to a command that is at hand: its payload need not be read again.
+    pub fn take_in(&mut self, envelope: &CommandEnvelope, outcome: &Outcome<'_>) {
+        if self.learn(&envelope.stream, outcome)
+            && let Ok(address) = envelope.command.address()
+        {
+            self.remember(&address, &envelope.stream, &envelope.sender, &envelope.key);
         }
     }
 
@@ -235,12 +238,19 @@ impl Directory {
         self.len() == 0
     }
 
-    fn learn(&mut self, stream: &StreamName, events: &Events<'_>) {
-        match events {
-            Events::Account(events) => events.iter().filter_map(introduced_by_account).for_each(|l| self.introduce(l, stream)),
-            Events::Fund(events) => events.iter().filter_map(introduced_by_fund).for_each(|l| self.introduce(l, stream)),
-            Events::Program(_) | Events::Partner(_) | Events::Cost(_) => {}
+    /// Takes in what became known; whether the command's key is used up.
+    fn learn(&mut self, stream: &StreamName, outcome: &Outcome<'_>) -> bool {
+        match outcome {
+            Outcome::Accepted(Events::Account(events)) => {
+                events.iter().filter_map(introduced_by_account).for_each(|l| self.introduce(l, stream));
+            }
+            Outcome::Accepted(Events::Fund(events)) => {
+                events.iter().filter_map(introduced_by_fund).for_each(|l| self.introduce(l, stream));
+            }
+            Outcome::Accepted(Events::Program(_) | Events::Partner(_) | Events::Cost(_)) => {}
+            Outcome::Rejected(rejection) => return !rejection.may_pass_later(),
         }
+        true
     }
 
     fn introduce(&mut self, look_up: LookUp<'_>, stream: &StreamName) {
@@ -248,9 +258,9 @@ impl Directory {
         self.homes_mut(look_up.kind).learn(look_up.id, stream);
     }
 
-    fn remember(&mut self, address: &Address, stream: &StreamName, command: &CommandRecord<'_>) {
+    /// Remembers where an id was looked for; nothing of an address that names its stream.
+    fn remember(&mut self, address: &Address, stream: &StreamName, sender: &str, key: &str) {
         let Ok(look_up) = LookUp::of(address) else { return };
-        let (sender, key) = (&*command.sender, &*command.id);
         let number = self.streams.find(stream.as_str());
         let is_candidate = number.is_some_and(|number| self.homes(look_up.kind).of(look_up.id).any(|home| home == number));
         if is_candidate {

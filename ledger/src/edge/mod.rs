@@ -22,7 +22,6 @@ use pledger_domain::{
     stream::StreamName,
     values::{PersonId, Timestamp},
 };
-use serde_json::value::RawValue;
 
 use crate::{
     commands::CommandEnvelope,
@@ -109,11 +108,11 @@ impl Edge {
         let has_personal = seal::seal(&mut command, persons)?;
         // A field that `visit_personal` leaves out is still plain and cannot be written: better refused than recorded.
         let payload = command.payload_json().map_err(|error| InvalidPayload::Field { field: String::new(), reason: error.to_string() })?;
-        let input = seal::input_hash(&command, &payload, has_personal, incoming.effective_at);
+        let input = seal::input_hash(&command, payload.get(), has_personal, incoming.effective_at);
         let envelope = CommandEnvelope {
             stream,
             command,
-            payload: RawValue::from_string(payload).expect("what was just written is JSON"),
+            payload,
             key,
             actor: incoming.actor.map(CompactString::new),
             channel: incoming.channel,

@@ -115,7 +115,7 @@ pub(super) fn input_hash(command: &Command, payload: &str, has_personal: bool, e
     if has_personal {
         let mut blank = command.clone();
         let Ok(()) = blank.visit_personal(&mut Blank);
-        sha.update(blank.payload_json().expect("erased fields can be written"));
+        sha.update(blank.payload_json().expect("erased fields can be written").get());
     } else {
         sha.update(payload);
     }
