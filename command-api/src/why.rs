@@ -110,9 +110,10 @@ impl Asked {
 /// What figures of a view are asked for by.
 fn keys_of(view: &ViewSpec) -> String {
     match view.name {
-        "ropi" => "the id of a partner, narrowed by filters such as quarter=2026-Q1".to_owned(),
-        "attribution" => "the id of a won deal".to_owned(),
-        "pipeline" => "a group of /v1/pipeline, such as region=EMEA,status=won, or all".to_owned(),
+        "ropi" => "the id of a partner, or a group of /v1/ropi such as region=EMEA,quarter=2026-Q1, or all".to_owned(),
+        "attribution" => "the id of a won deal, or a group of /v1/attribution such as partner=p-001,model=linear, or all".to_owned(),
+        "pipeline" => "a group of /v1/pipeline such as region=EMEA,status=won, or all".to_owned(),
+        "mdf" => "the id of a budget, or a group of /v1/mdf such as partner=p-001, or all".to_owned(),
         name => format!("a key of /v1/{name}"),
     }
 }

@@ -26,10 +26,12 @@ const MAX_COMPUTED_LEN: usize = 4_000;
   pledger explain tiers p-001 --field revenue --as-of 2026-03-31
   pledger explain attribution d-1 --filter model=linear
   pledger explain pipeline region=EMEA,status=won --field conversion
+  pledger explain ropi_margin region=EMEA,quarter=2026-Q1
   pledger explain ropi p-001 --field revenue --cursor 3:1207      the next page of decisions
   pledger explain tiers p-001 --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
-The key is that of a view's item; of ropi a partner, of attribution a deal, of pipeline a group (or `all`).
+The key is that of a view's item; of ropi a partner, of attribution a deal. Where a view is asked `--by` something (pipeline, ropi,
+attribution, mdf), it may be a group such as region=EMEA,quarter=2026-Q1, or all.
 
 Of a figure that more than 20,000 decisions made, the whole arithmetic is told by stream and by month, each of which adds up
 to the figure, and the decisions in pages.")]

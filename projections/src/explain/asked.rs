@@ -8,8 +8,8 @@ use crate::{
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
 };
 
-/// The figures of `key` in a view: of a row its key, of `ropi` a partner, of `attribution` a deal, of `pipeline` a group
-/// such as `region=EMEA,status=won`. `filters` narrow it; `query` holds the instant that is asked about. `ask` answers
+/// The figures of `key` in a view: of a row its key, of `ropi` a partner, of `attribution` a deal, and of a view with `by` a
+/// group such as `region=EMEA,status=won`, or `all`. `filters` narrow it; `query` holds the instant that is asked about. `ask` answers
 /// questions to the view as of the same moment.
 ///
 /// # Errors
@@ -31,8 +31,20 @@ pub fn figure(
     let (query, about) = match view.name {
         "pipeline" => {
             let query = group(view, key, query)?;
-            let accounts = accounts(&query, ask)?;
+            let accounts = members(&query, "account", ask)?;
             (query, About::Accounts(accounts))
+        }
+        "ropi" | "attribution" | "mdf" if key == "all" || key.contains('=') => {
+            let query = group(view, key, query)?;
+            let (member, first) = match view.name {
+                "ropi" => ("partner", None),
+                "mdf" => ("budget_id", None),
+                // Without any group it has an item a deal.
+                _ => ("deal", Some("model")),
+            };
+            let ids = members(&query, member, ask)?;
+            let by = if query.by.is_empty() { first.map(str::to_owned).into_iter().collect() } else { query.by };
+            (Query { by, ..query }, About::Ids(ids))
         }
         "ropi" => (Query { by: vec!["partner".to_owned()], ..filtered("partner", query) }, id),
         "attribution" => (filtered("deal", query), id),
@@ -58,10 +70,14 @@ pub fn figure_of_rows(
     rows: &Rows<'_>,
 ) -> Result<Figure, QueryError> {
     let asked = figure(view, key, field, query, moment, |query| answer(rows, view.name, query))?;
-    let About::Id(id) = &asked.about else { return Ok(asked) };
+    let ids: Vec<&str> = match &asked.about {
+        About::Id(id) => vec![id],
+        About::Ids(ids) => ids.iter().flatten().map(String::as_str).collect(),
+        About::Accounts(_) => return Ok(asked),
+    };
     // What all rows have no answer to, those of some streams have none to either.
     let page = answer(rows, view.name, &asked.query)?;
-    let known = Some(Known { streams: streams_naming(rows, id), items: page.items });
+    let known = Some(Known { streams: streams_naming(rows, &ids), items: page.items });
     Ok(Figure { known, ..asked })
 }
 
@@ -80,16 +96,20 @@ fn group(view: &'static ViewSpec, key: &str, query: Query) -> Result<Query, Quer
     Ok(query)
 }
 
-/// The accounts whose deals make a group.
-fn accounts(query: &Query, ask: impl FnOnce(&Query) -> Result<Page, QueryError>) -> Result<Vec<Option<String>>, QueryError> {
-    let by = query.by.iter().cloned().chain((!query.by.iter().any(|by| by == "account")).then(|| "account".to_owned())).collect();
+/// The accounts, partners, deals or budgets that make a group: the values of a dimension within it.
+fn members(
+    query: &Query,
+    dimension: &str,
+    ask: impl FnOnce(&Query) -> Result<Page, QueryError>,
+) -> Result<Vec<Option<String>>, QueryError> {
+    let by = query.by.iter().cloned().chain((!query.by.iter().any(|by| by == dimension)).then(|| dimension.to_owned())).collect();
     let page = ask(&Query { by, limit: None, ..query.clone() })?;
-    let account = |item: &crate::query::Item| {
-        let value = item.0.iter().find(|(name, _)| *name == "account").map_or(&Value::Null, |(_, value)| value);
+    let member = |item: &crate::query::Item| {
+        let value = item.0.iter().find(|(name, _)| *name == dimension).map_or(&Value::Null, |(_, value)| value);
         value.as_str().map(str::to_owned)
     };
-    let mut accounts: Vec<_> = page.items.iter().map(account).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    Ok(accounts)
+    let mut members: Vec<_> = page.items.iter().map(member).collect();
+    members.sort_unstable();
+    members.dedup();
+    Ok(members)
 }

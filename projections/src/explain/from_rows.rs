@@ -4,33 +4,36 @@ use std::collections::BTreeSet;
 
 use pledger_domain::stream::StreamName;
 
+use super::COSTS_OF_ALL;
 use crate::{query::Rows, symbol::Symbol};
 
-/// The streams that rows know to name an id: a partner, a deal, an account or a budget. What rows do not keep, such as whose
-/// a deal was before, is not among them.
+/// The streams that rows know to name one of these ids: partners, deals, accounts or budgets. What rows do not keep, such as
+/// whose a deal was before, is not among them.
 #[must_use]
-pub fn streams_naming(rows: &Rows<'_>, id: &str) -> BTreeSet<StreamName> {
-    let symbol = Symbol::of(id);
+pub fn streams_naming(rows: &Rows<'_>, ids: &[&str]) -> BTreeSet<StreamName> {
+    let symbols: BTreeSet<Symbol> = ids.iter().map(|id| Symbol::of(id)).collect();
+    let ids: BTreeSet<&str> = ids.iter().copied().collect();
     let mut accounts: BTreeSet<Symbol> = BTreeSet::new();
     let mut funds: BTreeSet<Symbol> = BTreeSet::new();
     for shard in rows.shards() {
         for (key, deal, _) in shard.deals.deals.iter() {
-            if deal.partner == symbol || deal.sourced_by == symbol || key.deal == id {
+            if symbols.contains(&deal.partner) || symbols.contains(&deal.sourced_by) || ids.contains(&*key.deal) {
                 accounts.insert(key.account);
             }
         }
-        let revenue = shard.revenue.recorded.iter().filter(|(key, ..)| key.partner == symbol);
+        let revenue = shard.revenue.recorded.iter().filter(|(key, ..)| symbols.contains(&key.partner));
         accounts.extend(revenue.map(|(key, ..)| key.account));
-        let touches = shard.attribution.touchpoints.iter().filter(|(_, touch, _)| touch.partner == Some(symbol));
+        let named = |partner: Option<Symbol>| partner.is_some_and(|partner| symbols.contains(&partner));
+        let touches = shard.attribution.touchpoints.iter().filter(|(_, touch, _)| named(touch.partner));
         accounts.extend(touches.map(|(key, ..)| key.account));
-        let contenders = shard.conflicts.contenders.iter().filter(|(_, contender, _)| contender.partner == Some(symbol));
+        let contenders = shard.conflicts.contenders.iter().filter(|(_, contender, _)| named(contender.partner));
         accounts.extend(contenders.map(|(key, ..)| key.account));
-        let allocations = shard.funds.allocations.iter().filter(|(_, allocation, _)| allocation.partner == symbol);
+        let allocations = shard.funds.allocations.iter().filter(|(_, allocation, _)| symbols.contains(&allocation.partner));
         funds.extend(allocations.map(|(key, ..)| key.budget));
     }
-    let named = ["partner", "cost", "account", "fund"].map(|kind| format!("{kind}/{id}"));
+    let named = ids.iter().flat_map(|id| ["partner", "cost", "account", "fund"].map(|kind| format!("{kind}/{id}")));
     let accounts = accounts.iter().map(|account| format!("account/{}", account.name()));
     let funds = funds.iter().map(|fund| format!("fund/{}", fund.name()));
-    let names = named.into_iter().chain(["cost/program".to_owned()]).chain(accounts).chain(funds);
+    let names = named.chain([COSTS_OF_ALL.to_owned()]).chain(accounts).chain(funds);
     names.filter_map(|name| StreamName::parse(&name).ok()).collect()
 }

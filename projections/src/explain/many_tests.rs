@@ -178,7 +178,7 @@ proptest! {
         given.sort_by_key(|given| given.recorded_at);
         let ledger = Ledger::with(given);
         let sound = Watched::new(ledger.clone(), false);
-        for (view, key) in [("pipeline", "all"), ("pipeline", "partner=p1"), ("ropi", "p1"), ("deals", "d1"), ("attribution", "d1")] {
+        for (view, key) in [("pipeline", "all"), ("pipeline", "partner=p1"), ("ropi", "p1"), ("ropi", "year=2026"), ("deals", "d1"), ("attribution", "d1"), ("attribution", "all")] {
             let Ok(figure) = asked(&ledger, view, key, None) else { continue };
             let bounds = Bounds { streams, fresh, ..LARGE };
             match (explain(&ledger, &figure), within(&ledger, &figure, None, bounds), within(&sound, &figure, None, bounds)) {

@@ -29,6 +29,8 @@ const NO_ACCOUNT: &str = "account/none:";
 pub enum About {
     /// Everything in streams that name this id: a partner, a deal, a budget.
     Id(String),
+    /// Everything in streams that name one of these ids; a null stands for what names none, such as costs of the program.
+    Ids(Vec<Option<String>>),
     /// Everything on these accounts, and on none where there is a null among them.
     Accounts(Vec<Option<String>>),
 }
@@ -182,6 +184,9 @@ pub(super) fn streams(log: &dyn Log, about: &About) -> Result<BTreeSet<StreamNam
                 streams
             })
         }
+        About::Ids(ids) if ids.is_empty() => Ok(BTreeSet::new()),
+        // Hardly a decision names none of so many.
+        About::Ids(_) => scan(log, "", |_, _| true),
         About::Id(id) => {
             let quoted = format!("\"{id}\"");
             let quoted = Finder::new(&quoted);

@@ -57,6 +57,26 @@ fn a_group_is_made_by_the_deals_in_it() {
 }
 
 #[test]
+fn a_group_of_returns_and_of_credits_is_made_by_its_members() {
+    for (view, key, field) in [
+        ("ropi", "all", "revenue"),
+        ("ropi", "year=2026", "revenue"),
+        ("ropi", "year=2026,partner=p1", "revenue"),
+        ("attribution", "partner=p1,model=linear", "credited"),
+        ("attribution", "model=first", "credited"),
+    ] {
+        let told = ask(&ledger(), view, key, Some(field)).expect("an explanation");
+        assert_eq!(told.items.len(), 1, "{view} {key}");
+        assert_eq!(told.items[0].figures[0].value, json!({"amount": "120.00", "currency": "USD"}), "{view} {key}");
+        let made: Vec<_> = told.decisions.iter().map(|decision| (&*decision.stream, decision.changes[0].after["amount"].clone())).collect();
+        assert_eq!(made, [("account/acme.com", json!("120.00"))], "{view} {key}");
+    }
+    assert_eq!(ask(&ledger(), "attribution", "all", Some("credited")).expect("an explanation").items.len(), 6, "an item a model");
+    assert!(matches!(ask(&ledger(), "ropi", "colour=red", None), Err(ExplainError::Query(_))));
+    assert!(matches!(ask(&ledger(), "ropi", "year=1999", None), Err(ExplainError::Unknown)));
+}
+
+#[test]
 fn what_is_no_figure_is_named() {
     let error = ask(&ledger(), "deals", "d1", Some("amuont")).expect_err("no such figure").to_string();
     assert_eq!(error, "deals has no figure \"amuont\"; did you mean amount?");
@@ -88,7 +108,9 @@ fn more_than_can_be_told_is_said() {
 fn what_is_printed_can_be_computed_by_hand() {
     let ledger = ledger();
     let mut computed = 0;
-    for (view, key) in [("pipeline", "partner=p1"), ("pipeline", "all"), ("ropi", "p1"), ("attribution", "d1"), ("deals", "d1")] {
+    for (view, key) in
+        [("pipeline", "partner=p1"), ("pipeline", "all"), ("ropi", "p1"), ("ropi", "year=2026"), ("attribution", "d1"), ("deals", "d1")]
+    {
         for figure in ask(&ledger, view, key, None).expect("an explanation").items.iter().flat_map(|item| &item.figures) {
             let Some(text) = &figure.computed else { continue };
             let expected = match &figure.value {
@@ -155,7 +177,13 @@ fn what_rows_know_is_told_without_a_search_and_tells_the_same() {
     ledger.add(Given::account("acme.com", "2026-04-01", vec![moved("d1", "p1", "p2")]));
     let engine = Engine::in_memory(Arc::new(ledger.clone()), Options::default()).expect("it starts");
     assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
-    for (view, key, field) in [("deals", "d1", "amount"), ("ropi", "p2", "revenue"), ("attribution", "d1", "credited")] {
+    for (view, key, field) in [
+        ("deals", "d1", "amount"),
+        ("ropi", "p2", "revenue"),
+        ("ropi", "all", "revenue"),
+        ("attribution", "d1", "credited"),
+        ("attribution", "partner=p1,model=last", "credited"),
+    ] {
         let view = find_view(view).expect("a view");
         let ask = |rows: &crate::query::Rows<'_>| {
             figure_of_rows(view, key, Some(field.to_owned()), Query::default(), Moment::default(), rows).expect("a figure")
