@@ -1,7 +1,7 @@
 //! A command as it is stored in the topic: versioned like a record, read again through the catalogue.
 //!
 //! Messages live for days, records for ever; but both outlive the program that wrote them. A later format is added as that
-//! of a record is (see `record.rs`). Whoever decides is upgraded before whoever sends: a message of a later format is none.
+//! of a record is (see `record::stored`). Whoever decides is upgraded before whoever sends: a message of a later format is none.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -1,7 +1,4 @@
-//! One record is one decision: its stored form, and the hash that chains it.
-//!
-//! A record is a fixed header (slice, pseq, term, prev, hash) and a JSON body. On Kafka the header fields are record
-//! headers and the body is the value; on SQLite both are framed into a segment, exactly as hashed.
+//! How a body is stored, and read for ever.
 //!
 //! # A later format
 //! Records are never rewritten, so a body is read for ever as it was written. An optional field with a default needs no
@@ -16,256 +13,17 @@
 //! A body of a format later than `FORMAT` is `BodyError::FormatAhead`, whatever else stands in it: an older pledger
 //! stops there rather than guess.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
-use pledger_domain::{
-    account::AccountEvent,
-    cost::CostEvent,
-    facts::Channel,
-    fund::FundEvent,
-    partner::PartnerEvent,
-    program::ProgramEvent,
-    rejection::Rejection,
-    stream::{StreamKind, StreamName},
-    values::Timestamp,
-};
+use pledger_domain::{rejection::Rejection, stream::StreamName, values::Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
-use crate::{
-    hexadecimal,
-    slices::{Position, SliceId, Slices},
-};
+use super::body::{Body, CommandRecord, Decision, Events, LedgerCreated, Outcome, Progress, TermOpened};
 
 /// The format that bodies are written in. Older ones are upcast when they are read.
 pub const FORMAT: u32 = 1;
-
-/// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Hash(pub [u8; 32]);
-
-impl Hash {
-    /// Reads what `Display` writes: 64 digits in small letters.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        hexadecimal::read(text).map(Self)
-    }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(hexadecimal::write(&self.0, &mut [0; 64]))
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// What chains a record to the one before it in its slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The slice.
-    pub slice: SliceId,
-    /// The dense sequence in the slice.
-    pub pseq: u64,
-    /// The writer's term.
-    pub term: u64,
-    /// The hash of the record before; all zero for the first.
-    pub prev: Hash,
-    /// SHA-256 over slice, pseq, term (little-endian), prev and the body.
-    pub hash: Hash,
-}
-
-/// A record as the log keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The chain fields.
-    pub header: Header,
-    /// The JSON body.
-    pub body: Bytes,
-}
-
-impl Record {
-    /// Chains `body` after the record whose hash is `prev`.
-    #[must_use]
-    pub fn chain(slice: SliceId, pseq: u64, term: u64, prev: Hash, body: Bytes) -> Self {
-        let hash = hash_of(slice, pseq, term, prev, &body);
-        Self { header: Header { slice, pseq, term, prev, hash }, body }
-    }
-
-    /// Whether the hash is that of the record's content.
-    #[must_use]
-    pub fn is_intact(&self) -> bool {
-        let Header { slice, pseq, term, prev, hash } = self.header;
-        hash_of(slice, pseq, term, prev, &self.body) == hash
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub const fn position(&self) -> Position {
-        Position { slice: self.header.slice, pseq: self.header.pseq }
-    }
-}
-
-fn hash_of(slice: SliceId, pseq: u64, term: u64, prev: Hash, body: &[u8]) -> Hash {
-    let mut sha = Sha256::new();
-    let mut head = [0_u8; 50];
-    head[..2].copy_from_slice(&slice.to_le_bytes());
-    head[2..10].copy_from_slice(&pseq.to_le_bytes());
-    head[10..18].copy_from_slice(&term.to_le_bytes());
-    head[18..].copy_from_slice(&prev.0);
-    sha.update(head);
-    sha.update(body);
-    Hash(sha.finalize().into())
-}
-
-/// What a record says.
-#[derive(Clone, Debug)]
-pub enum Body<'a> {
-    /// The first record of slice 0: what the ledger is.
-    LedgerCreated(LedgerCreated),
-    /// A writer took the slice over.
-    TermOpened(TermOpened),
-    /// Commands were passed that left no record of their own.
-    Progress(Progress),
-    /// A command was decided.
-    Decision(Box<Decision<'a>>),
-}
-
-/// What a ledger is; fixed for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerCreated {
-    /// The body's format.
-    pub v: u32,
-    /// A random id, so that evidence of one ledger is none of another.
-    pub ledger_id: String,
-    /// How many slices it has.
-    pub slices: Slices,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// Present where the history was generated: its seed and the instant it ends at, from which time goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generated: Option<Generated>,
-}
-
-/// A generated history says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generated {
-    /// The seed it was made from.
-    pub seed: u64,
-    /// Its last instant.
-    pub ends_at: Timestamp,
-}
-
-/// A writer took the slice over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermOpened {
-    /// The body's format.
-    pub v: u32,
-    /// When.
-    pub opened_at: Timestamp,
-    /// The writer's own random id.
-    pub writer: String,
-    /// Where a successor goes on in the commands topic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_command: Option<u64>,
-}
-
-/// Commands were passed that left no record of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The body's format.
-    pub v: u32,
-    /// When.
-    pub recorded_at: Timestamp,
-    /// Where a successor goes on in the commands topic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_command: Option<u64>,
-}
-
-/// One decision.
-#[derive(Clone, Debug)]
-pub struct Decision<'a> {
-    /// The stream it belongs to.
-    pub stream: StreamName,
-    /// The stream's version after it; a refusal does not raise it.
-    pub version: u64,
-    /// What was asked.
-    pub command: CommandRecord<'a>,
-    /// What was decided.
-    pub outcome: Outcome<'a>,
-    /// The version of the rules that decided; 0 where none was in force yet.
-    pub rules: u32,
-    /// When it was written; never decreasing in a slice.
-    pub recorded_at: Timestamp,
-    /// When it is true in the business.
-    pub effective_at: Timestamp,
-    /// Every fact of another stream that it used, with that stream's version.
-    pub relied_on: Vec<(StreamName, u64)>,
-    /// Whether it is history from before the ledger.
-    pub historical: bool,
-    /// Where a successor goes on in the commands topic.
-    pub next_command: Option<u64>,
-}
-
-/// What was asked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CommandRecord<'a> {
-    /// The idempotency key, within (sender, stream).
-    #[serde(borrow)]
-    pub id: Cow<'a, str>,
-    /// The command's name.
-    #[serde(borrow, rename = "type")]
-    pub name: Cow<'a, str>,
-    /// The payload, sealed.
-    #[serde(borrow, deserialize_with = "where_it_is")]
-    pub payload: Cow<'a, RawValue>,
-    /// The authenticated principal, `anonymous`, a CloudEvent's source, `import:<mapping>` or a policy's name.
-    #[serde(borrow)]
-    pub sender: Cow<'a, str>,
-    /// Who the sender says acted: an id, declared, never trusted.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Cow<'a, str>>,
-    /// How it came in.
-    pub channel: Channel,
-    /// When it came in.
-    pub received_at: Timestamp,
-    /// The business time that the sender gave, where it gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effective_at: Option<Timestamp>,
-    /// The hash of the input, 32 hexadecimal digits: what a repeated key is compared by.
-    #[serde(borrow)]
-    pub input: Cow<'a, str>,
-    /// What sent it: a decision's position, a CloudEvent's id, an import's row.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cow<'a, str>>,
-}
-
-/// What was decided.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome<'a> {
-    /// These events.
-    Accepted(Events<'a>),
-    /// Refused, and why.
-    Rejected(Rejection),
-}
-
-/// The events of one decision, by the kind of its stream.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[expect(missing_docs, reason = "one variant a kind of stream")]
-pub enum Events<'a> {
-    Program(Cow<'a, [ProgramEvent]>),
-    Partner(Cow<'a, [PartnerEvent]>),
-    Account(Cow<'a, [AccountEvent]>),
-    Fund(Cow<'a, [FundEvent]>),
-    Cost(Cow<'a, [CostEvent]>),
-}
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -325,7 +83,7 @@ struct Stored<'a> {
 }
 
 /// JSON that stays in the body: serde would copy it.
-fn where_it_is<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, RawValue>, D::Error> {
+pub(super) fn where_it_is<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, RawValue>, D::Error> {
     <&RawValue>::deserialize(d).map(Cow::Borrowed)
 }
 
@@ -472,63 +230,6 @@ impl Serialize for OuterDecision<'_, '_> {
         let mut map = s.serialize_map(Some(1))?;
         map.serialize_entry("decision", self.0)?;
         map.end()
-    }
-}
-
-impl Outcome<'_> {
-    /// The same, with the events where they are.
-    #[must_use]
-    pub fn borrowed(&self) -> Outcome<'_> {
-        match self {
-            Self::Accepted(events) => Outcome::Accepted(events.borrowed()),
-            Self::Rejected(rejection) => Outcome::Rejected(rejection.clone()),
-        }
-    }
-}
-
-impl Events<'_> {
-    /// The same events, where they are.
-    #[must_use]
-    pub fn borrowed(&self) -> Events<'_> {
-        match self {
-            Self::Program(events) => Events::Program(Cow::Borrowed(events)),
-            Self::Partner(events) => Events::Partner(Cow::Borrowed(events)),
-            Self::Account(events) => Events::Account(Cow::Borrowed(events)),
-            Self::Fund(events) => Events::Fund(Cow::Borrowed(events)),
-            Self::Cost(events) => Events::Cost(Cow::Borrowed(events)),
-        }
-    }
-
-    /// Reads the events of a stream of this kind.
-    ///
-    /// # Errors
-    /// Where they are none of its catalogue.
-    pub fn parse(kind: StreamKind, json: &str) -> Result<Events<'static>, serde_json::Error> {
-        Ok(match kind {
-            StreamKind::Program => Events::Program(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Partner => Events::Partner(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Account => Events::Account(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Fund => Events::Fund(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Cost => Events::Cost(serde_json::from_str::<Vec<_>>(json)?.into()),
-        })
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Program(events) => events.len(),
-            Self::Partner(events) => events.len(),
-            Self::Account(events) => events.len(),
-            Self::Fund(events) => events.len(),
-            Self::Cost(events) => events.len(),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
