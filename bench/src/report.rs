@@ -142,6 +142,16 @@ pub(crate) fn number(figure: f64) -> String {
     text
 }
 
+/// The middle one of some figures.
+///
+/// # Panics
+/// Where there are none.
+pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use crate::{
     Bench,
     load::{self, FULL_SPEED, Load, Manner, Prepared},
     progress,
-    report::{Limit, Row},
+    report::{Limit, Row, median},
     running::{Running, Served},
     workload::Lane,
 };
@@ -77,9 +77,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 
 /// The median of the rounds.
 fn middle(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> f64 {
-    let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-    figures.sort_unstable_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    median(rounds.iter().map(figure))
 }
 
 fn nothing(requests: usize) -> Result<Vec<Vec<Prepared>>> {

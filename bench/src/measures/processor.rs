@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::{
-    Bench, progress,
-    report::Row,
+    Bench,
+    limits::SINGLE_ROW,
+    progress,
+    report::{Limit, Row, median},
     running::{Pipe, Running, check},
     threads::cpu_seconds,
     workload::{Lane, Sent},
@@ -25,9 +27,12 @@ const DECIDE_US: f64 = 8.0;
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let total = if bench.quick { 40_000 } else { 500_000 };
+    // Made before anything is measured.
+    bench.sample()?;
     let running = Running::create(&bench.folder("processor"))?;
     let mut lanes = Lane::all(LANES, 0, running.today);
-    let (mut spent, mut prepared_in, mut decided) = (Duration::ZERO, Duration::ZERO, 0);
+    let (mut prepared_in, mut decided) = (Duration::ZERO, 0);
+    let (mut rates, mut single_rows) = (Vec::new(), Vec::new());
     let mut on_core = [0.0; THREADS.len()];
     while decided < total {
         let sent: Vec<Sent> = in_turn(&mut lanes, CHUNK.min(total - decided));
@@ -46,21 +51,23 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             pipe.send(batch)?;
         }
         let answers = pipe.finish()?;
-        spent += start.elapsed();
+        let rate = sent.len() as f64 / start.elapsed().as_secs_f64();
         for ((sum, name), before) in on_core.iter_mut().zip(THREADS).zip(before) {
             *sum += cpu_seconds(name) - before;
         }
         check(&sent, &answers)?;
         decided += sent.len();
-        progress(&format!("processor: {decided} decisions, {:.0}/s", decided as f64 / spent.as_secs_f64()));
+        rates.push(rate);
+        single_rows.push(bench.sample()?.single_row_now()?);
+        progress(&format!("processor: {decided} decisions, {rate:.0}/s"));
     }
     running.stop();
-    let rate = decided as f64 / spent.as_secs_f64();
-    let alternatives = vec![(20.0, bench.sample()?.single_row()?), (0.5, bench.sample()?.packed()?)];
+    let single_row = Limit::new(SINGLE_ROW, median(single_rows));
+    let alternatives = vec![(20.0, single_row), (0.5, bench.sample()?.packed()?)];
     let [decide, commit] = on_core;
     let us = |seconds: f64| seconds * 1e6 / decided as f64;
     bench.rows.extend([
-        Row::at_least("processor without HTTP, batches of 256", rate, "decisions/s", alternatives),
+        Row::at_least("processor without HTTP, batches of 256", median(rates), "decisions/s", alternatives),
         Row::below("  the deciding thread, on its core", us(decide), "us a decision", DECIDE_US),
         Row::told("  the committing thread, on its core", us(commit), "us a decision"),
         Row::told("  the edge, before it", us(prepared_in.as_secs_f64()), "us a command"),
