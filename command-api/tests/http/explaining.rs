@@ -5,13 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pledger_domain::stream::StreamName;
-use pledger_ledger::{
-    log::{Log, LogError, Placed, Producer, Tail},
-    slices::{SliceId, Slices},
-};
-
-use crate::stack::Stack;
+use crate::{fronted::Fronted, stack::Stack};
 
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,43 +47,12 @@ impl Gate {
     }
 }
 
-/// A ledger of which no stream is read while the gate is shut.
-struct Held {
-    log: Arc<dyn Log>,
-    gate: Arc<Gate>,
-}
-
-impl Log for Held {
-    fn slices(&self) -> Slices {
-        self.log.slices()
-    }
-    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
-        self.log.end(slice)
-    }
-    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.log.read(slice, offset, max)
-    }
-    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.gate.pass();
-        self.log.read_stream(stream, offset, max)
-    }
-    fn may_hold_void(&self) -> bool {
-        self.log.may_hold_void()
-    }
-    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        self.log.tail(from)
-    }
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.log.producer()
-    }
-}
-
 #[tokio::test]
 async fn one_long_explanation_is_made_at_a_time() {
     let gate = Arc::new(Gate::default());
     let stack = {
         let gate = Arc::clone(&gate);
-        Stack::reading_ready(move |log| Arc::new(Held { log, gate })).await
+        Stack::reading_ready(move |log| Fronted::streams(log, move || gate.pass())).await
     };
     let position = stack.deal("d-1", "acme.com").await["position"].as_str().expect("a position").to_owned();
     // Pages are of figures that many decisions made, and are made in turn whatever their length.

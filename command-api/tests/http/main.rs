@@ -4,6 +4,7 @@ mod bad_input;
 mod batches;
 mod explaining;
 mod faults;
+mod fronted;
 mod parked;
 mod questions;
 mod rules;

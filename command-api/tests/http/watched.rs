@@ -10,15 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pledger_domain::{rules::Rules, stream::StreamName};
+use pledger_domain::rules::Rules;
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
-    log::{Log, LogError, Placed, Producer, Tail},
-    slices::{Position, SliceId, Slices},
+    log::{LogError, Placed, Tail},
+    slices::Position,
 };
 use serde_json::json;
 
-use crate::stack::{Stack, deal_payload};
+use crate::{
+    fronted::Fronted,
+    stack::{Stack, deal_payload},
+};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -81,12 +84,7 @@ async fn a_processor_that_decides_is_not_warned_of() {
     }
 }
 
-/// A ledger of which nothing is read while the gate is closed.
-struct Gated {
-    log: Arc<dyn Log>,
-    open: Arc<AtomicBool>,
-}
-
+/// Of which nothing comes while the gate is closed.
 struct GatedTail(Box<dyn Tail>, Arc<AtomicBool>);
 
 impl Tail for GatedTail {
@@ -99,37 +97,15 @@ impl Tail for GatedTail {
     }
 }
 
-impl Log for Gated {
-    fn slices(&self) -> Slices {
-        self.log.slices()
-    }
-
-    fn end(&self, slice: SliceId) -> Result<u64, LogError> {
-        self.log.end(slice)
-    }
-
-    fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.log.read(slice, offset, max)
-    }
-
-    fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.log.read_stream(stream, offset, max)
-    }
-
-    fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {
-        Ok(Box::new(GatedTail(self.log.tail(from)?, Arc::clone(&self.open))))
-    }
-
-    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        self.log.producer()
-    }
-}
-
 #[tokio::test]
 async fn the_lag_is_what_the_read_models_have_not_taken_in() {
     let open = Arc::new(AtomicBool::new(false));
     let gate = Arc::clone(&open);
-    let stack = Stack::reading(|processor| Arc::new(processor.sink()), Vec::new(), |log| Arc::new(Gated { log, open: gate }));
+    let stack = Stack::reading(
+        |processor| Arc::new(processor.sink()),
+        Vec::new(),
+        |log| Fronted::tails(log, move |tail| Box::new(GatedTail(tail, Arc::clone(&gate)))),
+    );
     // The record that creates the ledger is there already.
     assert_eq!(sample(&stack, "pledger_projections_lag_records").await, 1.0);
     let publish = json!({"program": Rules::DEFAULT, "effective_from": "2020-01-01"});
