@@ -89,7 +89,7 @@ impl Timestamp {
     /// The calendar month, in UTC.
     #[must_use]
     pub fn month(self) -> Month {
-        let (year, month, _) = civil(self.day());
+        let (year, month, _) = date_of(self.day());
         Month(year * 12 + month - 1)
     }
 
@@ -109,7 +109,7 @@ const ERA_DAYS: i32 = 146_097;
 ///
 /// Every record has several times, and figures by month ask for theirs a million times: it takes a few nanoseconds. Counted
 /// from March on, a leap day ends a year (H. Hinnant, "chrono-compatible low-level date algorithms").
-const fn civil(day: i32) -> (i32, i32, i32) {
+const fn date_of(day: i32) -> (i32, i32, i32) {
     let day = day + DAYS_TO_1970;
     let (era, of_era) = (day.div_euclid(ERA_DAYS), day.rem_euclid(ERA_DAYS));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -135,7 +135,7 @@ const WRITTEN_LEN: usize = 27;
 impl Timestamp {
     /// The instant in RFC 3339, in place: every record holds several, and `format!` took an eighth of a decision's time.
     fn write(self, into: &mut [u8; WRITTEN_LEN]) -> &str {
-        let (year, month, day) = civil(self.day());
+        let (year, month, day) = date_of(self.day());
         let in_day = self.0.rem_euclid(DAY_US);
         let (seconds, micros) = (in_day / 1_000_000, in_day % 1_000_000);
         *into = *b"0000-00-00T00:00:00.000000Z";
@@ -175,7 +175,7 @@ impl Timestamp {
         let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
         let day = day_of(date.0, date.1, date.2);
         // A day that its month does not have is another date.
-        if !marked || civil(day) != date || hour > 23 || minute > 59 || second > 59 {
+        if !marked || date_of(day) != date || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let in_day = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros);
