@@ -228,7 +228,7 @@ impl Processor {
             state.place.recorded(next);
         }
         let decided = InFlightDecision { envelope, answer, outcome, asker, repeated: Vec::new(), reused: Vec::new() };
-        self.send_later(record, next_command, Some(decided));
+        self.send_later(record, next_command, Some(Box::new(decided)));
         Ok(())
     }
 

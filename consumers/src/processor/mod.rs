@@ -308,7 +308,7 @@ impl Processor {
     }
 
     /// Keeps a framed record for the next batch.
-    fn send_later(&mut self, record: Record, next_command: Option<u64>, decided: Option<InFlightDecision>) {
+    fn send_later(&mut self, record: Record, next_command: Option<u64>, decided: Option<Box<InFlightDecision>>) {
         let slice = &mut self.slices[usize::from(record.header.slice)];
         slice.in_flight.push_back(InFlight { pseq: record.header.pseq, hash: record.header.hash, next_command, decided });
         self.batch.push(record);
@@ -324,7 +324,8 @@ fn acknowledge(
     settled: InFlight,
 ) {
     let position = Position { slice, pseq: settled.pseq };
-    if let Some(InFlightDecision { envelope, answer, outcome, asker, repeated, reused }) = settled.decided {
+    if let Some(decided) = settled.decided {
+        let InFlightDecision { envelope, answer, outcome, asker, repeated, reused } = *decided;
         if let Some(directory) = directory {
             directory.write().take_in(&envelope, &outcome);
         }

@@ -190,7 +190,7 @@ impl Processor {
         }
         for record in lost {
             if let Some(decided) = record.decided {
-                unknown(&mut self.answers, decided, reason);
+                unknown(&mut self.answers, *decided, reason);
             }
         }
     }

@@ -238,8 +238,9 @@ pub(crate) struct InFlight {
     pub(crate) hash: Hash,
     /// What the record says of it.
     pub(crate) next_command: Option<u64>,
-    /// What is done once it is acknowledged; absent for a `TermOpened` and a `Progress`.
-    pub(crate) decided: Option<InFlightDecision>,
+    /// What is done once it is acknowledged; absent for a `TermOpened` and a `Progress`. Behind a pointer: there may be thousands,
+    /// and the queue keeps the room that it once took.
+    pub(crate) decided: Option<Box<InFlightDecision>>,
 }
 
 /// A decision on its way to the log.

@@ -1,11 +1,14 @@
 //! A record as a message: the body is the value, the stream is the key, the chain fields are headers in plain text.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 use super::client;
 use crate::{
     body_stream::stream_of,
+    hexadecimal,
     log::Placed,
     record::{self, Hash, Record},
     slices::SliceId,
@@ -21,18 +24,16 @@ const NO_PSEQ: u64 = i64::MAX as u64;
 
 /// The chain fields; the slice is the partition.
 pub(super) fn headers(header: &record::Header) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new_with_capacity(4);
-    for (key, value) in
-        [(PSEQ, header.pseq.to_string()), (TERM, header.term.to_string()), (PREV, header.prev.to_string()), (HASH, header.hash.to_string())]
-    {
-        headers = headers.insert(Header { key, value: Some(&value) });
-    }
-    headers
+    let (pseq, term) = (header.pseq.to_string(), header.term.to_string());
+    let (mut prev, mut hash) = ([0; 64], [0; 64]);
+    let (prev, hash) = (hexadecimal::write(&header.prev.0, &mut prev), hexadecimal::write(&header.hash.0, &mut hash));
+    let fields = [(PSEQ, &*pseq), (TERM, &*term), (PREV, prev), (HASH, hash)];
+    fields.into_iter().fold(OwnedHeaders::new_with_capacity(4), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
 /// The key that a record is written with.
-pub(super) fn key(record: &Record) -> Option<String> {
-    stream_of(&record.body).map(std::borrow::Cow::into_owned)
+pub(super) fn key(record: &Record) -> Option<Cow<'_, str>> {
+    stream_of(&record.body)
 }
 
 /// The record in a message of a slice's partition. What somebody else put there is one too, a void one: it is kept as

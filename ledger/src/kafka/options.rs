@@ -165,12 +165,15 @@ impl KafkaOptions {
         config
     }
 
+    /// Every message that waits to be taken is unpacked already, four times what was fetched and more: a consumer behind a long
+    /// topic keeps tens of megabytes, not hundreds, and works on what the processor's cache still has.
     pub(super) fn consumer(&self) -> ClientConfig {
         let tuned = [
             ("fetch.wait.max.ms", "20"),
             ("fetch.min.bytes", "1"),
+            ("fetch.max.bytes", "2097152"),
             ("fetch.queue.backoff.ms", "10"),
-            ("queued.max.messages.kbytes", "32768"),
+            ("queued.max.messages.kbytes", "8192"),
             // A name is asked for though no group is joined: partitions are assigned, and nothing is committed.
             ("group.id", "pledger-ledger"),
         ];
