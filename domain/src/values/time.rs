@@ -132,27 +132,40 @@ const fn day_of(year: i32, month: i32, day: i32) -> i32 {
 /// The longest written instant, `2026-11-05T14:30:00.250000Z`.
 const WRITTEN_LEN: usize = 27;
 
+/// The numbers from 0 to 99 in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0_u8;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
 impl Timestamp {
     /// The instant in RFC 3339, in place: every record holds several, and `format!` took an eighth of a decision's time.
     fn write(self, into: &mut [u8; WRITTEN_LEN]) -> &str {
         let (year, month, day) = date_of(self.day());
-        let in_day = self.0.rem_euclid(DAY_US);
+        let in_day = self.0.rem_euclid(DAY_US).unsigned_abs();
         let (seconds, micros) = (in_day / 1_000_000, in_day % 1_000_000);
         *into = *b"0000-00-00T00:00:00.000000Z";
-        let mut put = |at: usize, digits: usize, number: i64| {
-            let mut rest = number.max(0);
-            for byte in into[at..at + digits].iter_mut().rev() {
-                *byte += u8::try_from(rest % 10).expect("a digit");
-                rest /= 10;
-            }
+        let mut put = |at: usize, number: u64| {
+            let [tens, ones] = PAIRS[(number % 100) as usize];
+            into[at] = tens;
+            into[at + 1] = ones;
         };
-        put(0, 4, year.into());
-        put(5, 2, month.into());
-        put(8, 2, day.into());
-        put(11, 2, seconds / 3600);
-        put(14, 2, seconds / 60 % 60);
-        put(17, 2, seconds % 60);
-        put(20, 6, micros);
+        let year = u64::from(year.unsigned_abs());
+        put(0, year / 100);
+        put(2, year);
+        put(5, month.unsigned_abs().into());
+        put(8, day.unsigned_abs().into());
+        put(11, seconds / 3600);
+        put(14, seconds / 60 % 60);
+        put(17, seconds % 60);
+        put(20, micros / 10_000);
+        put(22, micros / 100);
+        put(24, micros);
         let len = if micros == 0 { 20 } else { WRITTEN_LEN };
         into[len - 1] = b'Z';
         std::str::from_utf8(&into[..len]).expect("digits and letters")
