@@ -43,9 +43,8 @@ pub struct CommandEnvelope {
 
 impl CommandEnvelope {
     /// The input's hash as it is recorded: 32 digits.
-    #[must_use]
-    pub fn input_digits(&self) -> String {
-        hexadecimal::write(&self.input.to_be_bytes(), &mut [0; 32]).to_owned()
+    pub fn input_digits<'a>(&self, into: &'a mut [u8; 32]) -> &'a str {
+        hexadecimal::write(&self.input.to_be_bytes(), into)
     }
 }
 

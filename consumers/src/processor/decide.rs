@@ -17,7 +17,7 @@ use super::{
     Asker, Processor,
     asked::{Asked, rules_before_any},
     key_window::{KeyUse, ScopedKey},
-    slice::InFlightDecision,
+    slice::{AskedHere, InFlight, InFlightDecision},
 };
 
 /// A command with everything that its decision names besides the outcome.
@@ -105,8 +105,8 @@ impl Processor {
         };
         let state = &mut self.slices[usize::from(slice)];
         let first = Position { slice, pseq: used.pseq };
-        if let Some(decided) = state.pending(used.pseq).and_then(|pending| pending.decided.as_mut()) {
-            if used.input == input { &mut decided.repeated } else { &mut decided.reused }.push(waiter);
+        if let Some(asked) = state.pending(used.pseq).and_then(InFlight::asked) {
+            if used.input == input { &mut asked.repeated } else { &mut asked.reused }.push(waiter);
         } else if used.input != input {
             self.answers.push((waiter, Err(Undecided::KeyReused { first })));
         } else {
@@ -174,22 +174,25 @@ impl Processor {
 
     /// Frames the decision's record, and remembers who waits for it.
     fn record(&mut self, slice: SliceId, envelope: CommandEnvelope, key: ScopedKey, ruled: Ruled, asker: Asker) -> Result<(), BodyError> {
-        let next_command = match asker {
-            Asker::Here(_) => None,
-            Asker::Topic(offset) => Some(offset + 1),
+        let (waiter, next_command) = match asker {
+            Asker::Here(waiter) => (Some(waiter), None),
+            Asker::Topic(offset) => (None, Some(offset + 1)),
         };
         let uses_key = ruled.outcome.as_ref().err().is_none_or(|rejection| !rejection.may_pass_later());
-        let (outcome, raw) = match ruled.outcome {
-            Ok(events) => {
-                let raw = serde_json::value::to_raw_value(&events)?;
-                (Outcome::Accepted(events), Some(raw))
-            }
-            Err(rejection) => (Outcome::Rejected(rejection), None),
+        let outcome = match ruled.outcome {
+            Ok(events) => Outcome::Accepted(events),
+            Err(rejection) => Outcome::Rejected(rejection),
         };
+        // Who waits here is answered with what is recorded, to the byte.
+        let told = match &outcome {
+            Outcome::Accepted(events) if waiter.is_some() => Some(serde_json::value::to_raw_value(events)?),
+            Outcome::Accepted(_) | Outcome::Rejected(_) => None,
+        };
+        let mut digits = [0; 32];
         let decision = Decision {
             stream: envelope.stream.clone(),
             version: ruled.version,
-            command: command_record(&envelope),
+            command: command_record(&envelope, &mut digits),
             outcome: outcome.borrowed(),
             rules: ruled.rules,
             recorded_at: ruled.recorded_at,
@@ -199,7 +202,7 @@ impl Processor {
             next_command,
         };
         self.body.clear();
-        decision.write(raw.as_deref(), &mut self.body)?;
+        decision.write(told.as_deref(), &mut self.body)?;
         let body = Bytes::copy_from_slice(&self.body);
         let state = &mut self.slices[usize::from(slice)];
         let record = state.writer.frame(body);
@@ -209,25 +212,29 @@ impl Processor {
             let ages = !envelope.sender.starts_with(senders::IMPORT);
             state.keys.insert(key, KeyUse { pseq, input: envelope.input }, ruled.recorded_at, ages, self.limits);
         }
-        let answer = Answer {
-            position: Position { slice, pseq },
-            version: ruled.version,
-            rules: ruled.rules,
-            recorded_at: ruled.recorded_at,
-            effective_at: ruled.effective_at,
-            outcome: match &outcome {
-                Outcome::Accepted(_) => Ok(raw.unwrap_or_default()),
-                Outcome::Rejected(rejection) => Err(rejection.clone()),
-            },
-            replayed: false,
-        };
         if let Outcome::Accepted(events) = &outcome {
             self.deadlines.note(&envelope.stream, events);
         }
         if let Some(next) = next_command {
             state.place.recorded(next);
         }
-        let decided = InFlightDecision { envelope, answer, outcome, asker, repeated: Vec::new(), reused: Vec::new() };
+        let stream = envelope.stream.clone();
+        let asked = waiter.map(|waiter| {
+            let answer = Answer {
+                position: Position { slice, pseq },
+                version: ruled.version,
+                rules: ruled.rules,
+                recorded_at: ruled.recorded_at,
+                effective_at: ruled.effective_at,
+                outcome: match &outcome {
+                    Outcome::Accepted(_) => Ok(told.unwrap_or_default()),
+                    Outcome::Rejected(rejection) => Err(rejection.clone()),
+                },
+                replayed: false,
+            };
+            Box::new(AskedHere { envelope, answer, waiter, repeated: Vec::new(), reused: Vec::new() })
+        });
+        let decided = InFlightDecision { stream, version: ruled.version, effective_at: ruled.effective_at, outcome, asked };
         self.send_later(record, next_command, Some(Box::new(decided)));
         Ok(())
     }
@@ -253,7 +260,7 @@ impl Processor {
     }
 }
 
-fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
+fn command_record<'a>(envelope: &'a CommandEnvelope, digits: &'a mut [u8; 32]) -> CommandRecord<'a> {
     let payload: &RawValue = &envelope.payload;
     CommandRecord {
         id: Cow::Borrowed(&envelope.key),
@@ -264,7 +271,7 @@ fn command_record(envelope: &CommandEnvelope) -> CommandRecord<'_> {
         channel: envelope.channel,
         received_at: envelope.received_at,
         effective_at: envelope.effective_at,
-        input: Cow::Owned(envelope.input_digits()),
+        input: Cow::Borrowed(envelope.input_digits(digits)),
         cause: envelope.cause.as_deref().map(Cow::Borrowed),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use key_window::{KeyUse, KeyWindow, ScopedKey};
 pub(crate) use places::Places;
 pub(crate) use recover::{BEFORE_ALL, Said, intact, uses_key};
 use references::References;
-use slice::{InFlight, InFlightDecision, Slice};
+use slice::{AskedHere, InFlight, InFlightDecision, Slice};
 pub(crate) use slice::{Standing, Streams};
 pub use snapshot::{SnapshotError, UnfitSnapshot};
 #[cfg(feature = "postgres")]
@@ -325,16 +325,17 @@ fn acknowledge(
 ) {
     let position = Position { slice, pseq: settled.pseq };
     if let Some(decided) = settled.decided {
-        let InFlightDecision { envelope, answer, outcome, asker, repeated, reused } = *decided;
-        if let Some(directory) = directory {
-            directory.write().take_in(&envelope, &outcome);
+        let InFlightDecision { stream, version, effective_at, outcome, asked } = *decided;
+        if let (Some(directory), Some(asked)) = (directory, &asked) {
+            directory.write().take_in(&asked.envelope, &outcome);
         }
         if let Outcome::Accepted(events) = &outcome
-            && envelope.stream.kind().is_reference()
+            && stream.kind().is_reference()
         {
-            references.apply(&envelope.stream, answer.version, events, answer.effective_at);
+            references.apply(&stream, version, events, effective_at);
         }
-        if let Asker::Here(waiter) = asker {
+        if let Some(asked) = asked {
+            let AskedHere { answer, waiter, repeated, reused, .. } = *asked;
             let again = repeated.into_iter().map(|waiter| (waiter, Ok(Answer { replayed: true, ..answer.clone() })));
             answers.extend(again);
             answers.push((waiter, Ok(answer)));
@@ -345,8 +346,7 @@ fn acknowledge(
 }
 
 /// What those are told who wait for a decision that may or may not have become durable.
-fn unknown(answers: &mut Vec<(Waiter, Decided)>, decided: InFlightDecision, reason: &str) {
-    let Asker::Here(waiter) = decided.asker else { return };
-    let waiting = std::iter::once(waiter).chain(decided.repeated).chain(decided.reused);
+fn unknown(answers: &mut Vec<(Waiter, Decided)>, asked: AskedHere, reason: &str) {
+    let waiting = std::iter::once(asked.waiter).chain(asked.repeated).chain(asked.reused);
     answers.extend(waiting.map(|waiter| (waiter, Err(Undecided::Unknown(reason.to_owned())))));
 }

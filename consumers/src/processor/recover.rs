@@ -173,7 +173,7 @@ impl Processor {
 
     fn recover_slice(&mut self, slice: usize, mut lost: VecDeque<InFlight>, reason: &str) {
         let from = self.slices[slice].writer.settled();
-        for stream in lost.iter().filter_map(|record| record.decided.as_ref().map(|decided| &decided.envelope.stream)) {
+        for stream in lost.iter().filter_map(|record| record.decided.as_ref().map(|decided| &decided.stream)) {
             self.slices[slice].streams.forget(stream);
             // What fell due there may have been taken for done by a decision that is lost.
             self.deadlines.push(BEFORE_ALL, stream.clone());
@@ -188,10 +188,8 @@ impl Processor {
             self.parked[slice].clear();
             self.slices[slice].place.rewind_to_settled();
         }
-        for record in lost {
-            if let Some(decided) = record.decided {
-                unknown(&mut self.answers, *decided, reason);
-            }
+        for asked in lost.into_iter().filter_map(|record| record.decided?.asked) {
+            unknown(&mut self.answers, *asked, reason);
         }
     }
 

@@ -27,7 +27,7 @@ use pledger_ledger::{
 };
 
 use super::{
-    Asker, Waiter,
+    Waiter,
     aggregate::{Ask, Decides, Live},
     command_place::CommandPlace,
     guarded::guarded,
@@ -243,13 +243,28 @@ pub(crate) struct InFlight {
     pub(crate) decided: Option<Box<InFlightDecision>>,
 }
 
+impl InFlight {
+    /// Who is answered once it is acknowledged.
+    pub(crate) fn asked(&mut self) -> Option<&mut AskedHere> {
+        self.decided.as_mut()?.asked.as_deref_mut()
+    }
+}
+
 /// A decision on its way to the log.
 pub(crate) struct InFlightDecision {
+    pub(crate) stream: StreamName,
+    pub(crate) version: u64,
+    pub(crate) effective_at: Timestamp,
+    pub(crate) outcome: Outcome<'static>,
+    /// Who is answered; nobody where the command came from the topic: whoever waits, waits for the record.
+    pub(crate) asked: Option<Box<AskedHere>>,
+}
+
+/// What somebody here waits for.
+pub(crate) struct AskedHere {
     pub(crate) envelope: CommandEnvelope,
     pub(crate) answer: Answer,
-    pub(crate) outcome: Outcome<'static>,
-    /// Who asked for it.
-    pub(crate) asker: Asker,
+    pub(crate) waiter: Waiter,
     /// Those who wait for it too, since they repeated its key.
     pub(crate) repeated: Vec<Waiter>,
     /// Those who used its key for something else; they are refused once it is durable.

@@ -87,6 +87,7 @@ struct Stored<'a> {
 #[must_use]
 pub fn encode(envelope: &CommandEnvelope) -> Bytes {
     let payload: &RawValue = &envelope.payload;
+    let mut digits = [0; 32];
     let stored = Stored {
         v: FORMAT,
         stream: envelope.stream.clone(),
@@ -102,7 +103,7 @@ pub fn encode(envelope: &CommandEnvelope) -> Bytes {
         if_match: envelope.if_match,
         after: envelope.after.clone(),
         cause: envelope.cause.as_deref().map(Cow::Borrowed),
-        input: Cow::Owned(envelope.input_digits()),
+        input: Cow::Borrowed(envelope.input_digits(&mut digits)),
     };
     Bytes::from(serde_json::to_vec(&stored).expect("plain data and a payload that is JSON"))
 }

@@ -68,7 +68,7 @@ struct Stored<'a> {
     #[serde(borrow)]
     command: CommandRecord<'a>,
     #[serde(borrow, default, deserialize_with = "where_they_are", skip_serializing_if = "Option::is_none")]
-    accepted: Option<Cow<'a, RawValue>>,
+    accepted: Option<Accepted<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejected: Option<Rejection>,
     rules: u32,
@@ -82,13 +82,21 @@ struct Stored<'a> {
     next_command: Option<u64>,
 }
 
+/// The events in a body: read in place, written from their types unless they were written out before.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Accepted<'a> {
+    Json(&'a RawValue),
+    Typed(Events<'a>),
+}
+
 /// JSON that stays in the body: serde would copy it.
 pub(super) fn where_it_is<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, RawValue>, D::Error> {
     <&RawValue>::deserialize(d).map(Cow::Borrowed)
 }
 
-fn where_they_are<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Option<Cow<'a, RawValue>>, D::Error> {
-    Option::<&RawValue>::deserialize(d).map(|events| events.map(Cow::Borrowed))
+fn where_they_are<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Option<Accepted<'a>>, D::Error> {
+    Option::<&RawValue>::deserialize(d).map(|events| events.map(Accepted::Json))
 }
 
 impl Body<'_> {
@@ -157,8 +165,9 @@ impl<'a> Stored<'a> {
         if self.v > FORMAT {
             return Err(BodyError::FormatAhead(self.v));
         }
-        let outcome = match (&self.accepted, self.rejected) {
-            (Some(events), None) => Outcome::Accepted(Events::parse(self.stream.kind(), events.get())?),
+        let outcome = match (self.accepted, self.rejected) {
+            (Some(Accepted::Json(events)), None) => Outcome::Accepted(Events::parse(self.stream.kind(), events.get())?),
+            (Some(Accepted::Typed(events)), None) => Outcome::Accepted(events),
             (None, Some(rejection)) => Outcome::Rejected(rejection),
             _ => return Err(BodyError::NoOutcome),
         };
@@ -193,10 +202,9 @@ impl Decision<'_> {
     /// # Errors
     /// Where a `Personal` field is still plain.
     pub fn write(self, events: Option<&RawValue>, into: &mut Vec<u8>) -> Result<(), BodyError> {
-        let (accepted, rejected) = match (&self.outcome, events) {
-            (Outcome::Rejected(rejection), _) => (None, Some(rejection.clone())),
-            (Outcome::Accepted(_), Some(raw)) => (Some(Cow::Borrowed(raw)), None),
-            (Outcome::Accepted(events), None) => (Some(Cow::Owned(serde_json::value::to_raw_value(events)?)), None),
+        let (accepted, rejected) = match self.outcome {
+            Outcome::Rejected(rejection) => (None, Some(rejection)),
+            Outcome::Accepted(typed) => (Some(events.map_or(Accepted::Typed(typed), Accepted::Json)), None),
         };
         let stored = Stored {
             v: FORMAT,
