@@ -27,17 +27,18 @@ use crate::processor::{Processor, Waiter};
 
 /// The most commands that may wait; more are refused as `Overloaded`.
 const MAX_QUEUED: usize = 50_000;
-/// The most commands of one batch.
-const MAX_BATCH: usize = 1_024;
+/// The most commands of one batch: the log writes them while the next ones are decided.
+const MAX_BATCH: usize = 256;
 /// The most batches on their way to the log: those that come while one is written are written together.
 const MAX_IN_FLIGHT: usize = 64;
 /// The most records in them.
-const MAX_RECORDS_IN_FLIGHT: usize = 4 * MAX_BATCH;
+const MAX_RECORDS_IN_FLIGHT: usize = 16 * MAX_BATCH;
 /// How long chores may wait under load; then the thread drains what is in flight and does them.
 const CHORES_EVERY: Duration = Duration::from_secs(1);
 /// How often the thread looks up when nothing comes in.
 const IDLE: Duration = Duration::from_millis(200);
-/// How long it waits for the log's reports before it looks for new commands.
+/// How long it waits for the log's reports before it looks for new commands. Not a moment: what comes in the meantime is decided
+/// together.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How long the log may report nothing while batches are on their way; then they are given up.
 const SILENCE: Duration = Duration::from_secs(60);
