@@ -35,6 +35,16 @@ const OURS: [&str; 14] = [
     "transactional.id",
 ];
 
+/// How every consumer fetches. What waits to be taken is unpacked already, four times what was fetched and more: a consumer behind a
+/// long topic keeps tens of megabytes, not hundreds, and works on what the processor's cache still has.
+const FETCHING: [(&str, &str); 5] = [
+    ("fetch.wait.max.ms", "20"),
+    ("fetch.min.bytes", "1"),
+    ("fetch.max.bytes", "2097152"),
+    ("fetch.queue.backoff.ms", "10"),
+    ("queued.max.messages.kbytes", "8192"),
+];
+
 /// How the cluster is reached. Properties may hold secrets, so `Debug` shows their names only.
 #[derive(Clone)]
 pub struct KafkaOptions {
@@ -165,18 +175,10 @@ impl KafkaOptions {
         config
     }
 
-    /// Every message that waits to be taken is unpacked already, four times what was fetched and more: a consumer behind a long
-    /// topic keeps tens of megabytes, not hundreds, and works on what the processor's cache still has.
+    /// Reads partitions that it is told to.
     pub(super) fn consumer(&self) -> ClientConfig {
-        let tuned = [
-            ("fetch.wait.max.ms", "20"),
-            ("fetch.min.bytes", "1"),
-            ("fetch.max.bytes", "2097152"),
-            ("fetch.queue.backoff.ms", "10"),
-            ("queued.max.messages.kbytes", "8192"),
-            // A name is asked for though no group is joined: partitions are assigned, and nothing is committed.
-            ("group.id", "pledger-ledger"),
-        ];
+        // A name is asked for though no group is joined: partitions are assigned, and nothing is committed.
+        let tuned = [FETCHING.as_slice(), &[("group.id", "pledger-ledger")]].concat();
         let fixed = [
             // A place that the log does not have is an error; never is another one taken in silence.
             ("auto.offset.reset", "error"),
@@ -209,15 +211,9 @@ impl KafkaOptions {
     ///
     /// Of a sender's transactions only what was committed is read. The newer group protocol stalls with this library.
     pub(super) fn group(&self, name: &str, reset: &str) -> ClientConfig {
-        let tuned = [
-            ("fetch.wait.max.ms", "20"),
-            ("fetch.min.bytes", "1"),
-            ("fetch.queue.backoff.ms", "10"),
-            ("queued.max.messages.kbytes", "32768"),
-            // How long partitions of a member that was killed wait for another one.
-            ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "2000"),
-        ];
+        // How long partitions of a member that was killed wait for another one.
+        let session = [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "2000")];
+        let tuned = [FETCHING.as_slice(), &session].concat();
         let group = format!("{}{name}", self.prefix);
         let fixed = [
             ("group.id", group.as_str()),
