@@ -98,7 +98,9 @@ impl Attribution {
         let key = DealKey { account: at.key, deal: CompactString::new(deal_id.as_str()) };
         let Some(deal) = deals.deals.get(&key) else { return };
         let version = AttributionVersionKey { slice: InSlice(at.position.slice), version: deal.won_rules };
-        if self.versions.get(&version).is_none() {
+        // The first win of the slice makes them known: one that was left out and is folded late may be the first.
+        if self.versions.stand(&version).is_none_or(|known| at.position.pseq < known.position.pseq) {
+            self.versions.take_out(&version);
             self.versions.upsert(version, at, || AttributionVersion { rules: Json(governing(at).clone()) });
         }
         if let Some(closed_at) = deal.closed_at {

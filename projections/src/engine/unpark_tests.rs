@@ -22,7 +22,7 @@ use super::{
     tests::{LONG, folded, options},
 };
 use crate::{
-    given::{Given, Ledger, approved, registered},
+    given::{Given, Ledger, approved, registered, won},
     table::Places,
 };
 
@@ -171,6 +171,26 @@ fn of_two_who_try_at_once_one_takes_a_stream_up() {
     });
     let outcomes: Vec<_> = both.iter().flatten().map(|tried| &tried.outcome).collect();
     assert_eq!(outcomes, [&RetryOutcome::TakenUp { records: LEFT_OUT }]);
+    assert_eq!(engine.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
+}
+
+#[test]
+fn rules_that_another_stream_made_known_stand_on_the_first_that_needed_them() {
+    let ledger = ledger(3, []);
+    let slice = ledger.slice_of("account/a.com");
+    let other = (0..).map(|n| format!("b{n}.com")).find(|key| ledger.slice_of(&format!("account/{key}")) == slice).expect("one of many");
+    let wins = |account: &str| {
+        let at = |event| Given { rules: 1, ..Given::account(account, "2026-01-02", vec![event]) };
+        [at(registered("d1", "p1", "GTX", "7.00")), at(won("d1", "7.00", "2026-01-02"))]
+    };
+    let poisoned = wins("a.com").map(|given| ledger.add(given))[0];
+    wins(&other).map(|given| ledger.add(given));
+    let faulty = Faulty::at(&ledger, poisoned, false);
+    let engine = Engine::in_memory(Arc::new(faulty.clone()), options(2)).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    faulty.mend();
+    let tried = engine.retry_parked().expect("read");
+    assert_eq!(tried[0].outcome, RetryOutcome::TakenUp { records: 2 });
     assert_eq!(engine.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
 }
 
