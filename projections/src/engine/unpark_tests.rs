@@ -184,7 +184,9 @@ fn rules_that_another_stream_made_known_stand_on_the_first_that_needed_them() {
         [at(registered("d1", "p1", "GTX", "7.00")), at(won("d1", "7.00", "2026-01-02"))]
     };
     let poisoned = wins("a.com").map(|given| ledger.add(given))[0];
-    wins(&other).map(|given| ledger.add(given));
+    for given in wins(&other) {
+        ledger.add(given);
+    }
     let faulty = Faulty::at(&ledger, poisoned, false);
     let engine = Engine::in_memory(Arc::new(faulty.clone()), options(2)).expect("it starts");
     assert!(engine.wait_until_caught_up(LONG, |_| {}));
