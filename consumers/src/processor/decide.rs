@@ -17,6 +17,7 @@ use super::{
     Asker, Processor,
     asked::{Asked, rules_before_any},
     key_window::{KeyUse, ScopedKey},
+    recover::uses_key,
     slice::{AskedHere, InFlight, InFlightDecision},
 };
 
@@ -178,7 +179,6 @@ impl Processor {
             Asker::Here(waiter) => (Some(waiter), None),
             Asker::Topic(offset) => (None, Some(offset + 1)),
         };
-        let uses_key = ruled.outcome.as_ref().err().is_none_or(|rejection| !rejection.may_pass_later());
         let outcome = match ruled.outcome {
             Ok(events) => Outcome::Accepted(events),
             Err(rejection) => Outcome::Rejected(rejection),
@@ -208,7 +208,7 @@ impl Processor {
         let record = state.writer.frame(body);
         let pseq = record.header.pseq;
         state.last_recorded_at = ruled.recorded_at;
-        if uses_key {
+        if uses_key(&outcome) {
             let ages = !envelope.sender.starts_with(senders::IMPORT);
             state.keys.insert(key, KeyUse { pseq, input: envelope.input }, ruled.recorded_at, ages, self.limits);
         }
