@@ -78,18 +78,26 @@ fn what_cannot_be_rebuilt_says_why() {
     assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
 }
 
-/// A rebuild that holds its generation until it is killed: it stops at its first write.
+/// A rebuild that holds its generation until it is killed: it is stopped at its first write. A shell that runs beside it sees
+/// to that, since a process that is started only then may come too late.
 fn stopped_rebuild(dir: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
-    command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(["rebuild"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pledger starts");
-    let note = dir.join("data/projections/2/about.json");
+    let script = format!(
+        "(while kill -0 $$ && [ ! -e data/projections/2/about.json ]; do :; done; kill -STOP $$) & exec {} --data-dir data rebuild",
+        env!("CARGO_BIN_EXE_pledger")
+    );
+    let mut command = Command::new("bash");
+    command.current_dir(dir).args(["-c", &script]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("bash starts");
+    let is_stopped = |child: &Child| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    };
     let until = Instant::now() + Duration::from_secs(20);
-    while !note.exists() && child.try_wait().expect("asked").is_none() {
+    while !is_stopped(&child) {
+        assert_eq!(child.try_wait().expect("asked"), None, "it was stopped before it ended");
         assert!(Instant::now() < until, "it began");
         thread::sleep(Duration::from_millis(1));
     }
-    assert!(Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill").success());
     child
 }
 
