@@ -25,7 +25,7 @@ use rusqlite::OptionalExtension;
 use self::{
     commit::{Commits, SqliteProducer},
     connection::{Access, Link, Readers},
-    index::Entry,
+    index::Place,
     segment::{Segment, name_hash},
     state::State,
     tail::SqliteTail,
@@ -133,24 +133,24 @@ impl SqliteLog {
         &self.shared.state.file
     }
 
-    /// Reads the records that entries point to, those of one read together.
-    fn fetch(&self, slice: SliceId, entries: &[(u64, Entry)]) -> Result<Vec<Placed>, LogError> {
-        let mut placed = Vec::with_capacity(entries.len());
-        let mut rest = entries;
+    /// Reads the records at these places, those of one read together.
+    fn fetch(&self, slice: SliceId, places: &[(u64, Place)]) -> Result<Vec<Placed>, LogError> {
+        let mut placed = Vec::with_capacity(places.len());
+        let mut rest = places;
         while !rest.is_empty() {
             let mut segments = BTreeMap::new();
-            let take = rest.iter().take_while(|(_, entry)| {
-                let room = segments.len() < READ_SEGMENTS || segments.contains_key(&entry.segment);
+            let take = rest.iter().take_while(|(_, place)| {
+                let room = segments.len() < READ_SEGMENTS || segments.contains_key(&place.segment);
                 if room {
-                    segments.entry(entry.segment).or_insert(None);
+                    segments.entry(place.segment).or_insert(None);
                 }
                 room
             });
             let (now, later) = rest.split_at(take.count());
             self.shared.fill(&mut segments)?;
-            for (offset, entry) in now {
-                let segment = segments[&entry.segment].as_ref().expect("every segment was read");
-                placed.push(Placed { offset: *offset, record: self.shared.pick(slice, segment, entry)? });
+            for (offset, place) in now {
+                let segment = segments[&place.segment].as_ref().expect("every segment was read");
+                placed.push(Placed { offset: *offset, record: self.shared.pick(slice, segment, place)? });
             }
             rest = later;
         }
@@ -172,12 +172,13 @@ impl Shared {
         self.readers.call(move |link| state.refresh(link, false))
     }
 
-    /// At most `max` entries of `slice` from `offset` on whose stream's name has this hash.
-    fn entries_of(&self, slice: SliceId, hash: u32, offset: u64, max: usize) -> Vec<(u64, Entry)> {
+    /// Where at most `max` records of `slice` from `offset` on lie whose stream's name has this hash.
+    fn places_of(&self, slice: SliceId, hash: u32, offset: u64, max: usize) -> Vec<(u64, Place)> {
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
         let index = self.state.index.read();
-        let entries = (offset..).zip(index.slice(slice).iter().skip(skip).copied());
-        entries.filter(|(_, entry)| entry.stream == hash).take(max).collect()
+        let streams = (offset..).zip(index.streams(slice).iter().skip(skip));
+        let found = streams.filter(|(_, stream)| **stream == hash).take(max);
+        found.filter_map(|(offset, _)| Some((offset, index.place(slice, offset)?))).collect()
     }
 
     fn fill(&self, segments: &mut BTreeMap<u32, Option<Arc<Segment>>>) -> Result<(), LogError> {
@@ -201,10 +202,9 @@ impl Shared {
         Ok(())
     }
 
-    /// The record that an entry points to; the index may be wrong, since nothing chains it.
-    fn pick(&self, slice: SliceId, segment: &Segment, entry: &Entry) -> Result<Record, LogError> {
-        let at = entry.at as usize;
-        if at < segment.len() && segment.slice(at) == slice {
+    /// The record at a place; the index may be wrong, since nothing chains it.
+    fn pick(&self, slice: SliceId, segment: &Segment, place: &Place) -> Result<Record, LogError> {
+        if let Some(at) = segment.of_slice(slice).nth(place.nth as usize) {
             return Ok(segment.record(at));
         }
         let file = self.state.file.display();
@@ -234,12 +234,11 @@ impl Log for SqliteLog {
     /// of many slices, and reading slice by slice reads it again for each.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
         self.shared.refresh()?;
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        let entries: Vec<_> = {
+        let places: Vec<_> = {
             let index = self.shared.state.index.read();
-            (offset..).zip(index.slice(slice).iter().skip(skip).take(max).copied()).collect()
+            (offset..index.end(slice)).take(max).filter_map(|offset| Some((offset, index.place(slice, offset)?))).collect()
         };
-        self.fetch(slice, &entries)
+        self.fetch(slice, &places)
     }
 
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
@@ -247,10 +246,10 @@ impl Log for SqliteLog {
         let (slice, hash) = (self.slices().of(stream), name_hash(stream.as_str()));
         let (mut placed, mut from) = (Vec::new(), offset);
         loop {
-            let entries = self.shared.entries_of(slice, hash, from, max.saturating_sub(placed.len()));
-            let Some((last, _)) = entries.last() else { return Ok(placed) };
+            let places = self.shared.places_of(slice, hash, from, max.saturating_sub(placed.len()));
+            let Some((last, _)) = places.last() else { return Ok(placed) };
             from = last + 1;
-            placed.extend(self.fetch(slice, &entries)?.into_iter().filter(|placed| is_of(&placed.record.body, stream)));
+            placed.extend(self.fetch(slice, &places)?.into_iter().filter(|placed| is_of(&placed.record.body, stream)));
         }
     }
 

@@ -82,6 +82,14 @@ impl Segment {
         }
     }
 
+    /// The record to name where what it holds of a slice is not what it should: the first that is not what was hashed, or
+    /// else the first of the slice.
+    pub(super) fn suspect(&self, slice: SliceId) -> Position {
+        let changed = (0..self.len()).find(|index| !self.record(*index).is_intact());
+        let suspect = changed.or_else(|| self.of_slice(slice).next());
+        suspect.map_or(Position { slice, pseq: 0 }, |index| self.record(index).position())
+    }
+
     /// How many records it has.
     pub(super) fn len(&self) -> usize {
         self.starts.len()
@@ -95,6 +103,11 @@ impl Segment {
     /// The slice of the record at `index`.
     pub(super) fn slice(&self, index: usize) -> SliceId {
         u16::from_le_bytes(array(&self.bytes, self.starts[index] as usize))
+    }
+
+    /// Which of its records are of this slice, in order.
+    pub(super) fn of_slice(&self, slice: SliceId) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(move |index| self.slice(*index) == slice)
     }
 
     fn body(&self, index: usize) -> std::ops::Range<usize> {

@@ -125,24 +125,38 @@ impl State {
 
     /// Takes in the segments `from..=to` by their index rows; answers those that had to be made from the segment.
     fn take_rows(&self, link: &mut Link, from: u32, to: u32) -> Result<Vec<(u32, Vec<u8>)>, LogError> {
-        let rows: Vec<(i64, Vec<u8>)> = link.run(|connection| {
-            let mut select = connection.prepare_cached("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ? ORDER BY id")?;
-            select.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })?;
-        let mut rows = rows.into_iter().peekable();
         let mut missing = Vec::new();
-        for id in from..=to {
-            let row = rows.next_if(|(row, _)| *row == i64::from(id));
-            if let Some(entries) = row.as_ref().and_then(|(_, row)| index::decode(row))
-                && self.index.write().push(entries).is_ok()
-            {
-                continue;
+        let mut next = from;
+        while next <= to {
+            self.take_stored(link, next, to)?;
+            let id = self.index.read().last() + 1;
+            if id <= to {
+                let entries: Vec<_> = read(link, id, self.slices.count)?.entries().collect();
+                self.index.write().push(entries.iter().copied())?;
+                missing.push((id, index::encode(&entries)));
             }
-            let entries: Vec<_> = read(link, id, self.slices.count)?.entries().collect();
-            self.index.write().push(entries.iter().copied())?;
-            missing.push((id, index::encode(&entries)));
+            next = id.saturating_add(1);
         }
         Ok(missing)
+    }
+
+    /// Takes in the index rows of `from..=to`, up to the first that is missing or says nothing of use.
+    fn take_stored(&self, link: &mut Link, from: u32, to: u32) -> Result<(), LogError> {
+        link.run(|connection| {
+            let mut select = connection.prepare_cached("SELECT id, entries FROM segment_index WHERE id BETWEEN ? AND ? ORDER BY id")?;
+            let mut rows = select.query([from, to])?;
+            let mut expected = i64::from(from);
+            while let Some(row) = rows.next()? {
+                let is_next = row.get::<_, i64>(0)? == expected;
+                let taken =
+                    index::decode(row.get_ref(1)?.as_blob()?).is_some_and(|entries| is_next && self.index.write().push(entries).is_ok());
+                if !taken {
+                    break;
+                }
+                expected += 1;
+            }
+            Ok(())
+        })
     }
 }
 

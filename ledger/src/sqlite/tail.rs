@@ -59,10 +59,7 @@ impl SqliteTail {
     fn start(shared: Arc<Shared>, wanted: Option<Vec<SliceId>>, from: Vec<u64>) -> Self {
         let index = shared.state.index.read();
         let slices = shared.state.slices;
-        let first = |(slice, offset): (u16, &u64)| {
-            let entries = index.slice(slice);
-            usize::try_from(*offset).ok().and_then(|offset| entries.get(offset)).map(|entry| entry.segment)
-        };
+        let first = |(slice, offset): (u16, &u64)| index.place(slice, *offset).map(|place| place.segment);
         let segment = slices.all().zip(&from).filter_map(first).min().unwrap_or(index.last() + 1);
         let next = slices.all().map(|slice| index.before(slice, segment)).collect();
         drop(index);
@@ -131,16 +128,17 @@ impl SqliteTail {
             return Ok(());
         }
         let mut next = self.next.clone();
-        for at in 0..segment.len() {
-            let slice = segment.slice(at);
-            let offset = next[usize::from(slice)];
-            next[usize::from(slice)] += 1;
-            let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&slice));
-            let entry = usize::try_from(offset).ok().and_then(|offset| index.slice(slice).get(offset));
-            if is_wanted && entry.is_none_or(|entry| entry.segment != segment.id || entry.at as usize != at) {
-                let reason =
-                    format!("record {at} of segment {} is not the one that the index has at offset {offset} of slice {slice}", segment.id);
-                return Err(LogError::Damaged { position: segment.record(at).position(), reason });
+        (0..segment.len()).for_each(|at| next[usize::from(segment.slice(at))] += 1);
+        for (slice, (from, to)) in (0..).zip(self.next.iter().zip(next)) {
+            let is_wanted = || self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&slice));
+            let known = || index.before(slice, segment.id)..index.before(slice, segment.id + 1);
+            if *from < to && is_wanted() && known() != (*from..to) {
+                let reason = format!(
+                    "segment {} holds the records {from} to {} of slice {slice}, and not those that the index says",
+                    segment.id,
+                    to - 1
+                );
+                return Err(LogError::Damaged { position: segment.suspect(slice), reason });
             }
         }
         Ok(())
