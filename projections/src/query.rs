@@ -232,8 +232,8 @@ impl<'a> Rows<'a> {
 
     /// The rules as published.
     #[must_use]
-    pub fn program(&self) -> Program {
-        self.shards().map(|shard| shard.rules.program()).max_by_key(Program::count).unwrap_or_default()
+    pub fn program(&self) -> Arc<Program> {
+        self.shards().map(|shard| shard.rules.program()).max_by_key(|program| program.count()).unwrap_or_default()
     }
 
     /// Every stream that is folded no further.

@@ -1,5 +1,8 @@
 //! The rules as published: what folds and joins look versions up in.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use pledger_domain::{
     program::{Program, ProgramEvent},
     stream::Stream,
@@ -38,6 +41,8 @@ row! {
 pub struct PublishedRules {
     /// By version.
     pub versions: Table<RulesVersion>,
+    /// The program as so many versions made it. Versions are added and never changed.
+    made: Mutex<(usize, Arc<Program>)>,
 }
 
 impl PublishedRules {
@@ -55,9 +60,17 @@ impl PublishedRules {
         }
     }
 
-    /// The program as the versions make it.
+    /// The program as the versions make it. They are read once, and not for every question.
     #[must_use]
-    pub fn program(&self) -> Program {
+    pub fn program(&self) -> Arc<Program> {
+        let (count, program) = &mut *self.made.lock();
+        if *count != self.versions.len() {
+            (*count, *program) = (self.versions.len(), Arc::new(self.make()));
+        }
+        Arc::clone(program)
+    }
+
+    fn make(&self) -> Program {
         let mut versions: Vec<_> = self.versions.iter().collect();
         versions.sort_unstable_by_key(|(key, ..)| key.version);
         let mut program = Program::default();

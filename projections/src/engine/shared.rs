@@ -63,14 +63,14 @@ pub(super) struct Shared {
 impl Shared {
     /// Nothing read yet: the shards stand at these heads.
     pub(super) fn new(log: Arc<dyn Log>, options: Options, shards: Vec<Shard>, heads: &[ChainHead], supposed: Option<Supposed>) -> Self {
-        let program = shards.iter().map(|shard| shard.rules.program()).max_by_key(Program::count).unwrap_or_default();
+        let program = shards.iter().map(|shard| shard.rules.program()).max_by_key(|program| program.count()).unwrap_or_default();
         let begun_at = heads.iter().map(|head| head.next_offset).sum();
         let admission = Admission::new(options.moment, log.slices().count, begun_at);
         Self {
             log,
             options,
             shards: shards.into_iter().map(RwLock::new).collect(),
-            program: RwLock::new(Arc::new(program)),
+            program: RwLock::new(program),
             progress: Progress::new(heads.iter().map(|head| head.next_pseq).collect()),
             begun_at,
             routed: AtomicU64::new(0),

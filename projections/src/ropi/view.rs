@@ -120,12 +120,11 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let facts = brought_in(rows, rules).chain(costs(rows)).flat_map(|fact| {
         let standing = fact.partner.and_then(|partner| standings.get(&partner)).copied().unwrap_or_default();
         let fact = Fact { tier: standing.tier, region: standing.region, ..fact };
-        let admitted = of_others.admits(&fact);
-        let roles = standing.roles.iter().map(|role| Some(*role)).chain(standing.roles.is_empty().then_some(None));
         let mut under: Vec<Fact> = Vec::new();
-        under.extend(roles.map(|role| Fact { role, ..fact }).filter(|fact| admitted && of_role.admits(fact)));
-        if !by_role {
-            under.truncate(1);
+        if of_others.admits(&fact) {
+            let roles = standing.roles.iter().map(|role| Some(*role)).chain(standing.roles.is_empty().then_some(None));
+            let under_roles = roles.map(|role| Fact { role, ..fact }).filter(|fact| of_role.admits(fact));
+            under.extend(under_roles.take(if by_role { usize::MAX } else { 1 }));
         }
         under
     });
