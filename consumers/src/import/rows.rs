@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Seek},
     path::Path,
 };
 
@@ -38,13 +38,25 @@ impl Iterator for Rows {
     }
 }
 
-fn csv_rows(file: File) -> Result<Rows, csv::Error> {
+fn csv_rows(mut file: File) -> Result<Rows, csv::Error> {
+    // Of a line that ends in CR LF the reader counts the LF with the next row.
+    let mut head = Vec::new();
+    BufReader::new(&file).read_until(b'\n', &mut head)?;
+    let uncounted = u64::from(head.ends_with(b"\r\n"));
+    file.rewind()?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let columns: Vec<String> = reader.headers()?.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     let names = columns.clone();
     let rows = reader.into_records().map(move |record| {
-        let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = |position: Option<&csv::Position>| position.map_or(0, csv::Position::line) + uncounted;
+        let record = record.map_err(|error| match error.kind() {
+            csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+                format!("line {}: it has {len} values, and the file {expected_len} columns", line(pos.as_ref()))
+            }
+            csv::ErrorKind::Utf8 { pos, .. } => format!("line {}: it is not UTF-8", line(pos.as_ref())),
+            _ => error.to_string(),
+        })?;
+        let line = line(record.position());
         let values = names.iter().cloned().zip(record.iter().map(str::to_owned)).collect();
         Ok(Row { line, values })
     });
@@ -74,4 +86,22 @@ fn json_lines(file: File) -> Rows {
         Ok(Row { line: number, values })
     });
     Rows { columns: Vec::new(), reader: Box::new(rows) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_either_line_end_know_their_line() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("rows.csv");
+        for end in ["\n", "\r\n"] {
+            let lines = ["id,name", "1,\"two", "lines\"", "2,b", "3", "4,d"];
+            std::fs::write(&file, lines.join(end)).expect("written");
+            let rows: Vec<_> = Rows::open(&file).expect("opened").map(|row| row.map(|row| row.line)).collect();
+            let short = "line 5: it has 1 values, and the file 2 columns".to_owned();
+            assert_eq!(rows, [Ok(2), Ok(4), Err(short), Ok(6)], "{end:?}");
+        }
+    }
 }
