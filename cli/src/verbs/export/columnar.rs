@@ -1,10 +1,6 @@
 //! Parquet and Arrow files, written page by page.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Seek, SeekFrom},
-    ops::ControlFlow,
-};
+use std::{fs::File, io::BufWriter};
 
 use anyhow::Result;
 use arrow_array::RecordBatch;
@@ -75,41 +71,26 @@ impl Writer {
     }
 }
 
-/// Writes every page of `pages` to `file`; how many items that are. `pages` shows them one after the other, for as long as
-/// it is told to go on, and can be asked again.
-pub(super) fn write(form: Form, mut columns: Columns, file: &mut File, pages: &mut dyn FnMut(&mut Take<'_>) -> Result<()>) -> Result<u64> {
-    loop {
-        let (mut writer, mut count) = (None, 0);
-        let mut narrow = false;
-        pages(&mut |page| {
-            // How many places a column needs is known only from its values. They nearly always show on the first page; where
-            // they do not, the file is begun again with what is known now.
-            if columns.widen(&page.items) && writer.is_some() {
-                narrow = true;
-                return Ok(ControlFlow::Break(()));
-            }
-            let (schema, writer) = match &mut writer {
-                Some(started) => started,
-                none => none.insert(start(form, &columns, file, page.about.clone())?),
-            };
-            if !page.items.is_empty() {
-                writer.write(&columns.batch(schema, &page.items)?)?;
-            }
-            count += page.items.len() as u64;
-            Ok(ControlFlow::Continue(()))
-        })?;
-        if !narrow {
-            let (_, writer) = match writer {
-                Some(started) => started,
-                None => start(form, &columns, file, Vec::new())?,
-            };
-            writer.finish()?;
-            return Ok(count);
+/// Writes every page that `pages` shows to `file`; how many items that are.
+pub(super) fn write(form: Form, mut columns: Columns, file: &File, pages: impl FnOnce(&mut Take<'_>) -> Result<()>) -> Result<u64> {
+    let (mut writer, mut count) = (None, 0);
+    pages(&mut |page| {
+        let (schema, writer) = match &mut writer {
+            Some(started) => started,
+            none => none.insert(start(form, &columns, file, page.about.clone())?),
+        };
+        if !page.items.is_empty() {
+            writer.write(&columns.batch(schema, &page.items)?)?;
         }
-        drop(writer);
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-    }
+        count += page.items.len() as u64;
+        Ok(())
+    })?;
+    let (_, writer) = match writer {
+        Some(started) => started,
+        None => start(form, &columns, file, Vec::new())?,
+    };
+    writer.finish()?;
+    Ok(count)
 }
 
 fn start(form: Form, columns: &Columns, file: &File, about: Vec<(String, String)>) -> Result<(SchemaRef, Writer)> {

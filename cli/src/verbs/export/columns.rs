@@ -12,7 +12,10 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use pledger_domain::values::Timestamp;
-use pledger_projections::query::{FieldKind, FieldSpec, ViewSpec};
+use pledger_projections::{
+    attribution::models::WEIGHT_PLACES,
+    query::{FieldKind, FieldSpec, ViewSpec},
+};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -20,10 +23,11 @@ use crate::output;
 
 /// Digits of a decimal: all that 128 bits hold, since sums of amounts are exported too.
 const PRECISION: u8 = 38;
-/// The most places behind the point of a decimal.
-const MAX_PLACES: u32 = 28;
-/// Places of ratios and weights, where none has more.
-const RATIO_PLACES: u32 = 6;
+/// Places behind the point of amounts: those of the currency of ISO 4217 that has the most. The same in every file, whatever
+/// it holds, since programs that read several as one take the type of the first.
+const MONEY_PLACES: u32 = 4;
+/// Places of ratios and weights: no weight has more.
+const RATIO_PLACES: u32 = WEIGHT_PLACES;
 const UTC: &str = "UTC";
 /// Words that stand for one thing each, so that keeping every one once would save nothing.
 const MANIFOLD: [&str; 4] = ["account", "deal", "deal_id", "entry"];
@@ -69,7 +73,7 @@ impl Columns {
         Self { columns: fields.flat_map(|(field, repeated)| of_field(&field, repeated)).collect() }
     }
 
-    /// The schema, as wide as the columns are now.
+    /// The schema of every file with these columns.
     pub(super) fn schema(&self, about: Vec<(String, String)>) -> SchemaRef {
         let field = |column: &Column| Field::new(column.name(), column.cells.data_type(), true);
         Arc::new(
@@ -78,22 +82,10 @@ impl Columns {
         )
     }
 
-    /// Makes room for the places behind the point that these items have; whether some column had to become wider.
-    pub(super) fn widen(&mut self, items: &[Value]) -> bool {
-        let mut wider = false;
-        for column in &mut self.columns {
-            let needed = items.iter().filter_map(|item| places(column.value(item))).max();
-            if let (Cells::Decimal(places, builder), Some(needed)) = (&mut column.cells, needed.map(|needed| needed.min(MAX_PLACES)))
-                && needed > *places
-            {
-                (*places, *builder) = (needed, decimals(needed));
-                wider = true;
-            }
-        }
-        wider
-    }
-
-    /// Every amount is of a currency without minor units until it is seen to have them.
+    /// These items in columns.
+    ///
+    /// # Errors
+    /// Where a value is of another type than its column.
     pub(super) fn batch(&mut self, schema: &SchemaRef, items: &[Value]) -> Result<RecordBatch> {
         let arrays = self.columns.iter_mut().map(|column| column.take(items));
         Ok(RecordBatch::try_new(Arc::clone(schema), arrays.collect::<Result<_>>()?)?)
@@ -104,7 +96,7 @@ fn of_field(field: &FieldSpec, repeated: bool) -> Vec<Column> {
     let whole = |cells| vec![Column { field: field.name, part: None, cells }];
     match field.kind {
         FieldKind::Money => vec![
-            Column { field: field.name, part: Some("amount"), cells: Cells::Decimal(0, decimals(0)) },
+            Column { field: field.name, part: Some("amount"), cells: Cells::Decimal(MONEY_PLACES, decimals(MONEY_PLACES)) },
             Column { field: field.name, part: Some("currency"), cells: Cells::Repeated(StringDictionaryBuilder::new()) },
         ],
         FieldKind::Count => whole(Cells::Count(Int64Builder::new())),
@@ -122,13 +114,7 @@ fn decimals(places: u32) -> Decimal128Builder {
 }
 
 fn decimal_type(places: u32) -> DataType {
-    DataType::Decimal128(PRECISION, i8::try_from(places).expect("at most 28 places"))
-}
-
-/// Places behind the point of a decimal string.
-fn places(value: &Value) -> Option<u32> {
-    let text = value.as_str()?;
-    u32::try_from(text.split_once('.').map_or(0, |(_, behind)| behind.len())).ok()
+    DataType::Decimal128(PRECISION, i8::try_from(places).expect("a dozen places at most"))
 }
 
 impl Column {
@@ -146,7 +132,7 @@ impl Column {
     /// The cells of these items.
     fn take(&mut self, items: &[Value]) -> Result<ArrayRef> {
         for item in items {
-            let value = self.part.map_or(&item[self.field], |part| &item[self.field][part]);
+            let value = self.value(item);
             self.cells.push(value).with_context(|| format!("{} holds {value}", self.field))?;
         }
         Ok(self.cells.finish())
@@ -226,30 +212,37 @@ fn units(text: &str, places: u32) -> Result<i128> {
 #[cfg(test)]
 mod tests {
     use arrow_array::{Array, cast::AsArray, types::Decimal128Type};
+    use pledger_domain::values::Currency;
     use pledger_projections::query::find_view;
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn amounts_keep_the_places_of_their_currency_and_the_widest_wins() {
+    fn amounts_of_every_currency_have_one_type() {
         let fields = [FieldSpec::new("amount", FieldKind::Money, ""), FieldSpec::new("weight", FieldKind::Decimal, "")];
         let mut columns = Columns::of(fields.into_iter().map(|field| (field, false)));
         let item =
             |amount: &str, currency: &str, weight: Value| json!({"amount": {"amount": amount, "currency": currency}, "weight": weight});
-        let yen = [item("1250", "JPY", json!("0.5"))];
-        assert!(!columns.widen(&yen));
-        assert_eq!(columns.schema(Vec::new()).field(0).data_type(), &DataType::Decimal128(38, 0));
-        let mixed = [item("-12.50", "USD", json!("1")), item("1.500", "BHD", Value::Null), yen[0].clone()];
-        assert!(columns.widen(&mixed));
-        assert!(!columns.widen(&mixed));
         let schema = columns.schema(Vec::new());
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["amount", "amount_currency", "weight"]);
+        let weight = json!("0.333333333334");
+        let mixed = [item("-12.50", "USD", json!("1")), item("1.5005", "CLF", Value::Null), item("1250", "JPY", weight)];
         let batch = columns.batch(&schema, &mixed).expect("a batch");
-        assert_eq!(batch.column(0).as_primitive::<Decimal128Type>().values(), &[-12_500, 1_500, 1_250_000]);
-        assert_eq!(batch.column(2).as_primitive::<Decimal128Type>().value(0), 1_000_000);
+        assert_eq!(batch.column(0).as_primitive::<Decimal128Type>().values(), &[-125_000, 15_005, 12_500_000]);
+        assert_eq!(batch.column(2).as_primitive::<Decimal128Type>().value(0), 1_000_000_000_000);
+        assert_eq!(batch.column(2).as_primitive::<Decimal128Type>().value(2), 333_333_333_334);
         assert!(batch.column(2).is_null(1));
+        assert_eq!(columns.schema(Vec::new()), schema);
+    }
+
+    #[test]
+    fn no_currency_has_more_places() {
+        let most = |code: &str| Currency::parse(code).map(Currency::digits);
+        assert_eq!(most("CLF"), Ok(MONEY_PLACES));
+        let codes = ('A'..='Z').flat_map(|a| ('A'..='Z').flat_map(move |b| ('A'..='Z').map(move |c| format!("{a}{b}{c}"))));
+        assert_eq!(codes.filter_map(|code| most(&code).ok()).max(), Some(MONEY_PLACES));
     }
 
     #[test]

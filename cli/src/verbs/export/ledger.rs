@@ -49,8 +49,11 @@ pub(super) const COLUMNS: [FieldSpec; 21] = [
 #[cfg(feature = "parquet")]
 pub(super) const REPEATED: [&str; 6] = ["kind", "command", "sender", "channel", "outcome", "code"];
 
-/// Shows every valid record to `take`, some thousand at a time, for as long as it wants more.
-pub(super) fn records(ledger: &Ledger, take: &mut dyn FnMut(&[Record]) -> Result<std::ops::ControlFlow<()>>) -> Result<()> {
+/// Shows every valid record to `take`, some thousand at a time.
+///
+/// # Errors
+/// Those of `take`, of reading, and where a record is not what was hashed.
+pub(super) fn records(ledger: &Ledger, take: &mut dyn FnMut(&[Record]) -> Result<()>) -> Result<()> {
     let log = &*ledger.log;
     let ends: Vec<u64> = log.slices().all().map(|slice| log.end(slice)).collect::<Result<_, _>>()?;
     let progress = output::progress("export", ends.iter().sum());
@@ -64,9 +67,11 @@ pub(super) fn records(ledger: &Ledger, take: &mut dyn FnMut(&[Record]) -> Result
         progress.inc(placed.len() as u64);
         let mut is_valid = |offset, record: &Record| heads[usize::from(record.header.slice)].accept(offset, record) == Verdict::Valid;
         let valid = placed.into_iter().filter_map(|one| is_valid(one.offset, &one.record).then_some(one.record));
-        if take(&valid.collect::<Vec<_>>())?.is_break() {
-            break;
+        let valid: Vec<Record> = valid.collect();
+        if let Some(damaged) = valid.iter().find(|record| !record.is_intact()) {
+            bail!("the record at {} is not what was hashed; see: pledger verify", damaged.position());
         }
+        take(&valid)?;
     }
     progress.finish_and_clear();
     Ok(())
@@ -81,7 +86,7 @@ pub(super) fn json_lines(ledger: &Ledger, writer: &mut dyn Write) -> Result<u64>
             writer.write_all(b"\n")?;
         }
         count += records.len() as u64;
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(())
     })?;
     Ok(count)
 }
@@ -101,7 +106,7 @@ pub(super) fn csv(ledger: &Ledger, writer: &mut dyn Write) -> Result<u64> {
             }))?;
         }
         count += records.len() as u64;
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(())
     })?;
     csv.flush()?;
     Ok(count)

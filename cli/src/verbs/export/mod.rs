@@ -183,7 +183,7 @@ impl Export {
         match source {
             Source::Ledger(ledger) => {
                 let columns = ledger::COLUMNS.into_iter().map(|column| (column, ledger::REPEATED.contains(&column.name)));
-                columnar::write(form, columns::Columns::of(columns), file, &mut |take| {
+                columnar::write(form, columns::Columns::of(columns), file, |take| {
                     ledger::records(ledger, &mut |records| {
                         let items = records.iter().map(ledger::item).collect::<Result<_>>()?;
                         take(&pages::Page { items, about: vec![("pledger.view".to_owned(), "ledger".to_owned())] })
@@ -192,7 +192,7 @@ impl Export {
             }
             Source::View(view, question) => self.asking(context, |connection| {
                 let columns = columns::Columns::of_view(view, &self.by);
-                columnar::write(form, columns, file, &mut |take| question.pages(connection, take))
+                columnar::write(form, columns, file, |take| question.pages(connection, take))
             }),
         }
     }

@@ -1,6 +1,6 @@
 //! Pages of a view, one after the other.
 
-use std::{io::Write, ops::ControlFlow};
+use std::io::Write;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(super) struct Page {
 }
 
 /// What pages are shown to.
-pub(super) type Take<'t> = dyn FnMut(&Page) -> Result<ControlFlow<()>> + 't;
+pub(super) type Take<'t> = dyn FnMut(&Page) -> Result<()> + 't;
 
 /// A view to be read whole: its name and the parameters of the question, percent-encoded.
 pub(super) struct Question {
@@ -30,7 +30,7 @@ impl Question {
         format!("/v1/{}?{}{cursor}", self.view, self.parameters.join("&"))
     }
 
-    /// Shows every page to `take`, for as long as it wants more.
+    /// Shows every page to `take`.
     pub(super) fn pages(&self, connection: &Connection, take: &mut Take<'_>) -> Result<()> {
         let mut cursor: Option<String> = None;
         loop {
@@ -41,9 +41,7 @@ impl Question {
             };
             let about = [("pledger.view", self.view.to_owned()), ("pledger.position", answer["position"].to_string())];
             let about = about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            if take(&Page { items, about })?.is_break() {
-                return Ok(());
-            }
+            take(&Page { items, about })?;
             cursor = answer["next"].as_str().map(str::to_owned);
             if cursor.is_none() {
                 return Ok(());
@@ -60,7 +58,7 @@ impl Question {
                 writer.write_all(b"\n")?;
             }
             count += page.items.len() as u64;
-            Ok(ControlFlow::Continue(()))
+            Ok(())
         })?;
         Ok(count)
     }
