@@ -60,6 +60,15 @@ impl Changes {
         self.value(clause, &before, &after, |was, is| format!("{sentence} {} instead of {}.", count(*is, unit), grouped((*was).into())));
     }
 
+    /// The same, where zero stands for something else: `never` says what in a sentence, `none` after "instead of".
+    fn number_or_none(&mut self, clause: &str, [before, after]: [u32; 2], unit: &str, sentence: &str, [never, none]: [&str; 2]) {
+        self.value(clause, &before, &after, |was, is| match (*was, *is) {
+            (was, 0) => format!("{never} any more; it was {}.", count(was, unit)),
+            (0, is) => format!("{sentence} {} instead of {none}.", count(is, unit)),
+            (was, is) => format!("{sentence} {} instead of {}.", count(is, unit), grouped(was.into())),
+        });
+    }
+
     fn names<T: PartialEq + ToString>(&mut self, clause: &str, before: &[T], after: &[T], what: &str, none: &str) {
         if before != after {
             let text = |names: &[T]| if names.is_empty() { none.to_owned() } else { list(names) };
@@ -137,11 +146,23 @@ impl Changes {
         self.value(&clause("protection_scope"), &protection_scope.in_words(), &is.protection_scope.in_words(), |was, is| {
             format!("Protection covers {is} instead of {was}.")
         });
-        self.number(&clause("validity_days"), [*validity_days, is.validity_days], "day", "An approved deal expires after (0: never)");
+        self.number_or_none(
+            &clause("validity_days"),
+            [*validity_days, is.validity_days],
+            "day",
+            "An approved deal expires after",
+            ["No approved deal expires", "never"],
+        );
         self.number(&clause("extension_days"), [*extension_days, is.extension_days], "day", "An extension adds");
         self.number(&clause("max_extensions"), [*max_extensions, is.max_extensions], "time", "A deal can be extended");
         let sla = [*approval_sla_hours, is.approval_sla_hours];
-        self.number(&clause("approval_sla_hours"), sla, "hour", "A registration is to be decided within (0: no promise)");
+        self.number_or_none(
+            &clause("approval_sla_hours"),
+            sla,
+            "hour",
+            "A registration is to be decided within",
+            ["When a registration is decided is not promised", "no promise"],
+        );
         let [fields_was, fields_is] =
             [required_fields, &is.required_fields].map(|fields| fields.iter().map(|field| field.in_words()).collect::<Vec<_>>());
         self.names(&clause("required_fields"), &fields_was, &fields_is, "A registration has to name", "nothing more");
@@ -247,6 +268,13 @@ mod tests {
                 "protection_scope = \"product\"",
                 "protection_scope = \"account\"",
                 "Protection covers the whole account instead of the registered product on the account.",
+            ),
+            ("validity_days = 180", "validity_days = 0", "No approved deal expires any more; it was 180 days."),
+            ("approval_sla_hours = 48", "approval_sla_hours = 1", "A registration is to be decided within 1 hour instead of 48."),
+            (
+                "approval_sla_hours = 48",
+                "approval_sla_hours = 0",
+                "When a registration is decided is not promised any more; it was 48 hours.",
             ),
             ("max_extensions = 1", "max_extensions = 2", "A deal can be extended 2 times instead of 1."),
             ("required_fields = []", "required_fields = [\"region\"]", "A registration has to name: its region instead of nothing more."),

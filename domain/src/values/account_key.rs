@@ -47,7 +47,7 @@ pub enum InvalidAccount {
     #[error("country {0:?} is not a two-letter ISO 3166 code")]
     Country(String),
     /// The key is none that RegisterDeal answers.
-    #[error("{0:?} is not an account key like \"acme.com\", \"duns:123456789\" or \"name:acme:us\"")]
+    #[error("{0:?} is not an account key like \"acme.com\", \"duns:123456789\" or \"name:acme:us\"{name}", name = by_name(.0))]
     Key(String),
 }
 
@@ -221,6 +221,12 @@ fn normal_country(text: &str) -> Result<String, InvalidAccount> {
     } else {
         Err(InvalidAccount::Country(text.chars().take(80).collect()))
     }
+}
+
+/// The key of an account that only this name is known of, to be shown beside a text that is none.
+fn by_name(text: &str) -> String {
+    let is_name = text.chars().any(char::is_alphanumeric) && !text.contains([':', '/']);
+    if is_name { format!("; an account of this name alone is {:?}", name_key(text, None)) } else { String::new() }
 }
 
 /// NFKC, case-folded, white space folded, percent-encoded: never reduced to nothing.

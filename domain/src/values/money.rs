@@ -139,7 +139,13 @@ impl Money {
     /// Where it is no plain decimal, finer than the currency's smallest unit, or beyond `MAX_MINOR`.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, InvalidMoney> {
         let plain = amount.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') && amount.len() <= 40;
-        let number: Decimal = plain.then(|| amount.parse().ok()).flatten().ok_or_else(|| InvalidMoney::Number(amount.to_owned()))?;
+        let unreadable = || match amount.strip_prefix('-').unwrap_or(amount) {
+            digits if plain && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                InvalidMoney::Overflow(amount.to_owned())
+            }
+            _ => InvalidMoney::Number(amount.to_owned()),
+        };
+        let number: Decimal = plain.then(|| amount.parse().ok()).flatten().ok_or_else(unreadable)?;
         let number = number.normalize();
         let digits = currency.digits();
         if number.scale() > digits {
