@@ -97,7 +97,7 @@ pub(crate) fn problem(document: &Value) -> anyhow::Error {
     let text = |name: &str| document[name].as_str().unwrap_or_default();
     let detail = text("detail");
     // Most sentences name the field, and some say what would do.
-    let says = |what: &str| detail.to_lowercase().contains(&what.to_lowercase());
+    let says = |what: &str| says(&detail.to_lowercase(), &what.to_lowercase());
     let field = document["field"].as_str().filter(|field| !says(field)).map(|field| format!("{field}: ")).unwrap_or_default();
     let accepted = match &document["accepted"] {
         Value::Null => String::new(),
@@ -107,6 +107,13 @@ pub(crate) fn problem(document: &Value) -> anyhow::Error {
         accepted => format!(" (accepted: {})", output::cell(accepted)),
     };
     anyhow!("{}: {field}{detail}{accepted}", text("code"))
+}
+
+/// Whether a sentence has these words as a whole: `p-11` does not say `p-1`.
+fn says(sentence: &str, words: &str) -> bool {
+    let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+    let mut found = sentence.match_indices(words);
+    found.any(|(at, _)| !goes_on(sentence[..at].chars().next_back()) && !goes_on(sentence[at + words.len()..].chars().next()))
 }
 
 impl Connection {
@@ -231,4 +238,19 @@ async fn in_process(assembly: &Assembly, ask: Ask) -> Result<Told> {
 pub(crate) fn encode(text: &str) -> String {
     const KEEP: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     percent_encoding::utf8_percent_encode(text, KEEP).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_problem_says_already_is_not_said_again() {
+        let told = |accepted: Value| {
+            let document = serde_json::json!({"code": "NotFound", "detail": "tiers has no \"p-11\"", "field": "key", "accepted": accepted});
+            problem(&document).to_string()
+        };
+        assert_eq!(told(serde_json::json!(["p-1"])), "NotFound: key: tiers has no \"p-11\" (accepted: p-1)");
+        assert_eq!(told(serde_json::json!("P-11")), "NotFound: key: tiers has no \"p-11\"");
+    }
 }

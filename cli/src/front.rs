@@ -8,6 +8,9 @@ use tokio::{net::TcpListener, runtime::Runtime};
 /// How long what is still asked may take once nothing more is served.
 const TO_END: Duration = Duration::from_secs(1);
 
+/// What shells say of a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
 /// An address that is listened on, and what serves there.
 pub(crate) struct Front {
     runtime: Runtime,
@@ -55,7 +58,7 @@ impl Front {
     }
 }
 
-/// Ends at Ctrl-C or SIGTERM.
+/// Ends at Ctrl-C or SIGTERM. Another Ctrl-C ends the process at once: what is acknowledged is in the ledger all the same.
 pub(crate) async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
@@ -66,4 +69,9 @@ pub(crate) async fn signalled() {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(INTERRUPTED);
+        }
+    });
 }

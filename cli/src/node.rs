@@ -1,6 +1,7 @@
 //! The embedded engine of one data directory, put together: ledger, keys, processor, read models, HTTP routes.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -151,9 +152,9 @@ fn present(log: &SqliteLog, processor: &Processor) -> Arc<dyn Clock> {
     }
 }
 
-/// Whether there is a ledger in `dir`.
+/// Whether there is a ledger in `dir`, or something that cannot be looked at: opening it says what.
 pub(crate) fn has_ledger(dir: &Path) -> bool {
-    ledger_file(dir).exists()
+    ledger_file(dir).try_exists().unwrap_or_else(|error| error.kind() != ErrorKind::NotADirectory)
 }
 
 fn ledger_file(dir: &Path) -> PathBuf {

@@ -16,7 +16,7 @@ pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
     for row in rows {
-        table.add_row(row.iter().map(cell));
+        table.add_row(row.iter().map(lines));
     }
     for (n, column) in table.column_iter_mut().enumerate() {
         if rows.iter().any(|row| row.get(n).is_some_and(is_figure)) {
@@ -28,6 +28,14 @@ pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
 
 fn is_figure(value: &Value) -> bool {
     value.is_number() || value.get("amount").is_some()
+}
+
+/// A value in a table: of several things with fields of their own each has a line.
+fn lines(value: &Value) -> String {
+    match value {
+        Value::Array(items) if items.iter().any(Value::is_object) => items.iter().map(cell).collect::<Vec<_>>().join("\n"),
+        value => cell(value),
+    }
 }
 
 /// A value as people read it.

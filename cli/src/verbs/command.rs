@@ -76,8 +76,11 @@ impl Command {
         if let Some(Err(unreadable)) = self.effective_at.as_deref().map(Timestamp::parse) {
             return Err(Usage(format!("--effective-at: {unreadable}")).into());
         }
+        let payload = self.payload()?;
+        // A mistake in writing it should not leave a ledger behind.
+        serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(|error| Usage(format!("the payload is not JSON: {error}")))?;
         let connection = Connection::to_write(context)?;
-        let answer = self.payload().and_then(|payload| connection.ask(self.ask(&name, payload)));
+        let answer = connection.ask(self.ask(&name, payload));
         let code = answer.and_then(|answer| tell(&answer, context.json));
         connection.close();
         code

@@ -32,6 +32,9 @@ pub(crate) struct Conflicts {
     /// The most conflicts
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
+    /// Go on where the last page ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -44,7 +47,7 @@ impl Conflicts {
         if self.open {
             path.push_str("&status=open");
         }
-        for (name, value) in [("account", &self.account), ("partner", &self.partner)] {
+        for (name, value) in [("account", &self.account), ("partner", &self.partner), ("cursor", &self.cursor)] {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", encode(value)));
             }

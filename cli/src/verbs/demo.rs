@@ -103,6 +103,7 @@ fn introduce(assembly: &Assembly) -> Result<()> {
     let statuses = ask("pipeline", &["status"])?;
     let of = |status: &str| statuses.iter().find(|item| item["status"] == status);
     let figure = |status: &str, name: &str| of(status).map_or_else(|| "0".to_owned(), |item| output::cell(&item[name]));
+    // Two names that may be one account are no contest.
     let conflicts = ask("conflicts", &[])?;
     let until = Timestamp::parse(ENDS_AT)?.date();
     output::print(format!(
@@ -114,7 +115,7 @@ fn introduce(assembly: &Assembly) -> Result<()> {
         figure("open", "count"),
         figure("open", "amount"),
         figure("lost", "count"),
-        conflicts.len(),
+        conflicts.iter().filter(|item| item["kind"] != "possible_duplicate").count(),
     ))?;
     let shown = ["region", "count", "amount", "approval_rate", "conversion", "cycle_time_median_days"];
     let items: Vec<Value> = ask("pipeline", &["region"])?

@@ -75,6 +75,7 @@ impl Import {
             tell(&report, &mapping, context.json, true)?;
             return Ok(ExitCode::SUCCESS);
         }
+        std::fs::read_dir(&folder).map_err(|error| Usage(format!("{}: {error}", folder.display())))?;
         let connection = Connection::to_write(context)?;
         let outcome = self.import(&connection, context, &mapping, &folder);
         connection.close();

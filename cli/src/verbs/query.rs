@@ -101,7 +101,12 @@ impl Query {
         connection.close();
         let answer = answer?;
         match format {
-            Format::Csv if answer.is_success() => output::print(&answer.body)?,
+            Format::Csv if answer.is_success() => {
+                output::print(&answer.body)?;
+                if let Some(next) = &answer.next_cursor {
+                    eprintln!("There is more: go on with --cursor {next}, or get all of it by: pledger export {} --format csv", view.name);
+                }
+            }
             Format::Csv | Format::Json => output::print_json(&answer.success()?)?,
             Format::Table => tell(view, &answer.success()?, self.key.is_some())?,
         }

@@ -94,7 +94,7 @@ impl Replay {
             (Some(text @ Format::Text), true) => return Err(two_formats(&text)),
             (format, json) => json || format == Some(Format::Jsonl),
         };
-        let Ledger { log, .. } = Ledger::open(&self.cluster, context)?;
+        let Ledger { log, created } = Ledger::open(&self.cluster, context)?;
         let selection = unplaced.in_ledger(&*log)?;
         match &selection.stream {
             _ if self.follow => follow(&*log, &selection, jsonl)?,
@@ -103,7 +103,7 @@ impl Replay {
         }
         if selection.shown.get() == 0 {
             let bounded = selection.from.is_some() || selection.to.is_some() || selection.moment.is_past();
-            let within = if bounded { " within these bounds" } else { "" };
+            let within = if bounded { format!(" within these bounds; it was begun at {}", created.created_at) } else { String::new() };
             eprintln!("The ledger has no such decision{within}.");
         }
         Ok(ExitCode::SUCCESS)
@@ -144,7 +144,10 @@ impl Selection {
         let stream = self.stream.as_ref().is_none_or(|stream| *stream == decision.stream);
         let from = self.from.is_none_or(|from| from.begins_by(position, decision.recorded_at));
         let to = self.to.is_none_or(|to| to.ends_after(position, decision.recorded_at));
-        named && stream && from && to && self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at)
+        // Rules too: what is printed is what was decided, not what a question of then is answered by.
+        let known = self.moment.known_at.is_none_or(|known_at| decision.recorded_at <= known_at);
+        let is_true = self.moment.as_of.is_none_or(|as_of| decision.effective_at <= as_of);
+        named && stream && from && to && known && is_true
     }
 
     /// Whether the bytes may hold a selected decision at all.

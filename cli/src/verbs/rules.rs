@@ -162,12 +162,20 @@ impl Publish {
             output::print_json(&document)?;
         } else {
             let event = &document["events"][0]["data"];
+            let from = output::cell(&event["effective_from"]);
             output::print(format!(
-                "Published as version {}, in force from {} (decision {}).",
+                "Published as version {}, in force from {from} (decision {}).",
                 output::cell(&event["version"]),
-                output::cell(&event["effective_from"]),
                 output::cell(&document["position"])
             ))?;
+            // A cluster's server may stand where its ledger cannot be read.
+            if let Ok((program, now)) = Ledger::in_directory(context).and_then(|ledger| program_of(&ledger))
+                && let Some(in_force) = program.in_force_at(now)
+                && event["version"] != in_force.version
+            {
+                let (version, since) = (in_force.version, in_force.effective_from);
+                output::print(format!("What is effective now is decided under version {version}, in force since {since}."))?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -134,7 +134,7 @@ fn say_watched(url: &str, label: &str) {
 /// Ends at Ctrl-C or SIGTERM.
 async fn stopping() {
     signalled().await;
-    eprintln!("\nStopping: no new requests are taken.");
+    eprintln!("\nStopping: no new requests are taken, and those in progress are waited for; Ctrl-C again ends at once.");
 }
 
 /// Checks the whole chain in the background; what it finds turns the ledger read-only.

@@ -82,7 +82,10 @@ fn a_mistake_of_the_caller_is_told_as_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
     assert!(fail(dir, &["erase", "pam-1", "--reason", "asked"], 1).contains("there is no ledger"));
-    assert!(!dir.join("data").exists(), "nothing is created to erase from");
+    assert!(fail(dir, &["command", "RegisterPartner"], 2).contains("the payload is missing"));
+    assert!(fail(dir, &["command", "RegisterPartner", "{bad"], 2).contains("the payload is not JSON"));
+    assert!(fail(dir, &["import", "crm", "nowhere"], 2).contains("nowhere"));
+    assert!(!dir.join("data").exists(), "nothing is created to erase from, or for what cannot be sent");
     assert!(text(&pledger(dir, &["command", "RegisterPartner", PARTNER])).contains("There was no ledger in"));
     for (arguments, said) in [
         (&["init", "--slices", "1"][..], "2..=4096"),
@@ -106,6 +109,11 @@ fn a_mistake_of_the_caller_is_told_as_one() {
     let twice = fail(dir, &["command", "RegisterPartner", PARTNER, "--actor", "a b"], 1);
     assert_eq!(twice.matches("ctor").count(), 2, "the field is named once beside its code: {twice}");
     assert!(text(&pledger(dir, &["replay", "--account", "nobody.example"])).contains("no such decision"));
+    let early = text(&pledger(dir, &["replay", "--as-of", "2001-01-01"]));
+    assert!(early.contains("no such decision within these bounds; it was begun at 20") && !early.contains("PublishRules"), "{early}");
+    assert!(fail(dir, &["replay", "--account", "Acme Corp"], 2).contains("\"name:acme%20corp\""));
+    assert!(fail(dir, &["conflicts", "--cursor", "zz"], 2).contains("the cursor is none"));
+    assert!(fail(dir, &["explain", "tiers", "p-11"], 1).contains("(accepted: p-1)"));
     assert!(succeed(dir, &["export", "partners", "--format", "csv", "--out", "-"]).contains("Nordwind"));
     let elsewhere = tempfile::tempdir().expect("a folder");
     std::fs::write(elsewhere.path().join("data"), "").expect("written");

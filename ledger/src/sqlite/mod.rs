@@ -103,8 +103,10 @@ impl SqliteLog {
     /// pledger, `LogError::Damaged` and `LogError::Store` where its file cannot be read.
     pub fn open(dir: &Path, mode: Mode) -> Result<Self, LogError> {
         let file = dir.join(LEDGER_FILE);
-        if !file.exists() {
-            return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display())));
+        match file.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display()))),
+            Err(error) => return Err(LogError::Store(format!("{}: {error}", file.display()))),
         }
         let lock = if mode == Mode::Write { Some(lock::lock(dir)?) } else { None };
         Self::start(file, mode, lock)
