@@ -34,7 +34,7 @@ const TO_ARRIVE: Duration = Duration::from_secs(120);
 const KAFKA_STREAMS: f64 = 35_000.0;
 
 pub(super) fn measure(bench: &mut Bench, broker: &Broker) -> Result<()> {
-    let total = if bench.quick { 100_000 } else { 400_000 };
+    let total = if bench.quick { 100_000 } else { 1_000_000 };
     let mut together = Together::create(broker, "deciding", broker.slices)?;
     together.kill();
     let mut lanes = Lane::all(LANES, 0, together.today);

@@ -24,7 +24,8 @@ use pledger_projections::{engine::Options, generation::PostgresGenerations};
 
 use crate::Bench;
 
-/// The real parts that a run uses. `cargo xtask kafka up` and `cargo xtask postgres up` start some and say where they are.
+/// The real parts that a run uses. `cargo xtask kafka up --for-load` and `cargo xtask postgres up` start some and say where
+/// they are.
 #[derive(Args, Clone)]
 pub(crate) struct RealParts {
     /// Kafka's brokers: measures the cluster engine too
@@ -74,7 +75,7 @@ struct Broker {
 /// Measures all of it, where there is a broker.
 pub(crate) fn measure(bench: &mut Bench, parts: &RealParts) -> Result<()> {
     let Some(brokers) = parts.kafka.clone() else {
-        eprintln!("The cluster engine is not measured: no --kafka. `cargo xtask kafka up` starts a broker.");
+        eprintln!("The cluster engine is not measured: no --kafka. `cargo xtask kafka up --for-load` starts a broker.");
         return Ok(());
     };
     let run: String = SystemRandomness.bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();

@@ -44,7 +44,7 @@ impl ServiceForTests {
             take_down(service, &dir)?;
         }
         let address = match service {
-            Service::Kafka => kafka::up(&dir, 1, Group::Ours)?,
+            Service::Kafka => kafka::up(&dir, 1, kafka::Jvm::SoonUp, Group::Ours)?,
             Service::Postgres => postgres::up(&dir)?,
         };
         Ok(Self { service, address, dir: (!given).then_some(dir) })

@@ -17,10 +17,40 @@ const TO_ANSWER: Duration = Duration::from_secs(90);
 /// The file that says what was started.
 const STATE: &str = "kafka.json";
 
+/// How the brokers' virtual machines run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Jvm {
+    /// Up in two seconds, in little memory; under load half as fast.
+    #[default]
+    SoonUp,
+    /// As Kafka's own `kafka-server-start.sh` has it: what users run.
+    AsShipped,
+}
+
+impl Jvm {
+    fn options(self, brokers: usize) -> &'static [&'static str] {
+        match self {
+            Self::SoonUp if brokers == 1 => &["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+            Self::SoonUp => &["-Xms256m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+            Self::AsShipped => &[
+                "-Xms1G",
+                "-Xmx1G",
+                "-server",
+                "-XX:+UseG1GC",
+                "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35",
+                "-XX:+ExplicitGCInvokesConcurrent",
+            ],
+        }
+    }
+}
+
 /// What was started.
 #[derive(Serialize, Deserialize)]
 struct Cluster {
     class_path: String,
+    #[serde(default)]
+    jvm: Jvm,
     brokers: Vec<Broker>,
 }
 
@@ -99,14 +129,14 @@ impl Cluster {
 
     /// Starts the brokers that do not run.
     fn launch(&mut self, dir: &Path, group: Group) -> anyhow::Result<()> {
-        let heap = if self.brokers.len() == 1 { "-Xmx512m" } else { "-Xmx384m" };
+        let options = self.jvm.options(self.brokers.len());
         for at in 0..self.brokers.len() {
             let broker = &self.brokers[at];
             if broker.runs(dir) {
                 continue;
             }
             let mut java = Command::new("java");
-            java.args(["-Xms256m", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &self.class_path, "kafka.Kafka"]);
+            java.args(options).args(["-cp", &self.class_path, "kafka.Kafka"]);
             let pid = process::launch(java.arg(broker.properties(dir)), &broker.log(dir), group)?;
             self.brokers[at].pid = pid;
             // One by one, so that `down` finds what was started before something failed.
@@ -118,7 +148,7 @@ impl Cluster {
 
 /// Starts brokers in `dir` and waits until they answer; answers their addresses. Uses those of `PLEDGER_TEST_KAFKA` where
 /// it names any.
-pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String> {
+pub(crate) fn up(dir: &Path, brokers: u8, jvm: Jvm, group: Group) -> anyhow::Result<String> {
     if let Ok(given) = env::var(KAFKA)
         && !given.is_empty()
     {
@@ -126,7 +156,7 @@ pub(crate) fn up(dir: &Path, brokers: u8, group: Group) -> anyhow::Result<String
         given.split(',').try_for_each(|address| answers(address).map(drop))?;
         return Ok(given);
     }
-    bring_up(dir, brokers, &Listeners::default(), group).map(|cluster| cluster.addresses())
+    bring_up(dir, brokers, jvm, &Listeners::default(), group).map(|cluster| cluster.addresses())
 }
 
 /// Brokers whose clients may come through somebody else.
@@ -140,7 +170,7 @@ pub(super) struct BehindOthers {
 /// somebody else started.
 pub(super) fn up_behind(dir: &Path, brokers: u8, says: &[u16]) -> anyhow::Result<BehindOthers> {
     ensure!(says.len() == usize::from(brokers), "a port for each of the {brokers} brokers is needed");
-    let cluster = bring_up(dir, brokers, &Listeners { says: says.to_vec(), secure: None }, Group::Own)?;
+    let cluster = bring_up(dir, brokers, Jvm::SoonUp, &Listeners { says: says.to_vec(), secure: None }, Group::Own)?;
     let ports = cluster.brokers.iter().filter_map(|broker| broker.behind);
     let behind = ports.map(|Behind { listens, .. }| format!("127.0.0.1:{listens}")).collect::<Vec<_>>().join(",");
     Ok(BehindOthers { plain: cluster.addresses(), behind })
@@ -165,13 +195,13 @@ pub(super) struct SecureBrokers {
 
 /// The same with listeners for SASL_SSL, never brokers that somebody else started.
 pub(super) fn up_secure(dir: &Path, brokers: u8) -> anyhow::Result<SecureBrokers> {
-    let cluster = bring_up(dir, brokers, &Listeners { secure: Some(Secure::of(dir)), says: Vec::new() }, Group::Own)?;
+    let cluster = bring_up(dir, brokers, Jvm::SoonUp, &Listeners { secure: Some(Secure::of(dir)), says: Vec::new() }, Group::Own)?;
     let ports = cluster.brokers.iter().filter_map(|broker| broker.secure_port);
     let addresses = ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
     Ok(SecureBrokers { plain: cluster.addresses(), secure: addresses, client: Secure::of(dir).client() })
 }
 
-fn bring_up(dir: &Path, brokers: u8, listeners: &Listeners, group: Group) -> anyhow::Result<Cluster> {
+fn bring_up(dir: &Path, brokers: u8, jvm: Jvm, listeners: &Listeners, group: Group) -> anyhow::Result<Cluster> {
     ensure!(brokers != 2, "one broker or three: two cannot outvote one that fell silent");
     if let Some(cluster) = Cluster::load(dir)? {
         if cluster.brokers.iter().any(|broker| broker.runs(dir)) {
@@ -179,7 +209,7 @@ fn bring_up(dir: &Path, brokers: u8, listeners: &Listeners, group: Group) -> any
         }
         std::fs::remove_dir_all(dir).with_context(|| format!("clearing {}", dir.display()))?;
     }
-    let started = set_up(dir, brokers, listeners).and_then(|mut cluster| {
+    let started = set_up(dir, brokers, jvm, listeners).and_then(|mut cluster| {
         cluster.launch(dir, group)?;
         cluster.wait(dir)?;
         Ok(cluster)
@@ -192,7 +222,7 @@ fn bring_up(dir: &Path, brokers: u8, listeners: &Listeners, group: Group) -> any
 }
 
 /// Writes the configuration of every broker and formats its storage.
-fn set_up(dir: &Path, count: u8, listeners: &Listeners) -> anyhow::Result<Cluster> {
+fn set_up(dir: &Path, count: u8, jvm: Jvm, listeners: &Listeners) -> anyhow::Result<Cluster> {
     let class_path = jars::class_path()?;
     let ports = process::free_ports(4 * usize::from(count))?;
     let broker = |(id, ports): (u8, &[u16])| Broker {
@@ -203,7 +233,7 @@ fn set_up(dir: &Path, count: u8, listeners: &Listeners) -> anyhow::Result<Cluste
         secure_port: listeners.secure.as_ref().map(|_| ports[2]),
         behind: listeners.says.get(usize::from(id) - 1).map(|says| Behind { listens: ports[3], says: *says }),
     };
-    let cluster = Cluster { class_path, brokers: (1..=count).zip(ports.chunks(4)).map(broker).collect() };
+    let cluster = Cluster { class_path, jvm, brokers: (1..=count).zip(ports.chunks(4)).map(broker).collect() };
     let user = listeners.secure.as_ref().map(Secure::make).transpose()?;
     let users: Vec<_> = user.iter().flat_map(|user| ["--add-scram", user]).collect();
     let id = storage_tool(&cluster.class_path, &["random-uuid"])?;
@@ -313,7 +343,7 @@ mod tests {
     fn cluster(count: u8) -> Cluster {
         let (port, controller_port) = (|id: u8| 9090 + u16::from(id), |id: u8| 9190 + u16::from(id));
         let broker = |id| Broker { id, pid: 0, port: port(id), controller_port: controller_port(id), secure_port: None, behind: None };
-        Cluster { class_path: String::new(), brokers: (1..=count).map(broker).collect() }
+        Cluster { class_path: String::new(), jvm: Jvm::default(), brokers: (1..=count).map(broker).collect() }
     }
 
     fn settings(count: u8) -> String {

@@ -73,6 +73,10 @@ pub(crate) enum KafkaChore {
         /// One, or a cluster of three: replication factor 3, two in-sync replicas.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         brokers: u8,
+        /// To be measured against: with the virtual machine's options of Kafka's own start script, slower to start and twice as
+        /// fast once warm.
+        #[arg(long, conflicts_with_all = ["secure", "behind"])]
+        for_load: bool,
         /// With a second listener for SASL_SSL and SCRAM-SHA-512; also prints where it is and a file of properties for its clients.
         #[arg(long)]
         secure: bool,
@@ -173,8 +177,9 @@ pub(crate) fn run_kafka(chore: KafkaChore) -> anyhow::Result<ExitCode> {
             let up = kafka::up_behind(&at.dir("kafka")?, brokers, &behind)?;
             println!("{KAFKA}={}\n{BEHIND}={}", up.plain, up.behind);
         }
-        KafkaChore::Up { brokers, secure: false, at, .. } => {
-            println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, process::Group::Own)?);
+        KafkaChore::Up { brokers, secure: false, for_load, at, .. } => {
+            let jvm = if for_load { kafka::Jvm::AsShipped } else { kafka::Jvm::SoonUp };
+            println!("{KAFKA}={}", kafka::up(&at.dir("kafka")?, brokers, jvm, process::Group::Own)?);
         }
         KafkaChore::Up { brokers, secure: true, at, .. } => {
             let up = kafka::up_secure(&at.dir("kafka")?, brokers)?;
