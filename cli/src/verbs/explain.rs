@@ -83,7 +83,7 @@ impl Explain {
             if list(&document, "items").next().is_none() {
                 output::print(format!("{} shows nothing of {}.", view.name, self.key))?;
             }
-            tell(&document)?;
+            tell(&document, &self.key)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -143,9 +143,10 @@ fn added(add: &Value) -> String {
     format!("{item}{} {sign}{adds}", output::cell(&add["field"]))
 }
 
-fn tell(document: &Value) -> Result<()> {
+fn tell(document: &Value, key: &str) -> Result<()> {
     for item in list(document, "items") {
-        output::print(item_name(&item["item"]))?;
+        let name = item_name(&item["item"]);
+        output::print(if name.is_empty() { key } else { &name })?;
         for figure in list(item, "figures") {
             let formula = figure["formula"].as_str().map(|formula| format!(" = {formula}")).unwrap_or_default();
             let computed = figure["computed"].as_str().map(computed).unwrap_or_default();

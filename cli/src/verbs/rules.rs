@@ -1,12 +1,16 @@
 //! `pledger rules`: the program's rules, checked, compared, published, shown.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use pledger_domain::{
     program::Program,
-    rules::{RuleProblem, Rules as Parsed},
+    rules::{InvalidRules, RuleProblem, Rules as Parsed},
     stream::{Stream, StreamName},
     values::Timestamp,
 };
@@ -99,7 +103,12 @@ fn read(file: &PathBuf) -> Result<String> {
 }
 
 fn parse(file: &PathBuf) -> Result<Parsed> {
-    Parsed::parse(&read(file)?).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
+    Parsed::parse(&read(file)?).map_err(|invalid| anyhow::anyhow!(lines(file, &invalid)))
+}
+
+/// Each mistake on a line of its own.
+fn lines(file: &Path, invalid: &InvalidRules) -> String {
+    invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display())).collect::<Vec<_>>().join("\n")
 }
 
 impl Check {
@@ -113,8 +122,8 @@ impl Check {
         match checked {
             Ok(rules) if !context.json => output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?,
             Ok(_) => {}
-            Err(error) => {
-                eprintln!("{}: {error}", self.file.display());
+            Err(invalid) => {
+                eprintln!("{}", lines(&self.file, &invalid));
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -150,6 +150,7 @@ impl SqliteLog {
             });
             let (now, later) = rest.split_at(take.count());
             self.shared.fill(&mut segments)?;
+            segments.values().flatten().try_for_each(|segment| self.shared.check(slice, segment))?;
             for (offset, place) in now {
                 let segment = segments[&place.segment].as_ref().expect("every segment was read");
                 placed.push(Placed { offset: *offset, record: self.shared.pick(slice, segment, place)? });
@@ -204,16 +205,23 @@ impl Shared {
         Ok(())
     }
 
-    /// The record at a place; the index may be wrong, since nothing chains it.
+    /// Whether the segment holds as many records of the slice as the index says, which nothing chains.
+    fn check(&self, slice: SliceId, segment: &Segment) -> Result<(), LogError> {
+        let index = self.state.index.read();
+        let known = index.before(slice, segment.id + 1) - index.before(slice, segment.id);
+        drop(index);
+        if segment.of_slice(slice).count() as u64 == known { Ok(()) } else { Err(self.misfit(segment)) }
+    }
+
+    /// The record at a place.
     fn pick(&self, slice: SliceId, segment: &Segment, place: &Place) -> Result<Record, LogError> {
-        if let Some(at) = segment.of_slice(slice).nth(place.nth as usize) {
-            return Ok(segment.record(at));
-        }
-        let file = self.state.file.display();
-        Err(LogError::Store(format!(
-            "{file}: the index of segment {} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt",
-            segment.id
-        )))
+        let at = segment.of_slice(slice).nth(place.nth as usize);
+        at.map(|at| segment.record(at)).ok_or_else(|| self.misfit(segment))
+    }
+
+    fn misfit(&self, segment: &Segment) -> LogError {
+        let (file, id) = (self.state.file.display(), segment.id);
+        LogError::Store(format!("{file}: the index of segment {id} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt"))
     }
 }
 
