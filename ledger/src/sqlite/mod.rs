@@ -150,10 +150,11 @@ impl SqliteLog {
             });
             let (now, later) = rest.split_at(take.count());
             self.shared.fill(&mut segments)?;
-            segments.values().flatten().try_for_each(|segment| self.shared.check(slice, segment))?;
+            let found = segments.values().flatten().map(|segment| Ok((segment.id, (segment, self.shared.of_slice(slice, segment)?))));
+            let found = found.collect::<Result<BTreeMap<_, _>, LogError>>()?;
             for (offset, place) in now {
-                let segment = segments[&place.segment].as_ref().expect("every segment was read");
-                placed.push(Placed { offset: *offset, record: self.shared.pick(slice, segment, place)? });
+                let (segment, indices) = &found[&place.segment];
+                placed.push(Placed { offset: *offset, record: segment.record(indices[place.nth as usize]) });
             }
             rest = later;
         }
@@ -205,23 +206,19 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether the segment holds as many records of the slice as the index says, which nothing chains.
-    fn check(&self, slice: SliceId, segment: &Segment) -> Result<(), LogError> {
+    /// Which records of the segment are of the slice: as many as the index says, which nothing chains.
+    fn of_slice(&self, slice: SliceId, segment: &Segment) -> Result<Vec<usize>, LogError> {
         let index = self.state.index.read();
         let known = index.before(slice, segment.id + 1) - index.before(slice, segment.id);
         drop(index);
-        if segment.of_slice(slice).count() as u64 == known { Ok(()) } else { Err(self.misfit(segment)) }
-    }
-
-    /// The record at a place.
-    fn pick(&self, slice: SliceId, segment: &Segment, place: &Place) -> Result<Record, LogError> {
-        let at = segment.of_slice(slice).nth(place.nth as usize);
-        at.map(|at| segment.record(at)).ok_or_else(|| self.misfit(segment))
-    }
-
-    fn misfit(&self, segment: &Segment) -> LogError {
+        let indices: Vec<usize> = segment.of_slice(slice).collect();
+        if indices.len() as u64 == known {
+            return Ok(indices);
+        }
         let (file, id) = (self.state.file.display(), segment.id);
-        LogError::Store(format!("{file}: the index of segment {id} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt"))
+        Err(LogError::Store(format!(
+            "{file}: the index of segment {id} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt"
+        )))
     }
 }
 
