@@ -2,6 +2,8 @@ package pledger.peer;
 
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StoreQueryParameters;
@@ -44,26 +46,20 @@ final class Pipeline implements Processor<String, Decision, Void, Void> {
         }
     }
 
-    /** The two tables that the fold needs, wherever they are. */
-    interface Tables {
-        Counted counted(String deal);
-
-        void count(String deal, Counted where);
-
-        void add(String place, Tally tally);
-    }
+    /** The two tables that the fold needs, wherever they are: where a deal was counted last, and what is counted at a place. */
+    record Tables(Function<String, Counted> counted, BiConsumer<String, Counted> count, BiConsumer<String, Tally> add) {}
 
     static void fold(Decision decision, Tables tables) {
         if (decision instanceof Refused) {
             return;
         }
-        var before = decision instanceof DealRegistered ? null : tables.counted(decision.dealId());
+        var before = decision instanceof DealRegistered ? null : tables.counted().apply(decision.dealId());
         var after = after(decision, before);
         if (before != null) {
-            tables.add(before.place(), new Tally(-1, -before.amount()));
+            tables.add().accept(before.place(), new Tally(-1, -before.amount()));
         }
-        tables.add(after.place(), new Tally(1, after.amount()));
-        tables.count(decision.dealId(), after);
+        tables.add().accept(after.place(), new Tally(1, after.amount()));
+        tables.count().accept(decision.dealId(), after);
     }
 
     private static Counted after(Decision decision, Counted before) {
@@ -105,23 +101,10 @@ final class Pipeline implements Processor<String, Decision, Void, Void> {
     public void init(ProcessorContext<Void, Void> context) {
         KeyValueStore<String, Counted> deals = context.getStateStore(DEALS);
         KeyValueStore<String, Tally> parts = context.getStateStore(PARTS);
-        tables = new Tables() {
-            @Override
-            public Counted counted(String deal) {
-                return deals.get(deal);
-            }
-
-            @Override
-            public void count(String deal, Counted where) {
-                deals.put(deal, where);
-            }
-
-            @Override
-            public void add(String place, Tally tally) {
-                var known = parts.get(place);
-                parts.put(place, known == null ? tally : known.plus(tally));
-            }
-        };
+        tables = new Tables(deals::get, deals::put, (place, tally) -> {
+            var known = parts.get(place);
+            parts.put(place, known == null ? tally : known.plus(tally));
+        });
     }
 
     @Override

@@ -26,7 +26,9 @@ record RebuildRun(String mode, @JsonUnwrapped Setup setup, long records, @JsonUn
     /** Writes the decisions of the workload, without Kafka Streams; answers the view that comes of them. */
     private static Map<String, Tally> fill(Options options, Topics topics) {
         var accounts = new HashMap<String, Account>();
-        var expected = new InMemory();
+        var deals = new HashMap<String, Counted>();
+        var view = new TreeMap<String, Tally>();
+        var tables = new Pipeline.Tables(deals::get, deals::put, (place, tally) -> view.merge(place, tally, Tally::plus));
         var workload = new Workload(options.lanes);
         try (var writer = new Clients.Writer<Decision>(options, topics.ledger(), Deciding.DECISIONS, Clients.BULK)) {
             for (var at = 0; at < options.commands; at++) {
@@ -34,33 +36,13 @@ record RebuildRun(String mode, @JsonUnwrapped Setup setup, long records, @JsonUn
                 var account = accounts.computeIfAbsent(command.accountId(), id -> Account.empty());
                 var decision = account.decide(command);
                 account.evolve(decision);
-                Pipeline.fold(decision, expected);
+                Pipeline.fold(decision, tables);
                 writer.write(command.accountId(), decision);
             }
             writer.flush();
         }
         System.err.printf("%,d decisions lie in the ledger%n", options.commands);
-        return expected.view;
-    }
-
-    private static final class InMemory implements Pipeline.Tables {
-        private final Map<String, Counted> deals = new HashMap<>();
-        private final Map<String, Tally> view = new TreeMap<>();
-
-        @Override
-        public Counted counted(String deal) {
-            return deals.get(deal);
-        }
-
-        @Override
-        public void count(String deal, Counted where) {
-            deals.put(deal, where);
-        }
-
-        @Override
-        public void add(String place, Tally tally) {
-            view.merge(place, tally, Tally::plus);
-        }
+        return view;
     }
 
     @Override
