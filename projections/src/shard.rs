@@ -106,6 +106,7 @@ macro_rules! read_models {
 
             /// The rows of these tables were loaded, or of all: what is derived from them and not stored is made again.
             pub fn loaded(&mut self, names: Option<&[&str]>) {
+                self.deals.loaded();
                 $(if names.is_none_or(|names| has_one_of(&self.$name.tables(), names)) {
                     self.$name.loaded(&self.deals);
                 })*

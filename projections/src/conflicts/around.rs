@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::{
-    open::OpenContests,
+    fold::is_contended,
     row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
 };
 use crate::{query::Rows, symbol::Symbol, table::Stand};
@@ -17,23 +17,22 @@ type Contenders<'a> = HashMap<(Symbol, &'a str), Vec<(&'a ContenderKey, &'a Cont
 
 /// What other rows say of some conflicts.
 pub(super) struct Around<'a> {
-    open: OpenContests,
+    rows: &'a Rows<'a>,
     contenders: Contenders<'a>,
 }
 
 impl<'a> Around<'a> {
-    pub(super) fn of(rows: &'a Rows<'_>, keys: impl Iterator<Item = &'a ConflictKey> + Clone) -> Self {
-        let open = OpenContests::of(rows, keys.clone().map(|key| key.account));
+    pub(super) fn of(rows: &'a Rows<'a>, keys: impl Iterator<Item = &'a ConflictKey>) -> Self {
         let mut contenders: Contenders<'a> = keys.map(|key| ((key.account, key.subject.as_str()), Vec::new())).collect();
         for (key, row, _) in rows.shards().flat_map(|shard| shard.conflicts.contenders.iter()) {
             if let Some(listed) = contenders.get_mut(&(key.account, key.subject.as_str())) {
                 listed.push((key, row));
             }
         }
-        Self { open, contenders }
+        Self { rows, contenders }
     }
 
-    pub(super) fn of_all(rows: &'a Rows<'_>) -> Self {
+    pub(super) fn of_all(rows: &'a Rows<'a>) -> Self {
         let keys: Vec<_> = contests(rows).map(|(key, ..)| key).collect();
         Self::of(rows, keys.iter().copied())
     }
@@ -49,7 +48,7 @@ impl<'a> Around<'a> {
             ConflictKind::HistoricalOverlap
             | ConflictKind::Overlap
             | ConflictKind::RefusedDirectClaim
-            | ConflictKind::RefusedRegistration => self.open.is_open(key),
+            | ConflictKind::RefusedRegistration => self.rows.shards().any(|shard| is_contended(key, &shard.deals)),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The fold of conflicts.
 
+use std::fmt::Display;
+
 use compact_str::{CompactString, format_compact};
 use pledger_domain::{
-    account::{AccountEvent, DealRegistered, Share, folded_product},
+    account::{AccountEvent, Share, folded_product},
     rejection::Rejection,
     rules::ProtectionScope,
     values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp},
@@ -16,7 +18,7 @@ use serde::Deserialize;
 use super::row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey, Decided, Ruled};
 use crate::{
     cell::Json,
-    deals::{Deal, DealKey, DealStatus, Deals, Registration},
+    deals::{Deal, Deals},
     shard::{At, Fold},
     symbol::Symbol,
     table::{AnyTable, Table},
@@ -30,6 +32,9 @@ pub struct Conflicts {
     /// By account, subject and entry.
     pub contenders: Table<Contender>,
 }
+
+/// Deals beside which a deal comes into a contest that are listed with it, at most.
+const MAX_OVERLAPS: usize = 10;
 
 /// What a refused payload says of the contender.
 #[derive(Default, Deserialize)]
@@ -65,7 +70,10 @@ impl Fold for Conflicts {
 impl Conflicts {
     fn event(&mut self, event: &AccountEvent, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match event {
-            AccountEvent::DealRegistered(registered) if registered.overlap_count > 0 => self.overlap(registered, decision, at, deals),
+            AccountEvent::DealRegistered(registered) => {
+                self.come_beside(&registered.deal_id, None, decision.effective_at, at, deals);
+                self.look_again(&registered.deal_id, decision.effective_at, at, deals);
+            }
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason } => {
                 self.dispute(dispute_id, deal_id, contender, reason, decision, at, deals);
             }
@@ -75,11 +83,13 @@ impl Conflicts {
             AccountEvent::DisputeRuled { dispute_id, shares, reason, .. } => {
                 self.change(dispute_id, decision.effective_at, at, |conflict| rule(conflict, shares, reason, decision.effective_at));
             }
-            // It may come into a contest that it was no part of.
-            AccountEvent::DealUpdated { deal_id, .. } | AccountEvent::DealReassigned { deal_id, .. } => {
-                for subject in subjects(deal_id, at, deals) {
-                    self.add_deals(&ConflictKey { account: at.key, subject }, &[deal_id], at);
-                }
+            AccountEvent::DealUpdated { deal_id, .. } => {
+                self.come_beside(deal_id, None, decision.effective_at, at, deals);
+                self.look_again(deal_id, decision.effective_at, at, deals);
+            }
+            AccountEvent::DealReassigned { deal_id, from, .. } => {
+                self.come_beside(deal_id, Some(from), decision.effective_at, at, deals);
+                self.reassigned(deal_id, decision, at, deals);
                 self.look_again(deal_id, decision.effective_at, at, deals);
             }
             AccountEvent::DealRejected { deal_id, .. }
@@ -89,8 +99,7 @@ impl Conflicts {
             | AccountEvent::DealWon { deal_id, .. }
             | AccountEvent::DealLost { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
             // None of these begins or ends a conflict.
-            AccountEvent::DealRegistered(_)
-            | AccountEvent::DealApproved { .. }
+            AccountEvent::DealApproved { .. }
             | AccountEvent::DealInformationRequested { .. }
             | AccountEvent::DealExtended { .. }
             | AccountEvent::ApprovalSlaBreached { .. }
@@ -104,37 +113,47 @@ impl Conflicts {
         }
     }
 
-    /// A registration beside other partners' open deals.
-    fn overlap(&mut self, registered: &DealRegistered, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
-        let kind = if registered.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
-        let product = Symbol::of(registered.product.as_str());
-        let first = registered.overlaps.first();
-        let holder = first.map(|overlap| (&overlap.partner_id, &overlap.deal_id));
-        let subject = self.contest(kind, Some(product), holder, decision.effective_at, at);
-        for overlap in &registered.overlaps {
-            if let Some(deal) = deals.get(at.key, &overlap.deal_id) {
-                self.registration(&subject, &overlap.deal_id, deal, at);
-            }
+    /// A deal that was registered, changed or given to another partner: where other partners' deals compete for the same
+    /// product and it was none of the contenders, it is one now. `from` had it until now.
+    fn come_beside(&mut self, id: &DealId, from: Option<&PartnerId>, when: Timestamp, at: &At<'_>, deals: &Deals) {
+        let Some(deal) = deals.get(at.key, id).filter(|deal| deal.competes()) else { return };
+        let subject = product_subject(deal.product);
+        if self.contenders.get(&deals_entry(at.key, &subject, id)).is_some() {
+            return;
         }
-        if let Some(deal) = deals.get(at.key, &registered.deal_id) {
-            self.registration(&subject, &registered.deal_id, deal, at);
+        let others = competing(&subject, at.key, deals).filter(|(_, other)| other.partner != deal.partner);
+        let mut others: Vec<(&CompactString, &Deal)> = others.collect();
+        others.sort_unstable_by_key(|(id, other)| (other.partner.name(), *id));
+        let Some((first, held)) = others.first() else { return };
+        let kind = if deal.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
+        self.contest(kind, Some(deal.product), Some((held.partner, first)), when, at);
+        for (other, deal) in others.iter().take(MAX_OVERLAPS) {
+            self.registration(&subject, other, deal, deal.partner, at);
         }
-        let together: Vec<&DealId> = registered.overlaps.iter().map(|overlap| &overlap.deal_id).chain([&registered.deal_id]).collect();
-        for subject in [subject, WHOLE_ACCOUNT] {
-            self.add_deals(&ConflictKey { account: at.key, subject }, &together, at);
-        }
-        self.look_again(&registered.deal_id, decision.effective_at, at, deals);
+        let partner = from.map_or(deal.partner, |from| Symbol::of(from.as_str()));
+        self.registration(&subject, id.as_str(), deal, partner, at);
     }
 
-    /// Notes who contends, where there is such a contest.
-    fn add_deals(&mut self, key: &ConflictKey, ids: &[&DealId], at: &At<'_>) {
-        let Some(contest) = self.conflicts.get(key) else { return };
-        let is_new = |id: &&&DealId| !contest.deals.0.iter().any(|known| known == id.as_str());
-        let new: Vec<CompactString> = ids.iter().filter(is_new).map(|id| id.as_str().into()).collect();
-        if !new.is_empty()
-            && let Some(contest) = self.conflicts.change(key, at)
-        {
-            contest.deals.0.extend(new);
+    /// A deal was given to another partner, who contends where the deal does.
+    fn reassigned(&mut self, id: &DealId, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
+        let Some(deal) = deals.get(at.key, id) else { return };
+        for subject in [product_subject(deal.product), WHOLE_ACCOUNT] {
+            if self.contenders.get(&deals_entry(at.key, &subject, id)).is_none() {
+                continue;
+            }
+            let entry = format_compact!("deal:{id},{}", deal.partner);
+            let contender = Contender {
+                at: decision.effective_at,
+                command: Symbol::of("ReassignDeal"),
+                decided: Decided::Reassigned,
+                rules: decision.rules,
+                position: at.position,
+                ..registered(id.as_str(), deal, deal.partner)
+            };
+            let stand = ContenderKey { account: at.key, subject, entry };
+            if self.contenders.get(&stand).is_none() {
+                self.contend(stand, contender, at);
+            }
         }
     }
 
@@ -144,33 +163,21 @@ impl Conflicts {
         for subject in subjects(id, at, deals).into_iter().chain(left) {
             let key = ConflictKey { account: at.key, subject };
             let Some(contest) = self.conflicts.get(&key) else { continue };
-            let ruled_at = (!is_contended(contest, &key, deals)).then(|| contest.ruled_at.unwrap_or(when));
+            let ruled_at = (!is_contended(&key, deals)).then(|| contest.ruled_at.unwrap_or(when));
             if ruled_at != contest.ruled_at
                 && let Some(contest) = self.conflicts.change(&key, at)
             {
                 contest.ruled_at = ruled_at;
+                contest.last_at = when;
             }
         }
     }
 
     /// Lists a registered deal among the contenders, once.
-    fn registration(&mut self, subject: &CompactString, id: &DealId, deal: &Deal, at: &At<'_>) {
-        let contender = Contender {
-            partner: Some(deal.partner),
-            seller: None,
-            deal: Some(id.as_str().into()),
-            amount: Some(deal.registered_amount),
-            currency: Some(deal.currency),
-            at: deal.registered_at,
-            command: Symbol::of("RegisterDeal"),
-            decided: Decided::Registered,
-            code: None,
-            rules: deal.registered_rules,
-            position: deal.registered_by,
-        };
+    fn registration(&mut self, subject: &CompactString, id: &str, deal: &Deal, partner: Symbol, at: &At<'_>) {
         let stand = deals_entry(at.key, subject, id);
         if self.contenders.get(&stand).is_none() {
-            self.contend(stand, contender, at);
+            self.contend(stand, registered(id, deal, partner), at);
         }
     }
 
@@ -183,11 +190,12 @@ impl Conflicts {
         };
         let whole = at.rules.is_some_and(|rules| rules.rules.deal_registration.protection_scope == ProtectionScope::Account);
         let product = (!whole).then(|| Symbol::of(product));
-        let subject = self.contest(kind, product, Some((holder, deal_id)), decision.effective_at, at);
+        let held = Some((Symbol::of(holder.as_str()), deal_id.as_str()));
+        let subject = self.contest(kind, product, held, decision.effective_at, at);
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
         let attempt: Attempt = serde_json::from_str(decision.payload.get()).unwrap_or_default();
         let key = ConflictKey { account: at.key, subject: subject.clone() };
-        let is_decided = self.conflicts.get(&key).is_some_and(|contest| !is_contended(contest, &key, deals));
+        let is_decided = !is_contended(&key, deals);
         let number = self.conflicts.change(&key, at).map_or(0, |conflict| {
             conflict.refused += 1;
             // The refusal says whose it is, unless others contend still.
@@ -233,7 +241,7 @@ impl Conflicts {
             ..conflict(ConflictKind::Dispute, decision.effective_at)
         });
         if let Some(deal) = deal {
-            self.registration(&subject, deal_id, deal, at);
+            self.registration(&subject, deal_id.as_str(), deal, deal.partner, at);
         }
         let contender = Contender {
             partner: Some(Symbol::of(contender.as_str())),
@@ -257,7 +265,7 @@ impl Conflicts {
         &mut self,
         kind: ConflictKind,
         product: Option<Symbol>,
-        holder: Option<(&PartnerId, &DealId)>,
+        held: Option<(Symbol, &str)>,
         when: Timestamp,
         at: &At<'_>,
     ) -> CompactString {
@@ -266,9 +274,9 @@ impl Conflicts {
         let contest = self.conflicts.upsert(key, at, || Conflict { product, ..conflict(kind, when) });
         contest.kind = contest.kind.max(kind);
         contest.last_at = when;
-        if let Some((partner, deal)) = holder {
-            contest.holder = Some(Symbol::of(partner.as_str()));
-            contest.deal = Some(deal.as_str().into());
+        if let Some((partner, deal)) = held {
+            contest.holder = Some(partner);
+            contest.deal = Some(deal.into());
         }
         subject
     }
@@ -293,16 +301,19 @@ fn dispute_key(account: Symbol, id: &DisputeId) -> ConflictKey {
     ConflictKey { account, subject: format_compact!("dispute:{id}") }
 }
 
-fn deals_entry(account: Symbol, subject: &CompactString, id: &DealId) -> ContenderKey {
+fn deals_entry(account: Symbol, subject: &CompactString, id: impl Display) -> ContenderKey {
     ContenderKey { account, subject: subject.clone(), entry: format_compact!("deal:{id}") }
 }
 
 /// The subject of a contest for the whole account.
 const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
 
+/// How the subject of a contest for a product begins.
+const PRODUCT: &str = "product:";
+
 /// The subject of a contest for a product, by what protection compares products by.
 fn product_subject(product: Symbol) -> CompactString {
-    format_compact!("product:{}", folded_product(product.name()))
+    format_compact!("{PRODUCT}{}", folded_product(product.name()))
 }
 
 /// The contests that a deal is part of as it stands, where there are such.
@@ -310,13 +321,33 @@ fn subjects(id: &DealId, at: &At<'_>, deals: &Deals) -> Vec<CompactString> {
     deals.get(at.key, id).map_or_else(Vec::new, |deal| vec![product_subject(deal.product), WHOLE_ACCOUNT])
 }
 
-/// Whether two partners or more have open deals in the contest, for what it is about.
-fn is_contended(contest: &Conflict, key: &ConflictKey, deals: &Deals) -> bool {
-    let listed = contest.deals.0.iter().filter_map(|id| deals.deals.get(&DealKey { account: key.account, deal: id.clone() }));
-    let open = listed.filter(|deal| deal.status == DealStatus::Open && deal.registration != Registration::Draft);
-    let mut partners =
-        open.filter(|deal| key.subject == WHOLE_ACCOUNT || key.subject == product_subject(deal.product)).map(|deal| deal.partner);
+/// The deals that compete for what a contest is about.
+fn competing<'d>(subject: &str, account: Symbol, deals: &'d Deals) -> impl Iterator<Item = (&'d CompactString, &'d Deal)> {
+    let product = subject.strip_prefix(PRODUCT);
+    deals.competing(account).filter(move |(_, deal)| product.is_none_or(|product| folded_product(deal.product.name()) == product))
+}
+
+/// Whether deals of two partners or more compete for what the contest is about.
+pub(super) fn is_contended(key: &ConflictKey, deals: &Deals) -> bool {
+    let mut partners = competing(&key.subject, key.account, deals).map(|(_, deal)| deal.partner);
     partners.next().is_some_and(|first| partners.any(|other| other != first))
+}
+
+/// A contender as it was registered for this partner.
+fn registered(id: &str, deal: &Deal, partner: Symbol) -> Contender {
+    Contender {
+        partner: Some(partner),
+        seller: None,
+        deal: Some(id.into()),
+        amount: Some(deal.registered_amount),
+        currency: Some(deal.currency),
+        at: deal.registered_at,
+        command: Symbol::of("RegisterDeal"),
+        decided: Decided::Registered,
+        code: None,
+        rules: deal.registered_rules,
+        position: deal.registered_by,
+    }
 }
 
 fn conflict(kind: ConflictKind, since: Timestamp) -> Conflict {
@@ -331,7 +362,6 @@ fn conflict(kind: ConflictKind, since: Timestamp) -> Conflict {
         refused: 0,
         escalated_to: None,
         ruled_at: None,
-        deals: Json(Vec::new()),
         shares: Json(Vec::new()),
         reason: None,
     }

@@ -5,7 +5,6 @@
 
 mod around;
 mod fold;
-mod open;
 mod row;
 #[cfg(test)]
 mod tests;

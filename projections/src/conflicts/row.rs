@@ -27,6 +27,8 @@ pub enum ConflictKind {
 pub enum Decided {
     /// It was registered.
     Registered,
+    /// A deal was given to it.
+    Reassigned,
     /// It was refused.
     Refused,
     /// It opened a dispute.
@@ -40,7 +42,7 @@ word_field!(ConflictKind {
     RefusedRegistration = "refused_registration",
     Dispute = "dispute",
 });
-word_field!(Decided { Registered = "registered", Refused = "refused", Disputed = "disputed" });
+word_field!(Decided { Registered = "registered", Reassigned = "reassigned", Refused = "refused", Disputed = "disputed" });
 
 /// A partner's share by a ruling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +82,6 @@ row! {
         escalated_to: Option<Symbol>,
         /// When a dispute was ruled, or a contest was decided: by the last refusal, or by what left no two partners with open deals.
         ruled_at: Option<Timestamp>,
-        /// The registered deals that contended for what a contest is about. One that went to another product stays named: it
-        /// did contend, and may come back. Whether a contest is open goes by what its deals are for now.
-        deals: Json<Vec<CompactString>>,
         /// How a dispute was ruled.
         shares: Json<Vec<Ruled>>,
         /// Why, in the words of the ruling or of the one who opened the dispute.
@@ -91,14 +90,15 @@ row! {
 }
 
 row! {
-    /// One who contended: a registration that was let in, or one attempt that was not.
+    /// One who contended: a registration that was let in, a partner that was given one, or one attempt that was refused.
     Contender keyed ContenderKey in "contenders" {
         key {
             /// The account's key.
             account: Symbol,
             /// The conflict's subject.
             subject: CompactString,
-            /// `deal:<id>` of a registration, `refused:<n>` of the n-th refusal, `dispute`.
+            /// `deal:<id>` of a registration, `deal:<id>,<partner>` of one that was given to another partner, `refused:<n>` of the n-th refusal,
+            /// `dispute`.
             entry: CompactString,
         }
         /// The partner; none for the vendor's own direct sellers.

@@ -112,17 +112,20 @@ fn an_overlap_is_open_while_several_partners_compete() {
 }
 
 fn moved(when: &str, deal: &str, product: &str) -> Given {
+    Given::account("acme.com", when, vec![updated(deal, product, true)])
+}
+
+fn updated(deal: &str, product: &str, submitted: bool) -> AccountEvent {
     let registration = registration(deal, "p1", product, "50.00");
-    let updated = AccountEvent::DealUpdated {
+    AccountEvent::DealUpdated {
         deal_id: registration.deal_id,
         product: registration.product,
         amount: registration.amount,
         region: None,
         expected_close: None,
-        submitted: true,
+        submitted,
         sla_due: None,
-    };
-    Given::account("acme.com", when, vec![updated])
+    }
 }
 
 #[test]
@@ -162,6 +165,63 @@ fn a_deal_that_goes_to_another_partner_may_begin_a_contest_again() {
     assert_eq!(told(4), json!({"status": "ruled", "ruled_at": "2026-02-01T00:00:00Z"}));
     assert_eq!(told(5), json!({"status": "open", "ruled_at": null}));
     assert_eq!(told(6), json!({"status": "ruled", "ruled_at": "2026-04-01T00:00:00Z"}));
+}
+
+#[test]
+fn a_change_begins_a_contest_where_none_was() {
+    let on = |when: &str, event: AccountEvent| Given::account("acme.com", when, vec![event]);
+    let draft = DealRegistered { draft: true, ..registration("d2", "p2", "GTX Pro", "50.00") };
+    let reassigned = AccountEvent::DealReassigned { deal_id: deal_id("d2"), from: partner("p1"), to: partner("p3") };
+    let drafted = [
+        on("2026-01-01", registered("d1", "p1", "GTX Pro", "100.00")),
+        on("2026-01-02", AccountEvent::DealRegistered(Box::new(draft))),
+        on("2026-01-03", updated("d2", "GTX Pro", false)),
+        on("2026-01-04", updated("d2", "GTX Pro", true)),
+    ];
+    let other_product = [
+        on("2026-01-01", registered("d1", "p1", "GTX Pro", "100.00")),
+        on("2026-01-02", registered("d2", "p2", "GTX Basic", "50.00")),
+        on("2026-01-04", updated("d2", "gtx PRO", false)),
+    ];
+    let given_away = [
+        on("2026-01-01", registered("d1", "p1", "GTX Pro", "100.00")),
+        on("2026-01-02", registered("d2", "p1", "GTX Pro", "50.00")),
+        on("2026-01-04", reassigned),
+    ];
+    for (given, contenders) in [
+        (&drafted[..], &[("p2", "RegisterDeal"), ("p1", "RegisterDeal")][..]),
+        (&other_product[..], &[("p2", "RegisterDeal"), ("p1", "RegisterDeal")][..]),
+        (&given_away[..], &[("p3", "ReassignDeal"), ("p1", "RegisterDeal"), ("p1", "RegisterDeal")][..]),
+    ] {
+        assert_eq!(conflicts(given[..given.len() - 1].to_vec(), &[]).len(), 0, "no contest yet");
+        let found = conflicts(given.to_vec(), &[]);
+        let expected = json!({"conflict_id": "acme.com,product:gtx pro", "kind": "overlap", "status": "open", "holder": "p1", "deal_id": "d1",
+                              "since": "2026-01-04T00:00:00Z", "contender_count": contenders.len()});
+        let fields = ["conflict_id", "kind", "status", "holder", "deal_id", "since", "contender_count"];
+        assert_eq!((found.len(), pick(&found[0], &fields)), (1, expected));
+        let listed = pick(&found[0], &["contenders"])["contenders"].clone();
+        let listed: Vec<_> =
+            listed.as_array().expect("a list").iter().map(|one| (one["partner"].clone(), one["command"].clone())).collect();
+        assert_eq!(listed, contenders.iter().map(|(partner, command)| (json!(partner), json!(command))).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_contest_is_ruled_when_the_last_of_many_deals_beside_it_is_closed() {
+    let lost = |n: usize| AccountEvent::DealCanceled { deal_id: deal_id(&format!("d{n:02}")) };
+    let mut given: Vec<Given> =
+        (0..12).map(|n| Given::account("acme.com", "2026-01-01", vec![registered(&format!("d{n:02}"), "p1", "GTX Pro", "1.00")])).collect();
+    given.push(Given::account("acme.com", "2026-01-02", vec![registered("e1", "p2", "GTX Pro", "1.00")]));
+    given.extend((0..11).map(|n| Given::account("acme.com", &format!("2026-02-{:02}", n + 1), vec![lost(n)])));
+    assert_eq!(
+        pick(&conflicts(given.clone(), &[])[0], &["status", "ruled_at", "contender_count"]),
+        json!({"status": "open", "ruled_at": null, "contender_count": 11})
+    );
+    given.push(Given::account("acme.com", "2026-03-01", vec![lost(11)]));
+    assert_eq!(
+        pick(&conflicts(given, &[])[0], &["status", "ruled_at", "last_at"]),
+        json!({"status": "ruled", "ruled_at": "2026-03-01T00:00:00Z", "last_at": "2026-03-01T00:00:00Z"})
+    );
 }
 
 #[test]

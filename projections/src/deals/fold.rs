@@ -1,6 +1,7 @@
 //! The fold of deals.
 
 use compact_str::CompactString;
+use hashbrown::{HashMap, hash_map::Entry};
 use pledger_domain::{
     account::{AccountEvent, DealRegistered, RevenueKind, Stage},
     values::{DealId, Timestamp},
@@ -24,6 +25,8 @@ pub struct Deals {
     pub deals: Table<Deal>,
     /// The deals that the decision folded last took to another product, each with the one that it left.
     left: Vec<(DealId, Symbol)>,
+    /// Derived: the deals of each account that compete.
+    competing: HashMap<Symbol, Vec<CompactString>>,
 }
 
 impl Deals {
@@ -48,6 +51,20 @@ impl Deals {
         self.left.iter().find(|(known, _)| known == deal).map(|(_, product)| *product)
     }
 
+    /// The deals of the account that compete, in no order that means anything.
+    pub(crate) fn competing(&self, account: Symbol) -> impl Iterator<Item = (&CompactString, &Deal)> {
+        let ids = self.competing.get(&account).into_iter().flatten();
+        ids.filter_map(move |id| Some((id, self.deals.get(&DealKey { account, deal: id.clone() })?)))
+    }
+
+    /// Its rows were loaded.
+    pub(crate) fn loaded(&mut self) {
+        self.competing.clear();
+        for (key, ..) in self.deals.iter().filter(|(_, deal, _)| deal.competes()) {
+            self.competing.entry(key.account).or_default().push(key.deal.clone());
+        }
+    }
+
     /// Its tables.
     #[must_use]
     pub fn tables(&self) -> Vec<&dyn AnyTable> {
@@ -63,7 +80,7 @@ impl Deals {
     fn event(&mut self, event: &AccountEvent, when: Timestamp, at: &At<'_>) {
         match event {
             AccountEvent::DealRegistered(registered) => {
-                self.deals.upsert(key(at.key, &registered.deal_id), at, || registration(registered, when, at));
+                self.register(registration(registered, when, at), &registered.deal_id, at);
             }
             AccountEvent::DealUpdated { deal_id, product, amount, region, expected_close, submitted, sla_due } => {
                 let product = Symbol::of(product.as_str());
@@ -142,9 +159,35 @@ impl Deals {
         }
     }
 
-    fn change(&mut self, deal: &DealId, at: &At<'_>, change: impl FnOnce(&mut Deal)) {
-        if let Some(deal) = self.deals.change(&key(at.key, deal), at) {
+    fn register(&mut self, deal: Deal, id: &DealId, at: &At<'_>) {
+        let key = key(at.key, id);
+        if self.deals.get(&key).is_none() {
+            self.follow(&key, false, deal.competes());
+            self.deals.upsert(key, at, || deal);
+        }
+    }
+
+    fn change(&mut self, id: &DealId, at: &At<'_>, change: impl FnOnce(&mut Deal)) {
+        let key = key(at.key, id);
+        if let Some(deal) = self.deals.change(&key, at) {
+            let competed = deal.competes();
             change(deal);
+            let competes = deal.competes();
+            self.follow(&key, competed, competes);
+        }
+    }
+
+    fn follow(&mut self, key: &DealKey, competed: bool, competes: bool) {
+        if competes && !competed {
+            self.competing.entry(key.account).or_default().push(key.deal.clone());
+        } else if competed
+            && !competes
+            && let Entry::Occupied(mut ids) = self.competing.entry(key.account)
+        {
+            ids.get_mut().retain(|id| *id != key.deal);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
         }
     }
 }

@@ -130,3 +130,11 @@ row! {
         revenues: u32,
     }
 }
+
+impl Deal {
+    /// Whether it competes with other partners' deals: it is open, and was put up for decision.
+    #[must_use]
+    pub fn competes(&self) -> bool {
+        self.status == DealStatus::Open && self.registration != Registration::Draft
+    }
+}
