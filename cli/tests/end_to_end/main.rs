@@ -235,4 +235,7 @@ fn the_crm_export_agrees_with_its_file_and_imports_once() {
     let simulated = json(dir, &["simulate", "--rules", "base.toml"]);
     assert_eq!(simulate::everything_repeats(&simulated), report["accepted"].as_u64().expect("a count") + 1);
     assert_eq!(simulated["drafts"][0]["summary"], Value::Array(Vec::new()));
+    assert_eq!(simulated["decided_again"]["historical"], report["accepted"], "what was imported is history to every draft");
+    let words = succeed(dir, &["simulate", "--rules", "base.toml"]);
+    assert!(words.contains("are history from before the ledger"), "{words}");
 }

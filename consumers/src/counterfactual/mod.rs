@@ -56,6 +56,8 @@ const RECORDS_AT_ONCE: u64 = 8_000_000;
 pub struct Report {
     /// How many recorded commands were decided again.
     pub decided: u64,
+    /// How many of these were recorded as history from before the ledger: no rules protect or expire anything by them.
+    pub historical: u64,
     /// How many were not: refused because facts did not arrive in time, or because the sender expected another version.
     pub set_aside: u64,
     /// How many were decided under the rules as recorded too, to see that they come out as recorded.
@@ -204,6 +206,7 @@ impl Replay {
     /// Takes over what another found.
     fn absorb(&mut self, other: Self) {
         self.report.decided += other.report.decided;
+        self.report.historical += other.report.historical;
         self.report.set_aside += other.report.set_aside;
         self.report.controlled += other.report.controlled;
         self.report.controlled_streams += other.report.controlled_streams;
@@ -239,6 +242,7 @@ impl Replay {
         };
         let recorded = Recorded { stream, version: *version, rules: *rules, relied_on };
         self.report.decided += 1;
+        self.report.historical += u64::from(*historical);
         let request = Request { position, decision, asked, recorded };
         let control = Controlled::of(&request, &self.recorded, &self.programs);
         if self.control == Control::Everything {

@@ -114,9 +114,11 @@ impl Report {
     /// One document, of which each list holds the first `limit` of as many as are said beside it.
     pub(crate) fn json(&self, limit: usize) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(|draft| draft.json(limit)).collect();
-        let counterfactual::Report { decided, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } = &self.decided;
+        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } =
+            &self.decided;
         let again = json!({
             "decided": decided,
+            "historical": historical,
             "set_aside": set_aside,
             "controlled": controlled,
             "controlled_streams": controlled_streams,
@@ -173,9 +175,18 @@ impl Report {
 
     /// Whether deciding again can be trusted, and what it cannot know.
     fn control(&self) -> String {
-        let counterfactual::Report { decided, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } = &self.decided;
+        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } =
+            &self.decided;
         let aside = if *set_aside == 0 { String::new() } else { format!(" {set_aside} that rested on what is not recorded were not.") };
-        let also = format!("{controlled} of them in {controlled_streams} streams were decided under the rules as recorded too");
+        let before = if *historical == 0 {
+            String::new()
+        } else {
+            format!(
+                " {historical} of them are history from before the ledger, recorded as it happened: no draft refuses, protects or expires \
+                 a deal there."
+            )
+        };
+        let also = format!("{controlled} of all in {controlled_streams} streams were decided under the rules as recorded too");
         let came = match unrepeated.len() {
             0 if *controlled == 0 => "No draft decides any of them otherwise.".to_owned(),
             0 => format!("Where a draft decides otherwise, {also}: all of these come out as recorded."),
@@ -183,7 +194,7 @@ impl Report {
                 "Where a draft decides otherwise, {also}: {count} do NOT come out as recorded, and no draft is said to change them:"
             ),
         };
-        let mut text = format!("{decided} commands were decided again.{aside} {came}\n");
+        let mut text = format!("{decided} commands were decided again.{before}{aside} {came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
         }
