@@ -30,6 +30,8 @@ impl Processor {
         processor.from_topic = true;
         processor.keeps_directory = false;
         processor.owned.fill(false);
+        // A log may take a moment until it can be written to: whoever takes a slice over should not wait for that.
+        processor.producer = Some(processor.log.producer()?);
         for slice in processor.log.slices().references() {
             // Its reference facts are all that is wanted of it.
             processor.load_slice(slice, snapshots)?;

@@ -22,6 +22,7 @@ mod topics;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use pledger_domain::stream::StreamName;
 
 pub use self::{
@@ -59,6 +60,9 @@ const TO_WRITE: Duration = Duration::from_secs(60);
 pub struct KafkaLog {
     shared: Arc<Shared>,
     created: Arc<LedgerCreated>,
+    /// The producer that is asked for next. Before a producer writes, a broker has to give it an id, which the library asks for when it
+    /// begins and then twice a second: one that begins when it is needed keeps whoever takes a slice over waiting for that.
+    spare: Arc<Mutex<Option<KafkaProducer>>>,
 }
 
 /// What producers, tails and readers share.
@@ -149,7 +153,7 @@ impl KafkaLog {
         let created = read_created(&shared)?.ok_or_else(none)?;
         topics.check(created.slices)?;
         // The number of reference slices comes from the first record, too.
-        Ok(Self { shared: Shared::new(&options, created.slices), created: Arc::new(created) })
+        Ok(Self { shared: Shared::new(&options, created.slices), created: Arc::new(created), spare: Arc::default() })
     }
 
     fn tail_at(&self, from: &[u64], pace: Pace) -> Result<Box<dyn Tail>, LogError> {
@@ -252,6 +256,10 @@ impl Log for KafkaLog {
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
-        Ok(Box::new(KafkaProducer::new(Arc::clone(&self.shared))?))
+        let new = || KafkaProducer::new(Arc::clone(&self.shared));
+        let mut spare = self.spare.lock();
+        let producer = spare.take().map_or_else(new, Ok)?;
+        *spare = Some(new()?);
+        Ok(Box::new(producer))
     }
 }
