@@ -195,11 +195,14 @@ impl KafkaOptions {
     /// byte asks it all the time: this one asks once in so long, unless there is much to read.
     pub(super) fn follower(&self, pace: Pace) -> ClientConfig {
         let mut config = self.consumer();
-        let wait = match pace {
-            Pace::Close => "5",
-            Pace::Easy => "20",
+        // Of each partition a little at a time where decisions are made of what is read: those on many slices are written side by side,
+        // those on one slice a request after the other.
+        let (wait, of_a_partition) = match pace {
+            Pace::Close => ("5", "131072"),
+            Pace::Easy => ("20", "1048576"),
         };
-        for (name, value) in [("fetch.wait.max.ms", wait), ("fetch.min.bytes", "65536")] {
+        let tuned = [("fetch.wait.max.ms", wait), ("fetch.min.bytes", "65536"), ("max.partition.fetch.bytes", of_a_partition)];
+        for (name, value) in tuned {
             if !self.properties.contains_key(name) {
                 config.set(name, value);
             }

@@ -31,6 +31,7 @@ const CASES: &[Case] = &[
     ("what_is_no_record_is_void_and_stops_nobody", reading::what_is_no_record_is_void_and_stops_nobody),
     ("a_place_that_is_gone_is_named", reading::a_place_that_is_gone_is_named),
     ("a_gap_between_offsets_is_not_passed_over", reading::a_gap_between_offsets_is_not_passed_over),
+    ("what_waits_in_front_of_a_slice_is_written_in_its_order", producing::what_waits_in_front_of_a_slice_is_written_in_its_order),
     ("a_batch_that_fails_in_a_pipeline_ends_the_term", producing::a_batch_that_fails_in_a_pipeline_ends_the_term),
     ("records_are_as_large_as_the_topic_allows", producing::records_are_as_large_as_the_topic_allows),
     ("a_producer_has_no_more_in_flight_than_it_may", producing::a_producer_has_no_more_in_flight_than_it_may),

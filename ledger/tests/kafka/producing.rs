@@ -23,6 +23,7 @@ use crate::{
 };
 
 const SLICE: u16 = 2;
+const OTHER: u16 = 3;
 const TERM_OPENED: &str = r#"{"term_opened":{"v":1,"opened_at":"2026-01-01T00:00:00Z","writer":"test"}}"#;
 
 /// A text that no compression makes small.
@@ -30,6 +31,38 @@ fn noise(bytes: usize) -> String {
     let mut noise = vec![0; bytes / 2];
     ChaCha8Rng::seed_from_u64(bytes as u64).fill_bytes(&mut noise);
     noise.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Batches for one slice come faster than they are written.
+pub(crate) fn what_waits_in_front_of_a_slice_is_written_in_its_order(home: &InKafka) {
+    let log = home.created();
+    let mut producer = log.producer().expect("a producer");
+    let mut writers = [SLICE, OTHER].map(|slice| SliceWriter::new(slice, ChainHead::default()));
+    let mut sent = 0;
+    for writer in &mut writers {
+        let opened = writer.open(0, Bytes::from_static(TERM_OPENED.as_bytes()));
+        producer.send(vec![opened.clone()]).expect("taken");
+        writer.report(&reports(&mut *producer, 1)[0], opened.header.hash).expect("opened");
+    }
+    // 60 batches of 20 records of 4 KB each: several requests of each slice.
+    for version in 1..=60 {
+        let mut batch = Vec::new();
+        for _ in 0..20 {
+            let writer = &mut writers[version % 2];
+            let mut body = decision(&stream_in(if version % 2 == 0 { SLICE } else { OTHER }), version as u64, true, 1);
+            body["decision"]["command"]["payload"]["note"] = noise(4_000).into();
+            batch.push(writer.frame(Bytes::from(body.to_string())));
+        }
+        sent += batch.len();
+        producer.send(batch).expect("taken");
+    }
+    let mut next = [1, 1];
+    for report in reports(&mut *producer, sent) {
+        let expected = &mut next[usize::from(report.slice != SLICE)];
+        assert_eq!((report.pseq, report.outcome), (*expected, Ok(*expected)), "slice {}", report.slice);
+        *expected += 1;
+    }
+    assert_eq!(next, [601, 601]);
 }
 
 pub(crate) fn a_batch_that_fails_in_a_pipeline_ends_the_term(home: &InKafka) {
@@ -49,21 +82,22 @@ pub(crate) fn a_batch_that_fails_in_a_pipeline_ends_the_term(home: &InKafka) {
     producer.send(sent.clone()).expect("taken");
     let opened = reports(&mut *producer, 1);
     writer.report(&opened[0], sent[0].header.hash).expect("opened");
-    // A good batch, one that is too large, and good ones behind it, all in flight at once.
+    // A good batch, one that is too large, and good ones behind it, all in flight at once: some with the library, some in front of it.
+    const MANY: usize = 6;
     for pad in [10, 50_000, 10, 10, 10] {
-        let batch = vec![next(&mut writer, pad)];
+        let batch: Vec<_> = (0..MANY).map(|_| next(&mut writer, pad)).collect();
         sent.extend(batch.clone());
         producer.send(batch).expect("taken");
         std::thread::sleep(Duration::from_millis(20));
     }
     let mut lost = None;
-    for report in reports(&mut *producer, 5) {
+    for report in reports(&mut *producer, 5 * MANY) {
         let hash = sent.iter().find(|record| record.header.pseq == report.pseq).expect("sent").header.hash;
         lost = lost.or(writer.report(&report, hash).err());
     }
     let lost = lost.expect("the term is over");
     assert!(lost.reason.contains("MessageSizeTooLarge"), "{lost}");
-    assert_eq!(writer.settled().next_pseq, 2, "what stood before it is acknowledged, and nothing behind it");
+    assert_eq!(writer.settled().next_pseq, 1 + MANY as u64, "what stood before it is acknowledged, and nothing behind it");
     assert!(matches!(producer.send(vec![sent[0].clone()]), Err(LogError::Store(_))), "nothing more is taken");
     drop(producer);
     // The next term opens behind whatever of it landed, and all of that is void.
@@ -78,7 +112,8 @@ pub(crate) fn a_batch_that_fails_in_a_pipeline_ends_the_term(home: &InKafka) {
     let report = append(&log, vec![vec![record.clone()]]).remove(0);
     writer.report(&report, record.header.hash).expect("opened");
     let verified = verify(&log, None, &mut |_| ()).expect("sound");
-    assert_eq!((verified.records, verified.void, verified.dangling), (4, read.len() as u64 - 2, 0));
+    let many = MANY as u64;
+    assert_eq!((verified.records, verified.void, verified.dangling), (3 + many, read.len() as u64 - 1 - many, 0));
 }
 
 pub(crate) fn records_are_as_large_as_the_topic_allows(home: &InKafka) {
