@@ -188,6 +188,10 @@ pub trait Producer: Send {
     /// `LogError::Store` where nothing of the batch was taken.
     fn send(&mut self, batch: Vec<Record>) -> Result<(), LogError>;
 
+    /// Goes on with what was sent. Whoever neither sends nor asks for reports for a while says this now and then: nothing may come
+    /// of what was sent without.
+    fn go_on(&mut self) {}
+
     /// What became of records sent so far and not reported yet, each slice's in the order sent; empty when nothing
     /// was reported within `wait`.
     fn reports(&mut self, wait: Duration) -> Vec<Report>;

@@ -270,7 +270,7 @@ impl Driver {
             return;
         }
         let begun = Instant::now();
-        // The ledger is read while nothing is decided: reports go on coming in the meantime.
+        // The ledger is read while nothing is decided: reports go on coming in the meantime, and are taken in after it.
         let mut restored = self.processor.activate(slices, &*self.chores.snapshots);
         if restored.is_err() && slices.len() > 1 {
             // One that cannot be restored should not keep the others waiting.
@@ -278,6 +278,7 @@ impl Driver {
         } else if let ([slice], Err(error)) = (slices, &restored) {
             self.trouble(*slice, error);
         }
+        self.reported = Instant::now();
         let restored = restored.unwrap_or_default();
         for (slice, next) in &restored {
             self.chores.restored(&self.processor, *slice);

@@ -86,6 +86,8 @@ impl Processor {
                 break;
             }
             placed.iter().try_for_each(|placed| self.replay(placed))?;
+            // What other slices decided is written meanwhile.
+            self.producer.iter_mut().for_each(|producer| producer.go_on());
         }
         let Self { slices: all, deadlines, .. } = self;
         for slice in slices {

@@ -13,7 +13,7 @@ use std::{
 use rdkafka::{Message as _, message::BorrowedMessage};
 
 use super::{
-    options::{KafkaOptions, Pace},
+    options::KafkaOptions,
     read::{Bound, Reader},
 };
 use crate::{
@@ -77,7 +77,7 @@ impl CommandReader for KafkaCommandReader {
         if self.at.is_empty() {
             return Ok(gone);
         }
-        let mut reader = Reader::follower(&self.options, &self.topic, Pace::Close)?;
+        let mut reader = Reader::of_commands(&self.options, &self.topic)?;
         reader.assign(self.at.iter().map(|(slice, next)| (*slice, *next)))?;
         let (sender, runs) = mpsc::sync_channel(RUNS);
         let wanted = Arc::new(AtomicBool::new(true));

@@ -258,8 +258,8 @@ impl Log for KafkaLog {
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         let new = || KafkaProducer::new(Arc::clone(&self.shared));
         let mut spare = self.spare.lock();
-        let producer = spare.take().map_or_else(new, Ok)?;
-        *spare = Some(new()?);
+        let producer = spare.take().filter(KafkaProducer::is_fit).map_or_else(new, Ok)?;
+        *spare = new().inspect_err(|error| tracing::warn!(%error, "no producer could be made ahead")).ok();
         Ok(Box::new(producer))
     }
 }

@@ -195,17 +195,25 @@ impl KafkaOptions {
     /// byte asks it all the time: this one asks once in so long, unless there is much to read.
     pub(super) fn follower(&self, pace: Pace) -> ClientConfig {
         let mut config = self.consumer();
-        // Of each partition a little at a time where decisions are made of what is read: those on many slices are written side by side,
-        // those on one slice a request after the other.
-        let (wait, of_a_partition) = match pace {
-            Pace::Close => ("5", "131072"),
-            Pace::Easy => ("20", "1048576"),
+        let wait = match pace {
+            Pace::Close => "5",
+            Pace::Easy => "20",
         };
-        let tuned = [("fetch.wait.max.ms", wait), ("fetch.min.bytes", "65536"), ("max.partition.fetch.bytes", of_a_partition)];
-        for (name, value) in tuned {
+        for (name, value) in [("fetch.wait.max.ms", wait), ("fetch.min.bytes", "65536")] {
             if !self.properties.contains_key(name) {
                 config.set(name, value);
             }
+        }
+        config
+    }
+
+    /// Reads commands: of each partition a little at a time, since decisions on many slices are written side by side, and those on one
+    /// slice a request after the other.
+    pub(super) fn command_reader(&self) -> ClientConfig {
+        let mut config = self.follower(Pace::Close);
+        // The library knows it by two names.
+        if !["max.partition.fetch.bytes", "fetch.message.max.bytes"].iter().any(|name| self.properties.contains_key(*name)) {
+            config.set("max.partition.fetch.bytes", "131072");
         }
         config
     }

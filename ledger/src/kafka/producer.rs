@@ -31,14 +31,14 @@ const MAX_RECORDS: usize = 65_536;
 const MAX_BYTES: usize = 64 << 20;
 /// How many records on their way to a partition keep an idempotent producer of the library from sending more there.
 const MAX_FLYING: usize = 5;
-/// Bodies that are handed over for a slice at once: with what is beside them they fit into one request of the library's (`batch.size`),
-/// and are handed over before it waited for more (`linger.ms`).
+/// Bodies that are handed over for a slice at once, and the one with which there are as many: most fit into one request of the library's
+/// (`batch.size`) with what is beside them, and are handed over before it waited for more (`linger.ms`).
 const REQUEST_BYTES: usize = 512 << 10;
 /// What headers and key add to a body, with room to spare.
 const BESIDE_THE_BODY: usize = 4096;
 /// Why a record was not written that was not to blame.
 const EARLIER: &str = "an earlier record of the producer was not written";
-/// How long `send` waits for room: longer than a record may be on its way.
+/// How long `send` waits for room: longer than the library tries to write a record.
 const TO_GET_ROOM: Duration = Duration::from_secs(60);
 
 /// What was taken and not reported.
@@ -123,6 +123,11 @@ impl KafkaProducer {
         let lanes = shared.slices.all().map(|_| Lane::default()).collect();
         let (now, reports, refused) = (Load::default(), Vec::new(), Vec::new());
         Ok(Self { shared, client: Some(client), lanes, now, landed, reports, refused, over: false, told: false })
+    }
+
+    /// Whether the library could still write with it.
+    pub(super) fn is_fit(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.client().fatal_error().is_none())
     }
 
     /// # Errors
@@ -252,6 +257,10 @@ impl Producer for KafkaProducer {
         }
         slices.into_iter().for_each(|slice| self.send_on(slice));
         Ok(())
+    }
+
+    fn go_on(&mut self) {
+        self.take_in(Duration::ZERO);
     }
 
     fn reports(&mut self, wait: Duration) -> Vec<Report> {

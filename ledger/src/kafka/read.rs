@@ -60,6 +60,11 @@ impl Reader {
         Self::with(options, topic, &options.follower(pace))
     }
 
+    /// One that reads commands.
+    pub(super) fn of_commands(options: &Arc<KafkaOptions>, topic: &Arc<str>) -> Result<Self, LogError> {
+        Self::with(options, topic, &options.command_reader())
+    }
+
     fn with(options: &Arc<KafkaOptions>, topic: &Arc<str>, config: &ClientConfig) -> Result<Self, LogError> {
         let consumer = config.create_with_context(Quiet).map_err(|error| options.store("creating a consumer", &error))?;
         Ok(Self { consumer, options: Arc::clone(options), topic: Arc::clone(topic), from: Vec::new(), at: None })

@@ -1,6 +1,6 @@
 //! The fold of conflicts.
 
-use std::fmt::Display;
+use std::{cmp::Reverse, fmt::Display};
 
 use compact_str::{CompactString, format_compact};
 use pledger_domain::{
@@ -33,7 +33,7 @@ pub struct Conflicts {
     pub contenders: Table<Contender>,
 }
 
-/// Deals beside which a deal comes into a contest that are listed with it, at most.
+/// Deals that are listed with one that comes beside them, at most.
 const MAX_OVERLAPS: usize = 10;
 
 /// What a refused payload says of the contender.
@@ -71,7 +71,7 @@ impl Conflicts {
     fn event(&mut self, event: &AccountEvent, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match event {
             AccountEvent::DealRegistered(registered) => {
-                self.come_beside(&registered.deal_id, None, decision.effective_at, at, deals);
+                self.come_beside(&registered.deal_id, None, decision, at, deals);
                 self.look_again(&registered.deal_id, decision.effective_at, at, deals);
             }
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason } => {
@@ -84,11 +84,11 @@ impl Conflicts {
                 self.change(dispute_id, decision.effective_at, at, |conflict| rule(conflict, shares, reason, decision.effective_at));
             }
             AccountEvent::DealUpdated { deal_id, .. } => {
-                self.come_beside(deal_id, None, decision.effective_at, at, deals);
+                self.come_beside(deal_id, None, decision, at, deals);
                 self.look_again(deal_id, decision.effective_at, at, deals);
             }
             AccountEvent::DealReassigned { deal_id, from, .. } => {
-                self.come_beside(deal_id, Some(from), decision.effective_at, at, deals);
+                self.come_beside(deal_id, Some(from), decision, at, deals);
                 self.reassigned(deal_id, decision, at, deals);
                 self.look_again(deal_id, decision.effective_at, at, deals);
             }
@@ -113,20 +113,23 @@ impl Conflicts {
         }
     }
 
-    /// A deal that was registered, changed or given to another partner: where other partners' deals compete for the same
-    /// product and it was none of the contenders, it is one now. `from` had it until now.
-    fn come_beside(&mut self, id: &DealId, from: Option<&PartnerId>, when: Timestamp, at: &At<'_>, deals: &Deals) {
-        let Some(deal) = deals.get(at.key, id).filter(|deal| deal.competes()) else { return };
+    /// A deal was registered, changed or given to another partner: where other partners' deals compete for the same, all of
+    /// them contend. `from` had it until now.
+    fn come_beside(&mut self, id: &DealId, from: Option<&PartnerId>, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
+        let Some(deal) = deals.get(at.key, id).filter(|_| deals.has_entered(id)) else { return };
         let subject = product_subject(deal.product);
-        if self.contenders.get(&deals_entry(at.key, &subject, id)).is_some() {
-            return;
-        }
-        let others = competing(&subject, at.key, deals).filter(|(_, other)| other.partner != deal.partner);
-        let mut others: Vec<(&CompactString, &Deal)> = others.collect();
-        others.sort_unstable_by_key(|(id, other)| (other.partner.name(), *id));
+        let protected_until = |other: &Deal| other.protected_until.filter(|until| *until > decision.recorded_at);
+        let whole = is_about_accounts(at);
+        let others = deals.competing(at.key).filter(|(_, other)| other.partner != deal.partner);
+        // Where protection is for whole accounts, what protects another product stands beside it too.
+        let mut others: Vec<(&CompactString, &Deal)> =
+            others.filter(|(_, other)| (whole && protected_until(other).is_some()) || product_subject(other.product) == subject).collect();
+        others.sort_unstable_by_key(|(id, other)| (Reverse(protected_until(other)), other.partner.name(), *id));
         let Some((first, held)) = others.first() else { return };
         let kind = if deal.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
-        self.contest(kind, Some(deal.product), Some((held.partner, first)), when, at);
+        // It may bring its protection along.
+        let held = if protected_until(deal).is_some() { (deal.partner, id.as_str()) } else { (held.partner, first.as_str()) };
+        self.contest(kind, Some(deal.product), Some(held), decision.effective_at, at);
         for (other, deal) in others.iter().take(MAX_OVERLAPS) {
             self.registration(&subject, other, deal, deal.partner, at);
         }
@@ -134,14 +137,16 @@ impl Conflicts {
         self.registration(&subject, id.as_str(), deal, partner, at);
     }
 
-    /// A deal was given to another partner, who contends where the deal does.
+    /// A deal was given to another partner, who contends in what contests there are for it.
     fn reassigned(&mut self, id: &DealId, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let Some(deal) = deals.get(at.key, id) else { return };
-        for subject in [product_subject(deal.product), WHOLE_ACCOUNT] {
-            if self.contenders.get(&deals_entry(at.key, &subject, id)).is_none() {
-                continue;
+        for subject in subjects(id, at, deals) {
+            let Some(contest) = self.conflicts.change(&ConflictKey { account: at.key, subject: subject.clone() }, at) else { continue };
+            contest.last_at = decision.effective_at;
+            if contest.deal.as_deref() == Some(id.as_str()) {
+                contest.holder = Some(deal.partner);
             }
-            let entry = format_compact!("deal:{id},{}", deal.partner);
+            let entry = format_compact!("given:{}", contest.contenders + 1);
             let contender = Contender {
                 at: decision.effective_at,
                 command: Symbol::of("ReassignDeal"),
@@ -150,10 +155,7 @@ impl Conflicts {
                 position: at.position,
                 ..registered(id.as_str(), deal, deal.partner)
             };
-            let stand = ContenderKey { account: at.key, subject, entry };
-            if self.contenders.get(&stand).is_none() {
-                self.contend(stand, contender, at);
-            }
+            self.contend(ContenderKey { account: at.key, subject, entry }, contender, at);
         }
     }
 
@@ -188,8 +190,7 @@ impl Conflicts {
             "ClaimAccountDirect" => ConflictKind::RefusedDirectClaim,
             _ => ConflictKind::RefusedRegistration,
         };
-        let whole = at.rules.is_some_and(|rules| rules.rules.deal_registration.protection_scope == ProtectionScope::Account);
-        let product = (!whole).then(|| Symbol::of(product));
+        let product = (!is_about_accounts(at)).then(|| Symbol::of(product));
         let held = Some((Symbol::of(holder.as_str()), deal_id.as_str()));
         let subject = self.contest(kind, product, held, decision.effective_at, at);
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
@@ -307,6 +308,11 @@ fn deals_entry(account: Symbol, subject: &CompactString, id: impl Display) -> Co
 
 /// The subject of a contest for the whole account.
 const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
+
+/// Whether the rules protect whole accounts, and not a product on them.
+fn is_about_accounts(at: &At<'_>) -> bool {
+    at.rules.is_some_and(|rules| rules.rules.deal_registration.protection_scope == ProtectionScope::Account)
+}
 
 /// How the subject of a contest for a product begins.
 const PRODUCT: &str = "product:";

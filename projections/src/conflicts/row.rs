@@ -12,7 +12,7 @@ use crate::{cell::Json, row, symbol::Symbol, word_field};
 pub enum ConflictKind {
     /// Deals of several partners stood beside each other in history from before the ledger.
     HistoricalOverlap,
-    /// A deal was registered while another partner's was open and nothing was protected.
+    /// Deals of several partners came to stand beside each other, and nothing was protected.
     Overlap,
     /// The direct sellers' claim was refused because a partner was protected.
     RefusedDirectClaim,
@@ -97,8 +97,7 @@ row! {
             account: Symbol,
             /// The conflict's subject.
             subject: CompactString,
-            /// `deal:<id>` of a registration, `deal:<id>,<partner>` of one that was given to another partner, `refused:<n>` of the n-th refusal,
-            /// `dispute`.
+            /// `deal:<id>` of a registration, `given:<n>` where the n-th contender was given one, `refused:<n>` of the n-th refusal, `dispute`.
             entry: CompactString,
         }
         /// The partner; none for the vendor's own direct sellers.

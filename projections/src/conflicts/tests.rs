@@ -206,6 +206,49 @@ fn a_change_begins_a_contest_where_none_was() {
     }
 }
 
+/// Who is listed as a contender, in the order of the entries, and who holds.
+fn contended(given: &[Given]) -> (Value, Vec<Value>) {
+    let found = conflicts(given.to_vec(), &[]);
+    let listed = pick(&found[0], &["contenders"])["contenders"].clone();
+    let mut deals: Vec<Value> = listed.as_array().expect("a list").iter().map(|one| json!([one["deal_id"], one["partner"]])).collect();
+    deals.sort_unstable_by_key(Value::to_string);
+    (pick(&found[0], &["holder", "deal_id"]), deals)
+}
+
+#[test]
+fn whoever_comes_back_meets_those_who_came_meanwhile() {
+    let mut given = vec![
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![registered("d2", "p2", "GTX Pro", "100.00")]),
+        moved("2026-01-03", "d2", "GTX Basic"),
+        Given::account("acme.com", "2026-02-01", vec![AccountEvent::DealCanceled { deal_id: deal_id("d1") }]),
+        Given::account("acme.com", "2026-02-02", vec![registered("d9", "p9", "GTX Pro", "10.00")]),
+        moved("2026-03-01", "d2", "GTX Pro"),
+    ];
+    let all = vec![json!(["d1", "p1"]), json!(["d2", "p2"]), json!(["d9", "p9"])];
+    assert_eq!(contended(&given), (json!({"holder": "p9", "deal_id": "d9"}), all.clone()));
+    // A change that moves nothing says nothing of who holds.
+    given.push(Given::account("acme.com", "2026-03-02", vec![updated("d9", "GTX Pro", false)]));
+    assert_eq!(contended(&given), (json!({"holder": "p9", "deal_id": "d9"}), all));
+}
+
+#[test]
+fn who_is_protected_holds() {
+    let opened = AccountEvent::ProtectionOpened { deal_id: deal_id("d2"), protected_until: time("2026-12-31") };
+    let given = [
+        Given::account("acme.com", "2026-01-01", vec![registered("d1", "p1", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-02", vec![registered("d2", "p2", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2026-01-03", vec![opened]),
+        Given::account("acme.com", "2026-01-04", vec![overlapping("d3", "p5", ("d2", "p2"), true)]),
+    ];
+    assert_eq!(contended(&given).0, json!({"holder": "p2", "deal_id": "d2"}));
+    let given_away = AccountEvent::DealReassigned { deal_id: deal_id("d2"), from: partner("p2"), to: partner("p7") };
+    let given = [&given[..], &[Given::account("acme.com", "2026-01-05", vec![given_away])]].concat();
+    let (holder, contenders) = contended(&given);
+    assert_eq!(holder, json!({"holder": "p7", "deal_id": "d2"}));
+    assert_eq!(contenders, [json!(["d1", "p1"]), json!(["d2", "p2"]), json!(["d2", "p7"]), json!(["d3", "p5"])]);
+}
+
 #[test]
 fn a_contest_is_ruled_when_the_last_of_many_deals_beside_it_is_closed() {
     let lost = |n: usize| AccountEvent::DealCanceled { deal_id: deal_id(&format!("d{n:02}")) };

@@ -25,6 +25,8 @@ pub struct Deals {
     pub deals: Table<Deal>,
     /// The deals that the decision folded last took to another product, each with the one that it left.
     left: Vec<(DealId, Symbol)>,
+    /// The deals that the decision folded last had compete anew, or for another product, or for another partner.
+    entered: Vec<DealId>,
     /// Derived: the deals of each account that compete.
     competing: HashMap<Symbol, Vec<CompactString>>,
 }
@@ -33,6 +35,7 @@ impl Deals {
     /// Takes in a decision.
     pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
         self.left.clear();
+        self.entered.clear();
         if let Outcome::Accepted(Events::Account(events)) = &decision.outcome {
             for event in events.iter() {
                 self.event(event, decision.effective_at, at);
@@ -49,6 +52,11 @@ impl Deals {
     /// The product that the decision which is being folded took this deal away from.
     pub(crate) fn product_left(&self, deal: &DealId) -> Option<Symbol> {
         self.left.iter().find(|(known, _)| known == deal).map(|(_, product)| *product)
+    }
+
+    /// Whether the decision that is being folded put this deal beside others that it did not compete with before.
+    pub(crate) fn has_entered(&self, deal: &DealId) -> bool {
+        self.entered.contains(deal)
     }
 
     /// The deals of the account that compete, in no order that means anything.
@@ -163,6 +171,7 @@ impl Deals {
         let key = key(at.key, id);
         if self.deals.get(&key).is_none() {
             self.follow(&key, false, deal.competes());
+            self.entered.extend(deal.competes().then(|| id.clone()));
             self.deals.upsert(key, at, || deal);
         }
     }
@@ -170,10 +179,11 @@ impl Deals {
     fn change(&mut self, id: &DealId, at: &At<'_>, change: impl FnOnce(&mut Deal)) {
         let key = key(at.key, id);
         if let Some(deal) = self.deals.change(&key, at) {
-            let competed = deal.competes();
+            let stood = (deal.competes(), deal.product, deal.partner);
             change(deal);
-            let competes = deal.competes();
-            self.follow(&key, competed, competes);
+            let stands = (deal.competes(), deal.product, deal.partner);
+            self.entered.extend((stands.0 && stands != stood).then(|| id.clone()));
+            self.follow(&key, stood.0, stands.0);
         }
     }
 

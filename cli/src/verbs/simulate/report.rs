@@ -182,19 +182,18 @@ impl Report {
             String::new()
         } else {
             format!(
-                " {historical} of them are history from before the ledger, recorded as it happened: no draft refuses, protects or expires \
-                 a deal there."
+                " {historical} are history from before the ledger, recorded as it happened: no draft protects or expires a deal by them."
             )
         };
-        let also = format!("{controlled} of all in {controlled_streams} streams were decided under the rules as recorded too");
+        let also = format!("{controlled} commands in {controlled_streams} streams were decided under the rules as recorded too");
         let came = match unrepeated.len() {
-            0 if *controlled == 0 => "No draft decides any of them otherwise.".to_owned(),
+            0 if *controlled == 0 => "No draft decides any command otherwise.".to_owned(),
             0 => format!("Where a draft decides otherwise, {also}: all of these come out as recorded."),
             count => format!(
                 "Where a draft decides otherwise, {also}: {count} do NOT come out as recorded, and no draft is said to change them:"
             ),
         };
-        let mut text = format!("{decided} commands were decided again.{before}{aside} {came}\n");
+        let mut text = format!("{decided} commands were decided again.{aside}{before} {came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
         }
