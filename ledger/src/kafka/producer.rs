@@ -51,7 +51,7 @@ struct Load {
 /// A slice's records on their way.
 ///
 /// The library sends nothing more to a partition while `MAX_FLYING` records are on their way there, and asks itself again and again
-/// whether it may, which takes a core: what comes meanwhile waits here, and goes together.
+/// whether it may, without a pause: what comes meanwhile waits here, and goes together.
 #[derive(Debug, Default)]
 struct Lane {
     /// How many the library has.

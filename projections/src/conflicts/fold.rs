@@ -70,7 +70,8 @@ impl Fold for Conflicts {
 impl Conflicts {
     fn event(&mut self, event: &AccountEvent, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match event {
-            AccountEvent::DealRegistered(registered) => {
+            // One that competes alone changes no contest, and most do.
+            AccountEvent::DealRegistered(registered) if deals.are_competing(at.key) => {
                 self.come_beside(&registered.deal_id, None, decision, at, deals);
                 self.look_again(&registered.deal_id, decision.effective_at, at, deals);
             }
@@ -99,7 +100,8 @@ impl Conflicts {
             | AccountEvent::DealWon { deal_id, .. }
             | AccountEvent::DealLost { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
             // None of these begins or ends a conflict.
-            AccountEvent::DealApproved { .. }
+            AccountEvent::DealRegistered(_)
+            | AccountEvent::DealApproved { .. }
             | AccountEvent::DealInformationRequested { .. }
             | AccountEvent::DealExtended { .. }
             | AccountEvent::ApprovalSlaBreached { .. }

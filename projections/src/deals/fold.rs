@@ -65,6 +65,11 @@ impl Deals {
         ids.filter_map(move |id| Some((id, self.deals.get(&DealKey { account, deal: id.clone() })?)))
     }
 
+    /// Whether more than one deal of the account competes.
+    pub(crate) fn are_competing(&self, account: Symbol) -> bool {
+        self.competing.get(&account).is_some_and(|ids| ids.len() > 1)
+    }
+
     /// Its rows were loaded.
     pub(crate) fn loaded(&mut self) {
         self.competing.clear();
@@ -168,11 +173,14 @@ impl Deals {
     }
 
     fn register(&mut self, deal: Deal, id: &DealId, at: &At<'_>) {
-        let key = key(at.key, id);
-        if self.deals.get(&key).is_none() {
-            self.follow(&key, false, deal.competes());
-            self.entered.extend(deal.competes().then(|| id.clone()));
-            self.deals.upsert(key, at, || deal);
+        let (key, competes, mut is_new) = (key(at.key, id), deal.competes(), false);
+        self.deals.upsert(key.clone(), at, || {
+            is_new = true;
+            deal
+        });
+        if is_new && competes {
+            self.follow(&key, false, true);
+            self.entered.push(id.clone());
         }
     }
 
