@@ -1,12 +1,12 @@
 //! The outline of a decision: what read models are folded from, and nothing else of it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use pledger_domain::{rejection::Rejection, stream::StreamName, values::Timestamp};
-use serde::Deserialize;
+use pledger_domain::{stream::StreamName, values::Timestamp};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use crate::record::{Body, BodyError, Decision, Events, FORMAT, Outcome};
+use crate::record::{Body, BodyError, Decision, EventsOf, FORMAT, Outcome};
 
 /// A decision without what it came from: who sent it, when it came in, what it relied on. These are most of a body; they
 /// are passed over, which takes half the time that reading them takes, and are not checked.
@@ -36,20 +36,31 @@ enum Outer<'a> {
     Decision(Stored<'a>),
 }
 
-/// Of `record::Stored` what an outline has.
-#[derive(Deserialize)]
+/// Of `record::Stored` what an outline has, with its events read where they stand: the stream, which says what they are,
+/// comes before them in whatever pledger wrote.
 struct Stored<'a> {
     v: u32,
     stream: StreamName,
-    #[serde(borrow)]
     command: Command<'a>,
-    #[serde(borrow, default)]
-    accepted: Option<&'a RawValue>,
-    #[serde(default)]
-    rejected: Option<Rejection>,
+    outcome: Outcome<'a>,
     rules: u32,
     recorded_at: Timestamp,
     effective_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    V,
+    Stream,
+    Command,
+    Accepted,
+    Rejected,
+    Rules,
+    RecordedAt,
+    EffectiveAt,
+    #[serde(other)]
+    PassedOver,
 }
 
 #[derive(Deserialize)]
@@ -69,9 +80,9 @@ impl<'a> Outline<'a> {
     pub fn decode(body: &'a [u8]) -> Result<Option<Self>, BodyError> {
         // What was checked to be text as a whole need not be checked string by string.
         if let Some(Outer::Decision(stored)) = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok())
-            && let Some(outline) = stored.outline()
+            && stored.v == FORMAT
         {
-            return Ok(Some(outline));
+            return Ok(Some(stored.into()));
         }
         // Read whole, what cannot be read says why.
         Ok(match Body::decode(body)? {
@@ -81,16 +92,67 @@ impl<'a> Outline<'a> {
     }
 }
 
-impl<'a> Stored<'a> {
-    /// The outline in the present types; none of another format, and where the outcome cannot be read.
-    fn outline(self) -> Option<Outline<'a>> {
-        let outcome = match (self.accepted, self.rejected) {
-            (Some(events), None) => Outcome::Accepted(Events::parse(self.stream.kind(), events.get()).ok()?),
-            (None, Some(rejection)) => Outcome::Rejected(rejection),
-            _ => return None,
-        };
-        let Self { v, stream, command: Command { name: command, payload }, rules, recorded_at, effective_at, .. } = self;
-        (v == FORMAT).then_some(Outline { stream, command, payload: Cow::Borrowed(payload), outcome, rules, recorded_at, effective_at })
+impl<'de: 'a, 'a> Deserialize<'de> for Stored<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_map(StoredVisitor)
+    }
+}
+
+struct StoredVisitor;
+
+impl<'de> de::Visitor<'de> for StoredVisitor {
+    type Value = Stored<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a decision")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Stored<'de>, A::Error> {
+        let (mut v, mut stream, mut command, mut outcome) = (None, None::<StreamName>, None, None);
+        let (mut rules, mut recorded_at, mut effective_at) = (None, None, None);
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::V => once(&mut v, "v", map.next_value()?)?,
+                Field::Stream => once(&mut stream, "stream", map.next_value()?)?,
+                Field::Command => once(&mut command, "command", map.next_value()?)?,
+                Field::Accepted => {
+                    let stream = stream.as_ref().ok_or_else(|| de::Error::missing_field("stream"))?;
+                    let events = map.next_value_seed(EventsOf(stream.kind()))?;
+                    once(&mut outcome, "outcome", Outcome::Accepted(events))?;
+                }
+                Field::Rejected => once(&mut outcome, "outcome", Outcome::Rejected(map.next_value()?))?,
+                Field::Rules => once(&mut rules, "rules", map.next_value()?)?,
+                Field::RecordedAt => once(&mut recorded_at, "recorded_at", map.next_value()?)?,
+                Field::EffectiveAt => once(&mut effective_at, "effective_at", map.next_value()?)?,
+                Field::PassedOver => {
+                    map.next_value::<de::IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Stored {
+            v: there(v, "v")?,
+            stream: there(stream, "stream")?,
+            command: there(command, "command")?,
+            outcome: there(outcome, "outcome")?,
+            rules: there(rules, "rules")?,
+            recorded_at: there(recorded_at, "recorded_at")?,
+            effective_at: there(effective_at, "effective_at")?,
+        })
+    }
+}
+
+fn once<T, E: de::Error>(field: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
+    if field.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
+}
+
+fn there<T, E: de::Error>(field: Option<T>, name: &'static str) -> Result<T, E> {
+    field.ok_or_else(|| E::missing_field(name))
+}
+
+impl<'a> From<Stored<'a>> for Outline<'a> {
+    fn from(stored: Stored<'a>) -> Self {
+        let Stored { stream, command: Command { name: command, payload }, outcome, rules, recorded_at, effective_at, .. } = stored;
+        Self { stream, command, payload: Cow::Borrowed(payload), outcome, rules, recorded_at, effective_at }
     }
 }
 
@@ -116,10 +178,20 @@ mod tests {
     }
 
     #[test]
+    fn events_that_come_before_their_stream_are_read_too() {
+        let body = BODY.replace("\"accepted\":[],", "").replace("{\"v\"", "{\"accepted\":[],\"v\"");
+        let outline = Outline::decode(body.as_bytes()).expect("read").expect("a decision");
+        assert!(matches!(&outline.outcome, Outcome::Accepted(events) if events.is_empty()), "{outline:?}");
+    }
+
+    #[test]
     fn what_cannot_be_read_says_why() {
         for (was, is, why) in [
             ("\"v\":1", "\"v\":9", "the record is of format 9; this pledger reads up to 1"),
             ("\"accepted\":[],", "", "the decision has no single outcome"),
+            ("\"rules\"", "\"rejected\":{\"code\":\"FactsBehind\",\"facts\":{}},\"rules\"", "the decision has no single outcome"),
+            ("\"rules\"", "\"rules\":1,\"rules\"", "the body of a record cannot be read: duplicate field `rules`"),
+            ("\"accepted\"", "\"accepted\":[],\"accepted\"", "the body of a record cannot be read: duplicate field `accepted`"),
             ("account/a.com", "nowhere", "the body of a record cannot be read: \"nowhere\" is not a stream"),
             ("[]", "[{}]", "the body of a record cannot be read: missing field `type`"),
             ("decision", "riddle", "the record is of the unknown kind \"riddle\""),

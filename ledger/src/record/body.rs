@@ -1,6 +1,6 @@
 //! What a record says, in the types of the domain.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use pledger_domain::{
     account::AccountEvent,
@@ -13,7 +13,10 @@ use pledger_domain::{
     stream::{StreamKind, StreamName},
     values::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeSeed, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::stored::where_it_is;
@@ -191,13 +194,10 @@ impl Events<'_> {
     /// # Errors
     /// Where they are none of its catalogue.
     pub fn parse(kind: StreamKind, json: &str) -> Result<Events<'static>, serde_json::Error> {
-        Ok(match kind {
-            StreamKind::Program => Events::Program(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Partner => Events::Partner(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Account => Events::Account(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Fund => Events::Fund(serde_json::from_str::<Vec<_>>(json)?.into()),
-            StreamKind::Cost => Events::Cost(serde_json::from_str::<Vec<_>>(json)?.into()),
-        })
+        let mut json = serde_json::Deserializer::from_str(json);
+        let events = EventsOf(kind).deserialize(&mut json)?;
+        json.end()?;
+        Ok(events)
     }
 
     /// How many there are.
@@ -217,4 +217,40 @@ impl Events<'_> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Reads the events of a stream of this kind where they stand.
+pub(crate) struct EventsOf(pub(crate) StreamKind);
+
+impl<'de> DeserializeSeed<'de> for EventsOf {
+    type Value = Events<'static>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Events<'static>, D::Error> {
+        Ok(match self.0 {
+            StreamKind::Program => Events::Program(list(d)?),
+            StreamKind::Partner => Events::Partner(list(d)?),
+            StreamKind::Account => Events::Account(list(d)?),
+            StreamKind::Fund => Events::Fund(list(d)?),
+            StreamKind::Cost => Events::Cost(list(d)?),
+        })
+    }
+}
+
+/// Events, nearly always one: a `Vec` that grows as it may has room for four at once.
+fn list<'de, D: Deserializer<'de>, E: Deserialize<'de> + Clone>(d: D) -> Result<Cow<'static, [E]>, D::Error> {
+    struct List<E>(PhantomData<E>);
+    impl<'de, E: Deserialize<'de>> Visitor<'de> for List<E> {
+        type Value = Vec<E>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of events")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<Vec<E>, A::Error> {
+            let mut list = Vec::with_capacity(1);
+            while let Some(event) = events.next_element()? {
+                list.push(event);
+            }
+            Ok(list)
+        }
+    }
+    d.deserialize_seq(List(PhantomData)).map(Cow::Owned)
 }

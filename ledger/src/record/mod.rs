@@ -16,6 +16,7 @@ use crate::{
     slices::{Position, SliceId},
 };
 
+pub(crate) use body::EventsOf;
 pub use body::{Body, CommandRecord, Decision, Events, Generated, LedgerCreated, Outcome, Progress, TermOpened};
 pub use stored::{BodyError, FORMAT};
 
