@@ -95,7 +95,7 @@ impl StreamName {
     /// # Errors
     /// `InvalidStream`.
     pub fn parse(text: &str) -> Result<Self, InvalidStream> {
-        let known = match text.split_once('/') {
+        let known = match split(text) {
             None => text == "program",
             Some(("partner" | "cost", id)) => PartnerId::parse(id).is_ok(),
             Some(("fund", id)) => BudgetId::parse(id).is_ok(),
@@ -114,7 +114,7 @@ impl StreamName {
     /// What the stream is about.
     #[must_use]
     pub fn kind(&self) -> StreamKind {
-        match self.0.split_once('/').map(|(kind, _)| kind) {
+        match split(&self.0).map(|(kind, _)| kind) {
             Some("partner") => StreamKind::Partner,
             Some("account") => StreamKind::Account,
             Some("fund") => StreamKind::Fund,
@@ -126,8 +126,14 @@ impl StreamName {
     /// What stands after the slash; empty for `program`.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, key)| key)
+        split(&self.0).map_or("", |(_, key)| key)
     }
+}
+
+/// A name before and after its first slash: the library's search is made for long texts, and every record names streams.
+fn split(name: &str) -> Option<(&str, &str)> {
+    let slash = name.bytes().position(|byte| byte == b'/')?;
+    Some((&name[..slash], &name[slash + 1..]))
 }
 
 impl fmt::Display for StreamName {
@@ -146,7 +152,7 @@ impl<'de> Deserialize<'de> for StreamName {
     /// Reads what a record holds: names were checked when they were made, so only the kind is looked at.
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = CompactString::deserialize(d)?;
-        let prefix = text.split_once('/').map_or(text.as_str(), |(kind, _)| kind);
+        let prefix = split(&text).map_or(text.as_str(), |(kind, _)| kind);
         if StreamKind::ALL.iter().any(|kind| kind.prefix() == prefix) {
             Ok(Self(text))
         } else {

@@ -34,7 +34,9 @@ fn check_id(text: &str) -> Result<(), InvalidText> {
     if text.len() > MAX_ID_LEN {
         return Err(InvalidText::TooLong { len: text.chars().count(), max: MAX_ID_LEN });
     }
-    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))) {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    // Up to the first byte that is not allowed, every character is one byte.
+    match text.bytes().position(|byte| !is_allowed(byte)).and_then(|at| text.chars().nth(at)) {
         Some(c) => Err(InvalidText::Character(c, "A-Z a-z 0-9 . _ : -")),
         None => Ok(()),
     }

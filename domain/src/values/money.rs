@@ -1,6 +1,6 @@
 //! Money: an exact number of minor units in an ISO 4217 currency.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use iso_currency::Currency as Iso;
 use rust_decimal::Decimal;
@@ -49,7 +49,18 @@ impl Currency {
     /// # Errors
     /// `InvalidMoney::Currency` where ISO 4217 has no such currency, or one without minor units (gold, test codes).
     pub fn parse(code: &str) -> Result<Self, InvalidMoney> {
-        Iso::from_code(code).filter(|iso| iso.exponent().is_some()).map(Self).ok_or_else(|| InvalidMoney::Currency(code.to_owned()))
+        thread_local! {
+            // The library compares a code with every one there is, and amounts that follow each other mostly share theirs.
+            static LAST: Cell<Currency> = const { Cell::new(Currency::USD) };
+        }
+        let last = LAST.get();
+        if last.code() == code {
+            return Ok(last);
+        }
+        let iso = Iso::from_code(code).filter(|iso| iso.exponent().is_some());
+        let currency = iso.map(Self).ok_or_else(|| InvalidMoney::Currency(code.to_owned()))?;
+        LAST.set(currency);
+        Ok(currency)
     }
 
     /// The three-letter code.

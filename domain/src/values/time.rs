@@ -174,26 +174,42 @@ impl Timestamp {
     /// Reads what `write` writes, and no other form: the parser of all forms took a tenth of reading a record.
     fn read_written(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let number = |at: usize, digits: usize| {
-            let digits = &bytes[at..at + digits];
-            digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i32::from(digit - b'0')))
-        };
-        let micros = match bytes {
-            [.., b'Z'] if bytes.len() == WRITTEN_LEN - 7 => 0,
-            [.., b'Z'] if bytes.len() == WRITTEN_LEN && bytes[19] == b'.' => number(20, 6)?,
+        let (seconds, micros) = match bytes.len() {
+            20 => (bytes.first_chunk::<19>()?, 0),
+            WRITTEN_LEN if bytes[19] == b'.' => (bytes.first_chunk::<19>()?, number(bytes[20..26].first_chunk::<6>()?)?),
             _ => return None,
         };
-        let marked = bytes[4] == b'-' && bytes[7] == b'-' && bytes[10] == b'T' && bytes[13] == b':' && bytes[16] == b':';
-        let date = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
-        let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-        let day = day_of(date.0, date.1, date.2);
-        // A day that its month does not have is another date.
-        if !marked || date_of(day) != date || hour > 23 || minute > 59 || second > 59 {
+        let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1] = *seconds else { return None };
+        let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[m0, m1])?, number(&[d0, d1])?);
+        let (hour, minute, second) = (number(&[h0, h1])?, number(&[i0, i1])?, number(&[s0, s1])?);
+        let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+        if bytes.last() != Some(&b'Z') || !is_date || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let in_day = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros);
-        let at = i64::from(day) * DAY_US + in_day;
+        let at = i64::from(day_of(year, month, day)) * DAY_US + in_day;
         (Self::MIN..Self::MAX).contains(&at).then_some(Self(at))
+    }
+}
+
+/// The number that these digits are.
+fn number<const DIGITS: usize>(digits: &[u8; DIGITS]) -> Option<i32> {
+    let (mut number, mut wrong) = (0, false);
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        wrong |= digit > 9;
+        number = number * 10 + i32::from(digit);
+    }
+    (!wrong).then_some(number)
+}
+
+/// How many days a month, 1 to 12, has.
+const fn days_in(year: i32, month: i32) -> i32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
