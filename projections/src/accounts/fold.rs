@@ -44,14 +44,14 @@ pub struct Accounts {
 impl Accounts {
     fn describe(&mut self, description: &AccountDescription, at: &At<'_>) {
         let key = AccountRowKey { account: at.key };
+        // Nearly every registration says nothing new.
+        let is_new = |known: &Option<CompactString>, said: &Option<String>| known.is_none() && said.is_some();
+        let is_known = |known: &Account| !is_new(&known.country, &description.country) && !is_new(&known.duns, &description.duns);
+        if self.accounts.get(&key).is_some_and(is_known) {
+            return;
+        }
         let country = description.country.as_deref().map(|country| CompactString::from(country.to_uppercase()));
         let duns = description.duns.as_deref().map(|duns| duns.chars().filter(char::is_ascii_digit).collect::<CompactString>());
-        if let Some(known) = self.accounts.get(&key) {
-            // Nearly every registration says nothing new.
-            if (known.country.is_some() || country.is_none()) && (known.duns.is_some() || duns.is_none()) {
-                return;
-            }
-        }
         let name = description.name.as_str();
         let make = || Account { name: name.into(), comparable: comparable(name).into(), country: None, duns: None };
         let account = self.accounts.upsert(key, at, make);

@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, fmt::Display};
 
 use compact_str::{CompactString, format_compact};
+use hashbrown::HashSet;
 use pledger_domain::{
     account::{AccountEvent, Share, folded_product},
     rejection::Rejection,
@@ -31,6 +32,8 @@ pub struct Conflicts {
     pub conflicts: Table<Conflict>,
     /// By account, subject and entry.
     pub contenders: Table<Contender>,
+    /// Derived: the accounts with conflicts. Nearly all have none, and their deals need not be looked up among them.
+    accounts: HashSet<Symbol>,
 }
 
 /// Deals that are listed with one that comes beside them, at most.
@@ -56,6 +59,10 @@ impl Fold for Conflicts {
             Outcome::Rejected(rejection) => self.refusal(rejection, decision, at, deals),
             Outcome::Accepted(Events::Program(_) | Events::Partner(_) | Events::Fund(_) | Events::Cost(_)) => {}
         }
+    }
+
+    fn loaded(&mut self, _deals: &Deals) {
+        self.accounts = self.conflicts.iter().map(|(key, ..)| key.account).collect();
     }
 
     fn tables(&self) -> Vec<&dyn AnyTable> {
@@ -163,6 +170,9 @@ impl Conflicts {
 
     /// A deal changed: the contests that it is part of may have been decided by that, or may be open again.
     fn look_again(&mut self, id: &DealId, when: Timestamp, at: &At<'_>, deals: &Deals) {
+        if !self.accounts.contains(&at.key) {
+            return;
+        }
         let left = deals.product_left(id).map(product_subject);
         for subject in subjects(id, at, deals).into_iter().chain(left) {
             let key = ConflictKey { account: at.key, subject };
@@ -236,6 +246,7 @@ impl Conflicts {
         let deal = deals.get(at.key, deal_id);
         let key = dispute_key(at.key, id);
         let subject = key.subject.clone();
+        self.accounts.insert(at.key);
         self.conflicts.upsert(key, at, || Conflict {
             product: deal.map(|deal| deal.product),
             holder: deal.map(|deal| deal.partner),
@@ -274,6 +285,7 @@ impl Conflicts {
     ) -> CompactString {
         let subject = product.map_or(WHOLE_ACCOUNT, product_subject);
         let key = ConflictKey { account: at.key, subject: subject.clone() };
+        self.accounts.insert(at.key);
         let contest = self.conflicts.upsert(key, at, || Conflict { product, ..conflict(kind, when) });
         contest.kind = contest.kind.max(kind);
         contest.last_at = when;
