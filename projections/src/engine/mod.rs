@@ -89,7 +89,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             workers: thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
-            read_records: 4096,
+            read_records: 1024,
             flush_every: Duration::from_millis(500),
             rebuild_flush_records: 1_000_000,
             rules_wait: Duration::from_secs(5),
