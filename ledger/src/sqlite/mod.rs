@@ -19,6 +19,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use pledger_domain::stream::StreamName;
 use rusqlite::OptionalExtension;
 
@@ -154,7 +155,9 @@ impl SqliteLog {
             let found = found.collect::<Result<BTreeMap<_, _>, LogError>>()?;
             for (offset, place) in now {
                 let (segment, indices) = &found[&place.segment];
-                placed.push(Placed { offset: *offset, record: segment.record(indices[place.nth as usize]) });
+                let Record { header, body } = segment.record(indices[place.nth as usize]);
+                // A few of a segment's records must not keep all of it in memory.
+                placed.push(Placed { offset: *offset, record: Record { header, body: Bytes::copy_from_slice(&body) } });
             }
             rest = later;
         }
