@@ -1,7 +1,7 @@
 //! `GET /v1/{view}/{key}/why`, what `pledger explain` asks: one question at a time, each of another key.
 
 use anyhow::Result;
-use pledger_projections::query::Query;
+use pledger_projections::query::{Item, Query};
 
 use super::questions::encoded;
 use crate::{
@@ -16,16 +16,30 @@ use crate::{
 const MS: f64 = 200.0;
 /// Keys of each view.
 const KEYS: u64 = 20;
+/// Partners, of whom each has a share of all decisions.
+const PARTNERS: usize = 2;
 /// Decisions of the workload that are surely enough for one deal.
 const PER_DEAL: u64 = 6;
 
 pub(crate) fn measure(bench: &mut Bench, served: &Served) -> Result<()> {
     let decisions = bench.growing()?.decisions();
     let deals: Vec<String> = (0..KEYS).map(|n| format!("d-{}", n * (decisions / PER_DEAL) / KEYS)).collect();
-    let page = served.engine.query("conflicts", &Query { limit: Some(usize::try_from(KEYS)?), ..Query::default() })?;
-    let id = |item: &pledger_projections::query::Item| item.0.iter().find(|(name, _)| *name == "conflict_id").map(|(_, id)| id.clone());
-    let conflicts: Vec<String> = page.items.iter().filter_map(|item| id(item)?.as_str().map(str::to_owned)).collect();
-    for (view, keys) in [("deals", &deals), ("attribution", &deals), ("conflicts", &conflicts)] {
+    let keys = |view: &str, field: &str| -> Result<Vec<String>> {
+        let page = served.engine.query(view, &Query { limit: Some(usize::try_from(KEYS)?), ..Query::default() })?;
+        let id = |item: &Item| item.0.iter().find(|(name, _)| *name == field).and_then(|(_, id)| id.as_str().map(str::to_owned));
+        Ok(page.items.iter().filter_map(id).collect())
+    };
+    let conflicts = keys("conflicts", "conflict_id")?;
+    let partners: Vec<String> = keys("partners", "partner_id")?.into_iter().take(PARTNERS).collect();
+    let asked = [
+        ("deals", &deals),
+        ("attribution", &deals),
+        ("conflicts", &conflicts),
+        ("partners", &partners),
+        ("tiers", &partners),
+        ("ropi", &partners),
+    ];
+    for (view, keys) in asked {
         let paths = keys.iter().map(|key| format!("/v1/{view}/{}/why", encoded(key)));
         let requests = paths.map(|path| load::question(&path)).collect::<Result<Vec<_>>>()?;
         let slowest = load::send(served.address, vec![requests], FULL_SPEED)?.latency_ms(1.0);
