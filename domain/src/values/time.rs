@@ -416,6 +416,16 @@ mod tests {
         (Timestamp::MIN..Timestamp::MAX).contains(&at.0).then_some(at)
     }
 
+    #[test]
+    fn every_written_date_is_one_of_the_calendar() {
+        for year in [1900, 1999, 2000, 2004, 2100] {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let text = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+                assert_eq!(Timestamp::read_written(&text), by_the_library(&text), "{text}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_as_the_library_reads_it(micros in Timestamp::MIN..Timestamp::MAX, whole in any::<bool>()) {

@@ -242,7 +242,7 @@ fn list<'de, D: Deserializer<'de>, E: Deserialize<'de> + Clone>(d: D) -> Result<
     impl<'de, E: Deserialize<'de>> Visitor<'de> for List<E> {
         type Value = Vec<E>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of events")
+            f.write_str("a sequence")
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<Vec<E>, A::Error> {
             let mut list = Vec::with_capacity(1);
