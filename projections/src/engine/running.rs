@@ -11,7 +11,7 @@ use pledger_ledger::chain::ChainHead;
 use super::{EngineError, Shared, reader, worker, writer};
 use crate::{generation::GenerationNumber, store::Store};
 
-/// Batches that may wait for a worker: few that are long leave a worker idle while the other one is held by a write.
+/// Batches that may wait for a worker: many short ones, so that all others go on while one is held by a write.
 const INBOX_BATCHES: usize = 16;
 
 /// The threads behind one generation.

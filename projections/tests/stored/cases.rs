@@ -14,6 +14,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
 };
+use serde_json::Value;
 
 use crate::{
     dying::Dying,
@@ -28,6 +29,7 @@ pub(crate) const CASES: &[Stored] = &[
     ("read_models_survive_their_engine", read_models_survive_their_engine),
     ("stopping_and_crashing_anywhere_changes_nothing", stopping_and_crashing_anywhere_changes_nothing),
     ("what_is_stored_is_the_fold_up_to_its_cursors", what_is_stored_is_the_fold_up_to_its_cursors),
+    ("a_contest_ends_after_a_restart_too", a_contest_ends_after_a_restart_too),
     ("what_was_left_out_is_written_late", what_was_left_out_is_written_late),
     ("many_rows_are_written_and_read_again", many_rows_are_written_and_read_again),
     ("read_models_of_another_ledger_are_made_again", read_models_of_another_ledger_are_made_again),
@@ -58,6 +60,24 @@ fn read_models_survive_their_engine(generations: &dyn Generations) {
     assert_eq!(kept.query("deals", &Query::default()).expect("deals").items.len(), 3);
     assert_eq!(kept.position().len(), 3);
     assert_eq!(kept.digests(Places::Covered), digests(&ledger));
+}
+
+/// What is known of contests and not stored is made again.
+fn a_contest_ends_after_a_restart_too(generations: &dyn Generations) {
+    let ledger = Ledger::with(history());
+    ledger.add(Given::account("umbrella.com", "2026-02-02", vec![registered("d3", "p1", "GTX", "7.00")]));
+    caught_up(generations, &ledger, options(2)).stop();
+    let engine = open(generations, &ledger, options(3));
+    let ruled_at = || -> Vec<Value> {
+        let conflicts = engine.query("conflicts", &Query::default()).expect("conflicts").items;
+        conflicts.into_iter().flat_map(|item| item.0).filter(|(name, _)| *name == "ruled_at").map(|(_, value)| value).collect()
+    };
+    assert_eq!(ruled_at(), [Value::Null]);
+    let at = ledger.add(Given::account("umbrella.com", "2026-02-09", vec![won("d2", "50.00", "2026-02-09")]));
+    engine.wait_for(&[at], LONG).expect("folded");
+    assert_eq!(ruled_at(), ["2026-02-09T00:00:00Z"]);
+    engine.stop();
+    assert_eq!(stored_digests(generations), digests(&ledger));
 }
 
 /// A stream that waited in vain for its rules is taken up again when they have come: rows that stand before the cursors.
