@@ -143,7 +143,7 @@ fn two_that_think_every_slice_theirs_decide_each_command_once(topics: &dyn Topic
         told.extend(keys.into_iter().zip(decided.into_iter().map(|decided| decided.expect("decided").position)));
     };
     (0..AT_LEAST).for_each(|_| ask());
-    // One of them may only have followed the other, and may for long: that they meet is chance.
+    // That they meet is chance: one of them often follows the other for half a minute.
     until_within(4 * PATIENCE, "they meet", || {
         ask();
         one.status().lost_terms() + other.status().lost_terms() > 0
