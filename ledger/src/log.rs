@@ -86,6 +86,33 @@ pub trait Log: Send + Sync + 'static {
     /// `LogError`.
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError>;
 
+    /// The same of several streams: stream by stream, the first from the slice's `offset` on, each record with which of them it is
+    /// of; at most `max` in all, and fewer only where there are no more. Where streams lie beside each other, it is read once
+    /// what they share.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn read_streams(&self, streams: &[StreamName], offset: u64, max: usize) -> Result<Vec<(usize, Placed)>, LogError> {
+        let mut found = Vec::new();
+        for (at, stream) in streams.iter().enumerate() {
+            let (from, room) = (if at == 0 { offset } else { 0 }, max - found.len());
+            if room == 0 {
+                break;
+            }
+            found.extend(self.read_stream(stream, from, room)?.into_iter().map(|placed| (at, placed)));
+        }
+        Ok(found)
+    }
+
+    /// How many records these streams have, where the log knows without reading them; where names look alike to it, it may say a
+    /// few more.
+    ///
+    /// # Errors
+    /// `LogError`.
+    fn count(&self, _streams: &[StreamName]) -> Result<Option<usize>, LogError> {
+        Ok(None)
+    }
+
     /// Whether a slice may hold void records: where other writers cannot be kept out.
     fn may_hold_void(&self) -> bool {
         true

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod commit;
 mod connection;
+mod fetch;
 mod index;
 mod lock;
 mod segment;
@@ -13,26 +14,22 @@ mod state;
 mod tail;
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bytes::Bytes;
 use pledger_domain::stream::StreamName;
 use rusqlite::OptionalExtension;
 
 use self::{
     commit::{Commits, SqliteProducer},
     connection::{Access, Link, Readers},
-    index::Place,
-    segment::{Segment, name_hash},
+    fetch::Located,
     state::State,
     tail::SqliteTail,
 };
 use crate::{
-    body_stream::is_of,
     log::{Log, LogError, Placed, Producer, Tail},
     record::{Body, Hash, LedgerCreated, Record},
     slices::{MAX_SLICES, Position, SliceId, Slices},
@@ -44,8 +41,6 @@ pub const LEDGER_FILE: &str = "ledger.db";
 const LAYOUT: i64 = 1;
 /// How many threads read.
 const READERS: usize = 2;
-/// How many segments a read of one slice holds at a time.
-const READ_SEGMENTS: usize = 64;
 
 const TABLES: [&str; 3] = [
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -135,34 +130,6 @@ impl SqliteLog {
     pub fn file(&self) -> &Path {
         &self.shared.state.file
     }
-
-    /// Reads the records at these places, those of one read together.
-    fn fetch(&self, slice: SliceId, places: &[(u64, Place)]) -> Result<Vec<Placed>, LogError> {
-        let mut placed = Vec::with_capacity(places.len());
-        let mut rest = places;
-        while !rest.is_empty() {
-            let mut segments = BTreeMap::new();
-            let take = rest.iter().take_while(|(_, place)| {
-                let room = segments.len() < READ_SEGMENTS || segments.contains_key(&place.segment);
-                if room {
-                    segments.entry(place.segment).or_insert(None);
-                }
-                room
-            });
-            let (now, later) = rest.split_at(take.count());
-            self.shared.fill(&mut segments)?;
-            let found = segments.values().flatten().map(|segment| Ok((segment.id, (segment, self.shared.of_slice(slice, segment)?))));
-            let found = found.collect::<Result<BTreeMap<_, _>, LogError>>()?;
-            for (offset, place) in now {
-                let (segment, indices) = &found[&place.segment];
-                let Record { header, body } = segment.record(indices[place.nth as usize]);
-                // A few of a segment's records must not keep all of it in memory.
-                placed.push(Placed { offset: *offset, record: Record { header, body: Bytes::copy_from_slice(&body) } });
-            }
-            rest = later;
-        }
-        Ok(placed)
-    }
 }
 
 impl Shared {
@@ -177,51 +144,6 @@ impl Shared {
         }
         let state = Arc::clone(&self.state);
         self.readers.call(move |link| state.refresh(link, false))
-    }
-
-    /// Where at most `max` records of `slice` from `offset` on lie whose stream's name has this hash.
-    fn places_of(&self, slice: SliceId, hash: u32, offset: u64, max: usize) -> Vec<(u64, Place)> {
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        let index = self.state.index.read();
-        let streams = (offset..).zip(index.streams(slice).iter().skip(skip));
-        let found = streams.filter(|(_, stream)| **stream == hash).take(max);
-        found.filter_map(|(offset, _)| Some((offset, index.place(slice, offset)?))).collect()
-    }
-
-    fn fill(&self, segments: &mut BTreeMap<u32, Option<Arc<Segment>>>) -> Result<(), LogError> {
-        let mut missing = Vec::new();
-        for (id, segment) in segments.iter_mut() {
-            *segment = self.state.cached(*id);
-            if segment.is_none() {
-                missing.push(*id);
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let slices = self.state.slices.count;
-        let read =
-            self.readers.call(move |link| missing.into_iter().map(|id| state::read(link, id, slices)).collect::<Result<Vec<_>, _>>())?;
-        for segment in read.into_iter().map(Arc::new) {
-            self.state.keep(&segment);
-            segments.insert(segment.id, Some(segment));
-        }
-        Ok(())
-    }
-
-    /// Which records of the segment are of the slice: as many as the index says, which nothing chains.
-    fn of_slice(&self, slice: SliceId, segment: &Segment) -> Result<Vec<usize>, LogError> {
-        let index = self.state.index.read();
-        let known = index.before(slice, segment.id + 1) - index.before(slice, segment.id);
-        drop(index);
-        let indices: Vec<usize> = segment.of_slice(slice).collect();
-        if indices.len() as u64 == known {
-            return Ok(indices);
-        }
-        let (file, id) = (self.state.file.display(), segment.id);
-        Err(LogError::Store(format!(
-            "{file}: the index of segment {id} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt"
-        )))
     }
 }
 
@@ -244,23 +166,26 @@ impl Log for SqliteLog {
     /// of many slices, and reading slice by slice reads it again for each.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
         self.shared.refresh()?;
-        let places: Vec<_> = {
+        let places: Vec<Located> = {
             let index = self.shared.state.index.read();
-            (offset..index.end(slice)).take(max).filter_map(|offset| Some((offset, index.place(slice, offset)?))).collect()
+            let located = |offset| Some(Located { slice, offset, place: index.place(slice, offset)? });
+            (offset..index.end(slice)).take(max).filter_map(located).collect()
         };
-        self.fetch(slice, &places)
+        self.shared.fetch(&places)
     }
 
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        Ok(self.read_streams(std::slice::from_ref(stream), offset, max)?.into_iter().map(|(_, placed)| placed).collect())
+    }
+
+    fn read_streams(&self, streams: &[StreamName], offset: u64, max: usize) -> Result<Vec<(usize, Placed)>, LogError> {
         self.shared.refresh()?;
-        let (slice, hash) = (self.slices().of(stream), name_hash(stream.as_str()));
-        let (mut placed, mut from) = (Vec::new(), offset);
-        loop {
-            let places = self.shared.places_of(slice, hash, from, max.saturating_sub(placed.len()));
-            let Some((last, _)) = places.last() else { return Ok(placed) };
-            from = last + 1;
-            placed.extend(self.fetch(slice, &places)?.into_iter().filter(|placed| is_of(&placed.record.body, stream)));
-        }
+        self.shared.read_streams(streams, offset, max)
+    }
+
+    fn count(&self, streams: &[StreamName]) -> Result<Option<usize>, LogError> {
+        self.shared.refresh()?;
+        Ok(Some(self.shared.count(streams)))
     }
 
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {

@@ -22,6 +22,8 @@ pub(super) struct Segment {
     bytes: Bytes,
     /// Where each frame begins.
     starts: Vec<u32>,
+    /// The slice of each record.
+    slices: Vec<SliceId>,
 }
 
 /// Appends the frame of `record`.
@@ -47,7 +49,8 @@ impl Segment {
     /// # Errors
     /// `LogError::Damaged` with the position of the first record that does not fit in.
     pub(super) fn parse(id: u32, bytes: Bytes, slices: u16) -> Result<Self, LogError> {
-        let mut starts = Vec::with_capacity(bytes.len() / 512 + 1);
+        let room = bytes.len() / 512 + 1;
+        let (mut starts, mut of) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let mut at = 0;
         while at < bytes.len() {
             let left = bytes.len() - at;
@@ -56,12 +59,13 @@ impl Segment {
             match (length.filter(fits), u32::try_from(at)) {
                 (Some(length), Ok(start)) => {
                     starts.push(start);
+                    of.push(u16::from_le_bytes(array(&bytes, at)));
                     at += FRAME + length;
                 }
-                _ => return Err(Self { id, bytes: bytes.slice(..at), starts }.torn(&bytes)),
+                _ => return Err(Self { id, bytes: bytes.slice(..at), starts, slices: of }.torn(&bytes)),
             }
         }
-        Ok(Self { id, bytes, starts })
+        Ok(Self { id, bytes, starts, slices: of })
     }
 
     /// What follows these records in `bytes` is no record. A length that was tampered with shows later than where it
@@ -102,12 +106,12 @@ impl Segment {
 
     /// The slice of the record at `index`.
     pub(super) fn slice(&self, index: usize) -> SliceId {
-        u16::from_le_bytes(array(&self.bytes, self.starts[index] as usize))
+        self.slices[index]
     }
 
     /// Which of its records are of this slice, in order.
     pub(super) fn of_slice(&self, slice: SliceId) -> impl Iterator<Item = usize> {
-        (0..self.len()).filter(move |index| self.slice(*index) == slice)
+        (0..).zip(&self.slices).filter(move |(_, of)| **of == slice).map(|(index, _)| index)
     }
 
     fn body(&self, index: usize) -> std::ops::Range<usize> {

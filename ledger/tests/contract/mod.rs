@@ -39,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_tail_of_some_slices_has_all_of_them_and_no_other", a_tail_of_some_slices_has_all_of_them_and_no_other),
     ("a_tail_waits_for_what_is_sent", a_tail_waits_for_what_is_sent),
     ("a_stream_is_read_without_its_neighbours", a_stream_is_read_without_its_neighbours),
+    ("streams_are_read_one_after_the_other", streams_are_read_one_after_the_other),
     ("a_reader_beside_the_writer_sees_what_is_new", a_reader_beside_the_writer_sees_what_is_new),
     ("reopening_reads_to_the_end_and_goes_on", reopening_reads_to_the_end_and_goes_on),
     ("many_batches_in_flight_are_reported_in_order", many_batches_in_flight_are_reported_in_order),
@@ -194,6 +195,35 @@ fn a_stream_is_read_without_its_neighbours(home: &dyn Home) {
     assert_eq!(log.read_stream(&stream, all[10].offset, 5).expect("readable"), all[10..15]);
     let nobody = StreamName::parse("account/nobody.com").expect("a stream");
     assert!(log.read_stream(&nobody, 0, usize::MAX).expect("readable").is_empty());
+}
+
+fn streams_are_read_one_after_the_other(home: &dyn Home) {
+    let log = create(home);
+    let mut chains = Chains::of(&*log);
+    append(&*log, (0..30).map(|_| chains.batch(10)).collect());
+    // One twice, one of which there is nothing, and not in the order of their names.
+    let names = ["a7", "a3", "nobody", "a7", "a0"].map(|name| StreamName::parse(&format!("account/{name}.com")).expect("a stream"));
+    let one_by_one = |streams: &[StreamName]| -> Vec<(usize, Placed)> {
+        let of = |(at, stream)| log.read_stream(stream, 0, usize::MAX).expect("readable").into_iter().map(move |placed| (at, placed));
+        streams.iter().enumerate().flat_map(of).collect()
+    };
+    let all = one_by_one(&names);
+    assert_eq!(all.len(), 4 * 30);
+    assert_eq!(log.read_streams(&names, 0, usize::MAX).expect("readable"), all);
+    assert!([None, Some(all.len())].contains(&log.count(&names).expect("readable")));
+    assert!(log.read_streams(&[], 0, usize::MAX).expect("readable").is_empty());
+    for page in [7, 30, 119, 120] {
+        let (mut read, mut first, mut offset) = (Vec::new(), 0, 0);
+        loop {
+            let found = log.read_streams(&names[first..], offset, page).expect("readable");
+            let Some((at, last)) = found.last() else { break };
+            let next = (first + at, last.offset + 1);
+            assert!(found.len() == page || read.len() + found.len() == all.len(), "{} of a page of {page}", found.len());
+            read.extend(found.into_iter().map(|(at, placed)| (first + at, placed)));
+            (first, offset) = next;
+        }
+        assert_eq!(read, all, "in pages of {page}");
+    }
 }
 
 fn a_reader_beside_the_writer_sees_what_is_new(home: &dyn Home) {

@@ -157,6 +157,12 @@ fn any_number_of_decisions_is_explained() {
         known: None,
     };
     assert!(matches!(explain(&ledger, &figure), Err(ExplainError::TooMany)));
+    let counting = Watched::new(ledger.clone(), false);
+    assert!(matches!(explain(&counting, &figure), Err(ExplainError::TooMany)));
+    assert_eq!(counting.streams_read(), 0, "it was known that there are too many");
+    let before = Moment { known_at: Some(time("2026-01-31")), as_of: None };
+    let first = explain(&counting, &Figure { moment: before, ..figure.clone() }).expect("an explanation");
+    assert_eq!(first.looked_at, 1, "not all of them count");
     let told = explain_many(&ledger, &figure, None).expect("an explanation");
     assert_eq!(told.looked_at, MAX_DECISIONS + 2);
     assert_eq!(told.items[0].figures[0].value, json!({"amount": "90.00", "currency": "USD"}));

@@ -120,7 +120,12 @@ pub enum ExplainError {
 /// `ExplainError`; `TooMany` where `explain_many` has to.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
-    settled(log, figure, &fields, |streams| told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?))
+    settled(log, figure, &fields, |streams| {
+        if relevant::are_too_many(log, &streams, figure.moment)? {
+            return Err(ExplainError::TooMany);
+        }
+        told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?)
+    })
 }
 
 /// Tells from the streams that rows know, and from those that a search finds where these alone give another figure.

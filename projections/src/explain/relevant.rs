@@ -10,7 +10,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, UpTo, read_valid},
+    log::{Log, UpTo},
     outline::Outline,
     record::{Events, Outcome, Record},
     slices::SliceId,
@@ -21,6 +21,8 @@ use crate::engine::{Moment, stream_of};
 
 /// How many records are read at once.
 const READ: usize = 4_096;
+/// The same of streams that are found by their names: the more at once, the less often is read what they share.
+const READ_BY_NAME: usize = 65_536;
 /// What the streams of imported deals without an account begin with.
 const NO_ACCOUNT: &str = "account/none:";
 
@@ -69,6 +71,13 @@ pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Rec
     Ok((program, publications))
 }
 
+/// Whether the log knows without reading them that more of these streams' decisions count than are told one by one.
+pub(super) fn are_too_many(log: &dyn Log, streams: &BTreeSet<StreamName>, moment: Moment) -> Result<bool, ExplainError> {
+    let streams: Vec<StreamName> = streams.iter().filter(|stream| **stream != StreamName::program()).cloned().collect();
+    let all_count = moment == Moment::default();
+    Ok(all_count && log.count(&streams)?.is_some_and(|count| count > MAX_DECISIONS))
+}
+
 pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
     let (program, publications) = program(log, moment)?;
     let mut records = Vec::new();
@@ -97,7 +106,7 @@ pub(super) fn each_page(
     take: &mut TakePage<'_>,
 ) -> Result<(), ExplainError> {
     if !log.may_hold_void() {
-        return streams.iter().try_for_each(|stream| pages(log, stream, moment, take));
+        return pages(log, &streams.iter().cloned().collect::<Vec<_>>(), moment, take);
     }
     let slices: BTreeSet<SliceId> = streams.iter().map(|stream| log.slices().of(stream)).collect();
     for slice in slices {
@@ -108,20 +117,23 @@ pub(super) fn each_page(
     Ok(())
 }
 
-/// A stream's decisions, read by its name.
-fn pages(log: &dyn Log, stream: &StreamName, moment: Moment, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
-    let mut offset = 0;
+/// Streams' decisions, read by their names.
+fn pages(log: &dyn Log, streams: &[StreamName], moment: Moment, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
+    let (mut first, mut offset) = (0, 0);
     loop {
-        let placed = read_valid(log, stream, offset, READ)?;
-        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
-        let mut page = Vec::new();
-        for one in placed {
-            page.extend(counted(one.record, moment, |named| named.is_none_or(|named| named == stream))?.map(|(_, relevant)| relevant));
+        let found = log.read_streams(&streams[first..], offset, READ_BY_NAME)?;
+        let Some(next) = found.last().map(|(at, last)| (first + at, last.offset + 1)) else { return Ok(()) };
+        let mut found = found.into_iter().peekable();
+        while let Some(at) = found.peek().map(|(at, _)| *at) {
+            let (stream, mut page) = (&streams[first + at], Vec::new());
+            while let Some((_, one)) = found.next_if(|(of, _)| *of == at) {
+                page.extend(counted(one.record, moment, |named| named.is_none_or(|named| named == stream))?.map(|(_, relevant)| relevant));
+            }
+            if !page.is_empty() {
+                take(stream, page)?;
+            }
         }
-        if !page.is_empty() {
-            take(stream, page)?;
-        }
-        offset = last + 1;
+        (first, offset) = next;
     }
 }
 

@@ -1,4 +1,5 @@
-//! A ledger that counts who searches it from one end to the other, and whose slices hold void records or cannot.
+//! A ledger that counts who searches it from one end to the other and who reads its streams, and whose slices hold void records or
+//! cannot: then it knows how many records a stream has.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,15 +15,20 @@ pub(super) struct Watched {
     ledger: Ledger,
     may_hold_void: bool,
     searches: AtomicU32,
+    streams_read: AtomicU32,
 }
 
 impl Watched {
     pub(super) const fn new(ledger: Ledger, may_hold_void: bool) -> Self {
-        Self { ledger, may_hold_void, searches: AtomicU32::new(0) }
+        Self { ledger, may_hold_void, searches: AtomicU32::new(0), streams_read: AtomicU32::new(0) }
     }
 
     pub(super) fn searches(&self) -> u32 {
         self.searches.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn streams_read(&self) -> u32 {
+        self.streams_read.load(Ordering::Relaxed)
     }
 }
 
@@ -37,7 +43,12 @@ impl Log for Watched {
         self.ledger.read(slice, offset, max)
     }
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
+        self.streams_read.fetch_add(1, Ordering::Relaxed);
         self.ledger.read_stream(stream, offset, max)
+    }
+    fn count(&self, streams: &[StreamName]) -> Result<Option<usize>, LogError> {
+        let count = |stream| self.ledger.read_stream(stream, 0, usize::MAX).map(|placed| placed.len());
+        if self.may_hold_void { Ok(None) } else { streams.iter().map(count).sum::<Result<usize, _>>().map(Some) }
     }
     fn may_hold_void(&self) -> bool {
         self.may_hold_void
