@@ -8,16 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::record::{Body, BodyError, Decision, EventsOf, FORMAT, Outcome};
 
-/// A decision without what it came from: who sent it, when it came in, what it relied on. These are most of a body; they
-/// are passed over, which takes half the time that reading them takes, and are not checked.
+/// A decision without what it came from: what was asked for, who sent it, when it came in, what it relied on. These are most of
+/// a body; they are passed over, which takes half the time that reading them takes, and are not checked.
 #[derive(Clone, Debug)]
 pub struct Outline<'a> {
     /// The stream it belongs to.
     pub stream: StreamName,
-    /// The command's name.
-    pub command: Cow<'a, str>,
-    /// The command's payload, sealed.
-    pub payload: Cow<'a, RawValue>,
+    /// What was asked for.
+    asked: Asked<'a>,
     /// What was decided.
     pub outcome: Outcome<'a>,
     /// The version of the rules that decided; 0 where none was in force yet.
@@ -26,6 +24,33 @@ pub struct Outline<'a> {
     pub recorded_at: Timestamp,
     /// When it is true in the business.
     pub effective_at: Timestamp,
+}
+
+/// A command as it is stored: few ask what it was, so it is read when one does.
+#[derive(Clone, Debug)]
+enum Asked<'a> {
+    Stored(&'a RawValue),
+    Read { name: Cow<'a, str>, payload: Cow<'a, RawValue> },
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Command<'a> {
+    /// The command's name.
+    #[serde(borrow, rename = "type")]
+    pub name: Cow<'a, str>,
+    /// The command's payload, sealed.
+    #[serde(borrow)]
+    pub payload: &'a RawValue,
+}
+
+impl Asked<'_> {
+    fn read(&self) -> serde_json::Result<Command<'_>> {
+        match self {
+            Self::Stored(stored) => serde_json::from_str(stored.get()),
+            Self::Read { name, payload } => Ok(Command { name: Cow::Borrowed(name), payload }),
+        }
+    }
 }
 
 /// The outer form. A record of another kind is rare, and read whole.
@@ -41,7 +66,7 @@ enum Outer<'a> {
 struct Stored<'a> {
     v: u32,
     stream: StreamName,
-    command: Command<'a>,
+    command: &'a RawValue,
     outcome: Outcome<'a>,
     rules: u32,
     recorded_at: Timestamp,
@@ -63,14 +88,6 @@ enum Field {
     PassedOver,
 }
 
-#[derive(Deserialize)]
-struct Command<'a> {
-    #[serde(borrow, rename = "type")]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    payload: &'a RawValue,
-}
-
 impl<'a> Outline<'a> {
     /// Reads the outline of a body; none of a record that is no decision. It says what `Body::decode` says of whatever
     /// that can read.
@@ -89,6 +106,12 @@ impl<'a> Outline<'a> {
             Body::Decision(decision) => Some((*decision).into()),
             Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => None,
         })
+    }
+
+    /// What was asked for; none where it cannot be read, which a refusal's can.
+    #[must_use]
+    pub fn command(&self) -> Option<Command<'_>> {
+        self.asked.read().ok()
     }
 }
 
@@ -129,11 +152,16 @@ impl<'de> de::Visitor<'de> for StoredVisitor {
                 }
             }
         }
+        let (command, outcome) = (there(command)?, there(outcome)?);
+        // Of a refusal there is nothing else to tell.
+        if matches!(outcome, Outcome::Rejected(_)) {
+            Asked::Stored(command).read().map_err(de::Error::custom)?;
+        }
         Ok(Stored {
             v: there(v)?,
             stream: there(stream)?,
-            command: there(command)?,
-            outcome: there(outcome)?,
+            command,
+            outcome,
             rules: there(rules)?,
             recorded_at: there(recorded_at)?,
             effective_at: there(effective_at)?,
@@ -152,15 +180,16 @@ fn there<T, E: de::Error>(field: Option<T>) -> Result<T, E> {
 
 impl<'a> From<Stored<'a>> for Outline<'a> {
     fn from(stored: Stored<'a>) -> Self {
-        let Stored { stream, command: Command { name: command, payload }, outcome, rules, recorded_at, effective_at, .. } = stored;
-        Self { stream, command, payload: Cow::Borrowed(payload), outcome, rules, recorded_at, effective_at }
+        let Stored { stream, command, outcome, rules, recorded_at, effective_at, .. } = stored;
+        Self { stream, asked: Asked::Stored(command), outcome, rules, recorded_at, effective_at }
     }
 }
 
 impl<'a> From<Decision<'a>> for Outline<'a> {
     fn from(decision: Decision<'a>) -> Self {
         let Decision { stream, command, outcome, rules, recorded_at, effective_at, .. } = decision;
-        Self { stream, command: command.name, payload: command.payload, outcome, rules, recorded_at, effective_at }
+        let asked = Asked::Read { name: command.name, payload: command.payload };
+        Self { stream, asked, outcome, rules, recorded_at, effective_at }
     }
 }
 
@@ -174,8 +203,19 @@ mod tests {
     fn what_no_outline_has_is_passed_over() {
         for body in [BODY.to_owned(), BODY.replacen("2026-01-01T00:00:00Z", "once", 1)] {
             let outline = Outline::decode(body.as_bytes()).expect("read").expect("a decision");
-            assert_eq!((outline.stream.as_str(), &*outline.command, outline.payload.get()), ("account/a.com", "C", "{}"));
+            let command = outline.command().expect("a command");
+            assert_eq!((outline.stream.as_str(), &*command.name, command.payload.get()), ("account/a.com", "C", "{}"));
         }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_read_of_refusals_only() {
+        let nameless = BODY.replace("\"type\":\"C\",", "");
+        let accepted = Outline::decode(nameless.as_bytes()).expect("read").expect("a decision");
+        assert!(accepted.command().is_none());
+        let refused = nameless.replace("\"accepted\":[]", "\"rejected\":{\"code\":\"FactsBehind\",\"facts\":{}}");
+        let error = Outline::decode(refused.as_bytes()).expect_err("a refusal of nothing").to_string();
+        assert!(error.contains("missing field `type`"), "{error}");
     }
 
     #[test]
@@ -191,7 +231,11 @@ mod tests {
         ] {
             let outline = Outline::decode(body.as_bytes()).expect(&body).expect("a decision");
             let Ok(Body::Decision(whole)) = Body::decode(body.as_bytes()) else { panic!("{body} is no decision") };
-            assert_eq!(format!("{outline:?}"), format!("{:?}", Outline::from(*whole)), "{body}");
+            let told = |outline: &Outline<'_>| {
+                let Outline { stream, outcome, rules, recorded_at, effective_at, .. } = outline;
+                format!("{stream} {outcome:?} {rules} {recorded_at} {effective_at} {:?}", outline.command())
+            };
+            assert_eq!(told(&outline), told(&Outline::from(*whole)), "{body}");
         }
     }
 

@@ -198,7 +198,8 @@ impl Conflicts {
     /// An attempt on a protected account.
     fn refusal(&mut self, rejection: &Rejection, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         let Rejection::AccountProtected { holder, deal_id, product, contender, .. } = rejection else { return };
-        let kind = match &*decision.command {
+        let Some(command) = decision.command() else { return };
+        let kind = match &*command.name {
             "ClaimAccountDirect" => ConflictKind::RefusedDirectClaim,
             _ => ConflictKind::RefusedRegistration,
         };
@@ -206,7 +207,7 @@ impl Conflicts {
         let held = Some((Symbol::of(holder.as_str()), deal_id.as_str()));
         let subject = self.contest(kind, product, held, decision.effective_at, at);
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
-        let attempt: Attempt = serde_json::from_str(decision.payload.get()).unwrap_or_default();
+        let attempt: Attempt = serde_json::from_str(command.payload.get()).unwrap_or_default();
         let key = ConflictKey { account: at.key, subject: subject.clone() };
         let is_decided = !is_contended(&key, deals);
         let number = self.conflicts.change(&key, at).map_or(0, |conflict| {
@@ -222,7 +223,7 @@ impl Conflicts {
             amount: attempt.amount.map(|amount| amount.minor()),
             currency: attempt.amount.map(|amount| amount.currency()),
             at: decision.effective_at,
-            command: Symbol::of(&decision.command),
+            command: Symbol::of(&command.name),
             decided: Decided::Refused,
             code: Some(Symbol::of("AccountProtected")),
             rules: decision.rules,

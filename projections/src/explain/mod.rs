@@ -270,7 +270,7 @@ fn contribution(telling: &Telling<'_>, before: &Items, outline: &Outline<'_>, po
     Some(Contribution {
         position,
         stream: outline.stream.to_string(),
-        command: outline.command.to_string(),
+        command: outline.command().map(|command| command.name.into_owned()).unwrap_or_default(),
         refused,
         rules: outline.rules,
         recorded_at: outline.recorded_at,
