@@ -7,16 +7,23 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+
+/// What stands between the cells of a line: a space on each side of a cell, and one between two.
+const BETWEEN: usize = 3;
 
 /// A table of these columns; amounts and counts stand on the right.
 pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
-    for row in rows {
-        table.add_row(row.iter().map(lines));
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(lines).collect()).collect();
+    let is_line_by_line = !cells.iter().flatten().any(|cell| cell.contains('\n'));
+    table.add_rows(cells);
+    if is_line_by_line {
+        // Only rows of several lines have to be told from each other.
+        table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
     }
     for (n, column) in table.column_iter_mut().enumerate() {
         if rows.iter().any(|row| row.get(n).is_some_and(is_figure)) {
@@ -24,6 +31,16 @@ pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
         }
     }
     table
+}
+
+/// How many characters each column takes of a line, with what stands between it and the next.
+pub(crate) fn widths(columns: &[String], rows: &[Vec<Value>]) -> Vec<usize> {
+    table(columns, rows).column_max_content_widths().iter().map(|content| usize::from(*content) + BETWEEN).collect()
+}
+
+/// How wide the terminal is that stdout is; none where it is no terminal: there a table has all of its columns.
+pub(crate) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 fn is_figure(value: &Value) -> bool {

@@ -185,6 +185,8 @@ pub struct ViewSpec {
     pub filters: &'static [FieldSpec],
     /// The fields of an item; of a view with `by`, those after the dimensions.
     pub fields: &'static [FieldSpec],
+    /// The fields that tell most, the first of them first: what is shown where there is no room for all.
+    pub headline: &'static [&'static str],
     /// The tables that it is made from.
     pub tables: &'static [&'static str],
     /// Answers: a pure function of rows.

@@ -11,7 +11,10 @@ use crate::{
     connection::{Ask, Connection, encode},
     context::Context,
     output,
-    verbs::{moment::Times, query},
+    verbs::{
+        items::{ColumnFlags, tell},
+        moment::Times,
+    },
 };
 
 /// Show channel conflicts, and the decisions that made them
@@ -38,11 +41,16 @@ pub(crate) struct Conflicts {
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
+    columns: ColumnFlags,
+    #[command(flatten)]
     place: PlaceFlags,
 }
 
 impl Conflicts {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        if context.json && self.columns.are_named() {
+            return Err(ColumnFlags::no_table());
+        }
         let mut path = format!("/v1/conflicts?limit={}", self.limit);
         if self.open {
             path.push_str("&status=open");
@@ -62,7 +70,7 @@ impl Conflicts {
         if context.json {
             output::print_json(&document)?
         } else {
-            query::tell(find_view("conflicts")?, &document, false)?
+            tell(find_view("conflicts")?, &document, false, &self.columns)?
         }
         Ok(ExitCode::SUCCESS)
     }

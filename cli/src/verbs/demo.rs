@@ -15,7 +15,10 @@ use crate::{
     node::has_ledger,
     output,
     serving::Assembly,
-    verbs::{query, serve},
+    verbs::{
+        items::{ColumnFlags, tell},
+        serve,
+    },
 };
 
 /// How long the read models may take at a start.
@@ -129,5 +132,5 @@ fn introduce(assembly: &Assembly) -> Result<()> {
                 .into()
         })
         .collect();
-    query::tell(find_view("pipeline")?, &serde_json::json!({"items": items}), false)
+    tell(find_view("pipeline")?, &serde_json::json!({"items": items}), false, &ColumnFlags::default())
 }

@@ -14,6 +14,7 @@ mod export;
 mod generations;
 mod import;
 mod init;
+mod items;
 mod migrate;
 mod moment;
 mod query;

@@ -4,15 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use pledger_projections::query::{VIEWS, ViewSpec, find_view};
-use serde_json::Value;
+use pledger_projections::query::{VIEWS, find_view};
 
 use crate::{
     cluster::PlaceFlags,
     connection::{Ask, Connection, encode},
     context::{Context, Usage},
     output,
-    verbs::moment::Times,
+    verbs::{
+        items::{ColumnFlags, tell},
+        moment::Times,
+    },
 };
 
 /// Ask a read model
@@ -40,6 +42,8 @@ pub(crate) struct Query {
     at_least: Option<String>,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    columns: ColumnFlags,
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -78,7 +82,7 @@ pub(crate) fn two_formats(format: &impl ValueEnum) -> anyhow::Error {
 
 fn after_help() -> String {
     let mut text = String::from(
-        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n  pledger query pipeline --kafka broker-1:9092 --postgres postgres://pledger@db/prm\n\nViews:\n",
+        "Examples:\n  pledger query pipeline --by region,status\n  pledger query deals --filter partner=p-001 --format csv\n  pledger query deals --columns deal_id,partner,amount,status\n  pledger query tiers p-001 --json\n  pledger query tiers --as-of 2026-03-31 --known-at 2026-04-15\n  pledger query pipeline --kafka broker-1:9092 --postgres postgres://pledger@db/prm\n\nViews:\n",
     );
     for view in VIEWS {
         text.push_str(&format!("  {:<12} {}\n", view.name, view.summary));
@@ -94,6 +98,9 @@ impl Query {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
         let format = Format::of(self.format, context)?;
+        if format != Format::Table && self.columns.are_named() {
+            return Err(ColumnFlags::no_table());
+        }
         let path = self.path()?;
         let connection = Connection::to_read_at(&self.place, context)?;
         let accept = (format == Format::Csv).then_some("text/csv");
@@ -108,7 +115,7 @@ impl Query {
                 }
             }
             Format::Csv | Format::Json => output::print_json(&answer.success()?)?,
-            Format::Table => tell(view, &answer.success()?, self.key.is_some())?,
+            Format::Table => tell(view, &answer.success()?, self.key.is_some(), &self.columns)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -131,25 +138,5 @@ impl Query {
         let key = self.key.as_ref().map(|key| format!("/{}", encode(key))).unwrap_or_default();
         let separator = if parameters.is_empty() { "" } else { "?" };
         Ok(format!("/v1/{}{key}{separator}{}", self.view, parameters.join("&")))
-    }
-}
-
-/// Prints items as a table, one item as a list of its fields.
-pub(crate) fn tell(view: &ViewSpec, document: &Value, single: bool) -> Result<()> {
-    let items: Vec<&Value> = if single { vec![document] } else { document["items"].as_array().into_iter().flatten().collect() };
-    let Some(first) = items.first().and_then(|item| item.as_object()) else {
-        return output::print(format!("{}: nothing found.", view.name));
-    };
-    if single {
-        let rows: Vec<Vec<Value>> = first.iter().map(|(name, value)| vec![name.clone().into(), value.clone()]).collect();
-        return output::print(output::table(&["field".into(), "value".into()], &rows).to_string());
-    }
-    // A column that nobody filled would only push the others aside.
-    let columns: Vec<String> = first.keys().filter(|name| items.iter().any(|item| !item[*name].is_null())).cloned().collect();
-    let rows: Vec<Vec<Value>> = items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect();
-    output::print(output::table(&columns, &rows).to_string())?;
-    match document["next"].as_str() {
-        Some(next) => output::print(format!("{} shown; more with --cursor {next}", items.len())),
-        None => Ok(()),
     }
 }

@@ -134,6 +134,11 @@ fn the_verbs_find_the_demo_where_it_was_written() {
     bare(&["demo", "--partners", "5", "--months", "6", "--no-serve"]);
     let asked = bare(&["query", "pipeline", "--by", "status"]);
     assert!(asked.contains("won"), "{asked}");
+    // A pipe has room for everything; whoever names columns gets these.
+    assert!(asked.contains("currency") && asked.contains("sla_attainment"), "{asked}");
+    let named = bare(&["query", "pipeline", "--by", "status", "--columns", "won,status"]);
+    let header = named.lines().nth(1).expect("a header");
+    assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["won", "status"]);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &BY,
     filters: &FILTERS,
     fields: FIELDS,
+    headline: &["deal", "partner", "channel", "model", "weight", "credited"],
     tables: &["deals", "touchpoints", "attribution_rules"],
     answer,
 };

@@ -35,6 +35,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &[],
     filters: FILTERS,
     fields: FIELDS,
+    headline: &["account", "kind", "status", "product", "holder", "deal_id", "contender_count", "since"],
     tables: &["conflicts", "contenders", "accounts", "deals"],
     answer,
 };

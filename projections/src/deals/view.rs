@@ -24,6 +24,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &[],
     filters: &DIM_SPECS,
     fields: FIELDS,
+    headline: &["deal_id", "account", "partner", "status", "stage", "amount", "product", "region"],
     tables: &["deals"],
     answer,
 };

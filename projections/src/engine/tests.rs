@@ -11,7 +11,7 @@ use super::{Engine, Moment, Options, WaitError};
 use crate::{
     digest::TableDigest,
     given::{Given, Ledger, approved, decisions, registered, time, won},
-    query::{Page, Query},
+    query::{Page, Query, VIEWS},
     table::Places,
 };
 
@@ -135,6 +135,15 @@ fn many_groups_are_paged_as_few_are() {
         }
     }
     assert_eq!(seen, all.items);
+}
+
+#[test]
+fn what_tells_most_is_there() {
+    for view in VIEWS {
+        for name in view.headline {
+            assert!(view.fields.iter().any(|field| field.name == *name), "{} has no {name}", view.name);
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &DIM_SPECS,
     filters: &DIM_SPECS,
     fields: FIELDS,
+    headline: &["budget", "allocated", "approved", "claimed", "paid", "available"],
     tables: &["deals", "touchpoints", "mdf_budgets", "mdf_allocations", "mdf_requests"],
     answer,
 };

@@ -28,6 +28,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &[],
     filters: FILTERS,
     fields: FIELDS,
+    headline: &["partner_id", "name", "tier", "phase", "region", "deals", "won_deals", "active_certifications"],
     tables: &["partners", "certifications", "deals"],
     answer,
 };

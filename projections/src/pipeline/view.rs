@@ -17,6 +17,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &DIM_SPECS,
     filters: &DIM_SPECS,
     fields: FIELDS,
+    headline: &["count", "amount", "won", "approval_rate", "conversion", "weighted_amount"],
     tables: &["deals"],
     answer,
 };

@@ -26,6 +26,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &DIM_SPECS,
     filters: &DIM_SPECS,
     fields: FIELDS,
+    headline: &["revenue", "gross_margin", "costs", "ropi_revenue", "ropi_margin", "ropi_total"],
     tables: &["deals", "revenue_days", "cost_months", "partners"],
     answer,
 };

@@ -31,6 +31,17 @@ pub const VIEW: ViewSpec = ViewSpec {
     by: &[],
     filters: &FILTERS,
     fields: FIELDS,
+    headline: &[
+        "partner",
+        "name",
+        "tier_awarded",
+        "tier_earned",
+        "revenue",
+        "next_tier",
+        "missing_revenue",
+        "missing_certifications",
+        "missing_net_new_logos",
+    ],
     tables: &["deals", "revenue_days", "partners", "certifications"],
     answer,
 };
