@@ -168,14 +168,33 @@ fn due(table: &mut dyn AnyTable, chunk: u32) -> Vec<u8> {
     json
 }
 
-/// An error with its causes.
+/// An error with its causes, but for those that it tells itself.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::StoreError;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        // It says itself what the system said.
+        let closed = sqlx::Error::Io(std::io::Error::other("the connection was closed"));
+        assert_eq!(
+            super::causes(&StoreError::Database(closed)),
+            "the read models' database failed: error communicating with database: the connection was closed"
+        );
+        let unreadable = StoreError::Files(std::io::Error::other("no space left"));
+        assert_eq!(super::causes(&unreadable), "the read models' directory cannot be used: no space left");
+    }
 }
