@@ -8,7 +8,7 @@ use axum::{
 use pledger_projections::{
     engine::{Comparison, Engine, PromoteError},
     generation::{Access, Answered, GenerationNumber, Generations, Order, State, fingerprint},
-    store::StoreError,
+    store::{StoreError, causes},
 };
 use serde_json::{Value, json};
 
@@ -151,7 +151,7 @@ fn problem(error: &PromoteError) -> Problem {
         PromoteError::Busy | PromoteError::Behind(_) => (StatusCode::SERVICE_UNAVAILABLE, "GenerationBehind"),
         PromoteError::Engine(_) | PromoteError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "ReadModelsUnavailable"),
     };
-    let problem = Problem::new(status, code, told(error));
+    let problem = Problem::new(status, code, causes(error));
     let problem = if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(RETRY_S) } else { problem };
     match error {
         PromoteError::Differs { comparison, .. } => problem.with("comparison", differences(comparison)),
@@ -161,10 +161,4 @@ fn problem(error: &PromoteError) -> Problem {
 
 fn differences(comparison: &Comparison) -> Vec<Value> {
     comparison.differing().map(|table| json!(table)).collect()
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use super::Shared;
 use crate::{
     shard::Shard,
-    store::{Changes, Store, StoreError},
+    store::{Changes, Store, StoreError, causes},
     table::AnyTable,
 };
 
@@ -166,35 +166,4 @@ fn due(table: &mut dyn AnyTable, chunk: u32) -> Vec<u8> {
     let mut json = Vec::with_capacity(CHUNK_BYTES);
     table.due_chunk(chunk, &mut json);
     json
-}
-
-/// An error with its causes, but for those that it tells itself.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::store::StoreError;
-
-    #[test]
-    fn no_cause_is_told_twice() {
-        // It says itself what the system said.
-        let closed = sqlx::Error::Io(std::io::Error::other("the connection was closed"));
-        assert_eq!(
-            super::causes(&StoreError::Database(closed)),
-            "the read models' database failed: error communicating with database: the connection was closed"
-        );
-        let unreadable = StoreError::Files(std::io::Error::other("no space left"));
-        assert_eq!(super::causes(&unreadable), "the read models' directory cannot be used: no space left");
-    }
 }

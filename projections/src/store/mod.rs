@@ -86,3 +86,35 @@ pub trait Store: Send {
     /// may be written again in either case.
     fn write(&mut self, changes: &Changes<'_>) -> Result<(), StoreError>;
 }
+
+/// An error with its causes, but for those that it tells itself.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        // It says itself what the system said.
+        let closed = sqlx::Error::Io(std::io::Error::other("the connection was closed"));
+        assert_eq!(
+            causes(&StoreError::Database(closed)),
+            "the read models' database failed: error communicating with database: the connection was closed"
+        );
+        let unreadable = StoreError::Files(std::io::Error::other("no space left"));
+        assert_eq!(causes(&unreadable), "the read models' directory cannot be used: no space left");
+    }
+}
