@@ -14,28 +14,35 @@ use serde_json::Value;
 /// What stands between the cells of a line: a space on each side of a cell, and one between two.
 const BETWEEN: usize = 3;
 
-/// A table of these columns; amounts and counts stand on the right.
+/// A table of these columns; those of amounts and counts stand on the right. On a terminal what is too long for it is broken into lines.
 pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(lines).collect()).collect();
-    let is_line_by_line = !cells.iter().flatten().any(|cell| cell.contains('\n'));
+    let has_lines = cells.iter().flatten().any(|cell| cell.contains('\n'));
     table.add_rows(cells);
-    if is_line_by_line {
+    let width = terminal_width();
+    if let Some(width) = width {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    let is_broken = width.is_some_and(|width| widths(&table).iter().sum::<usize>() > width + 1);
+    if !has_lines && !is_broken {
         // Only rows of several lines have to be told from each other.
         table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
     }
     for (n, column) in table.column_iter_mut().enumerate() {
-        if rows.iter().any(|row| row.get(n).is_some_and(is_figure)) {
+        let mut values = rows.iter().filter_map(|row| row.get(n)).filter(|value| !value.is_null()).peekable();
+        if values.peek().is_some() && values.all(is_figure) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table
 }
 
-/// How many characters each column takes of a line, with what stands between it and the next.
-pub(crate) fn widths(columns: &[String], rows: &[Vec<Value>]) -> Vec<usize> {
-    table(columns, rows).column_max_content_widths().iter().map(|content| usize::from(*content) + BETWEEN).collect()
+/// How many characters each column would take of a line, with what stands between it and the next; together they have one more
+/// than the line.
+pub(crate) fn widths(table: &Table) -> Vec<usize> {
+    table.column_max_content_widths().iter().map(|content| usize::from(*content) + BETWEEN).collect()
 }
 
 /// How wide the terminal is that stdout is; none where it is no terminal: there a table has all of its columns.

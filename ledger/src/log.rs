@@ -95,7 +95,7 @@ pub trait Log: Send + Sync + 'static {
     fn read_streams(&self, streams: &[StreamName], offset: u64, max: usize) -> Result<Vec<(usize, Placed)>, LogError> {
         let mut found = Vec::new();
         for (at, stream) in streams.iter().enumerate() {
-            let (from, room) = (if at == 0 { offset } else { 0 }, max - found.len());
+            let (from, room) = (if at == 0 { offset } else { 0 }, max.saturating_sub(found.len()));
             if room == 0 {
                 break;
             }
@@ -104,8 +104,8 @@ pub trait Log: Send + Sync + 'static {
         Ok(found)
     }
 
-    /// How many records these streams have, where the log knows without reading them; where names look alike to it, it may say a
-    /// few more.
+    /// How many records these streams have at most, where the log knows without reading them: it may count those of streams whose
+    /// names look alike to it.
     ///
     /// # Errors
     /// `LogError`.

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use crate::record::{Body, BodyError, Decision, EventsOf, FORMAT, Outcome};
 
 /// A decision without what it came from: what was asked for, who sent it, when it came in, what it relied on. These are most of
-/// a body; they are passed over, which takes half the time that reading them takes, and are not checked.
+/// a body; they are passed over, which takes half the time that reading them takes, and are not checked, but for what a refusal
+/// refuses: a stream is parked by what read models are made from, and by nothing else.
 #[derive(Clone, Debug)]
 pub struct Outline<'a> {
     /// The stream it belongs to.

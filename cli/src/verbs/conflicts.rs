@@ -48,9 +48,8 @@ pub(crate) struct Conflicts {
 
 impl Conflicts {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        if context.json && self.columns.are_named() {
-            return Err(ColumnFlags::no_table());
-        }
+        let view = find_view("conflicts")?;
+        self.columns.check(view, !context.json)?;
         let mut path = format!("/v1/conflicts?limit={}", self.limit);
         if self.open {
             path.push_str("&status=open");
@@ -70,7 +69,7 @@ impl Conflicts {
         if context.json {
             output::print_json(&document)?
         } else {
-            tell(find_view("conflicts")?, &document, false, &self.columns)?
+            tell(view, &document, &self.columns)?
         }
         Ok(ExitCode::SUCCESS)
     }

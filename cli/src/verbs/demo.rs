@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::sqlite::{Mode, SqliteLog};
-use pledger_projections::query::{Query, find_view};
+use pledger_projections::query::Query;
 use serde_json::Value;
 
 use crate::{
@@ -15,10 +15,7 @@ use crate::{
     node::has_ledger,
     output,
     serving::Assembly,
-    verbs::{
-        items::{ColumnFlags, tell},
-        serve,
-    },
+    verbs::serve,
 };
 
 /// How long the read models may take at a start.
@@ -120,17 +117,9 @@ fn introduce(assembly: &Assembly) -> Result<()> {
         figure("lost", "count"),
         conflicts.iter().filter(|item| item["kind"] != "possible_duplicate").count(),
     ))?;
-    let shown = ["region", "count", "amount", "approval_rate", "conversion", "cycle_time_median_days"];
-    let items: Vec<Value> = ask("pipeline", &["region"])?
-        .into_iter()
-        .map(|item| {
-            shown
-                .iter()
-                .filter(|name| !item[**name].is_null())
-                .map(|name| ((*name).to_owned(), item[*name].clone()))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
-        })
-        .collect();
-    tell(find_view("pipeline")?, &serde_json::json!({"items": items}), false, &ColumnFlags::default())
+    let items = ask("pipeline", &["region"])?;
+    let mut shown = vec!["region", "count", "amount", "approval_rate", "conversion", "cycle_time_median_days"];
+    shown.retain(|name| items.iter().any(|item| !item[*name].is_null()));
+    let rows: Vec<Vec<Value>> = items.iter().map(|item| shown.iter().map(|name| item[*name].clone()).collect()).collect();
+    output::print(output::table(&shown.into_iter().map(str::to_owned).collect::<Vec<_>>(), &rows).to_string())
 }

@@ -1,4 +1,4 @@
-//! Items of a view as a table, one item as a list of its fields.
+//! Items of a view as a table, or one item as a list of its fields: all of them, those that have room, or those that are named.
 
 use anyhow::Result;
 use clap::Args;
@@ -16,40 +16,50 @@ pub(crate) struct ColumnFlags {
 }
 
 impl ColumnFlags {
-    /// Whether somebody named some.
-    pub(crate) const fn are_named(&self) -> bool {
-        !self.columns.is_empty()
+    /// Whether what was named can be shown at all: a table has columns, of the view's.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub(crate) fn check(&self, view: &ViewSpec, is_table: bool) -> Result<()> {
+        if !is_table && !self.columns.is_empty() {
+            return Err(Usage("--columns is for tables: JSON and CSV have every field".to_owned()).into());
+        }
+        let known: Vec<&str> = view.by.iter().chain(view.fields).map(|field| field.name).collect();
+        let known: Vec<&str> = known.iter().enumerate().filter(|(at, name)| !known[..*at].contains(name)).map(|(_, name)| *name).collect();
+        match self.columns.iter().find(|column| !known.contains(&column.as_str())) {
+            Some(unknown) => {
+                Err(Usage(format!("--columns {unknown}: {} has no such column; it has {}", view.name, known.join(", "))).into())
+            }
+            None => Ok(()),
+        }
     }
 
-    /// What whoever names some of an answer in another form is told.
-    pub(crate) fn no_table() -> anyhow::Error {
-        Usage("--columns is for tables: JSON and CSV have every field".to_owned()).into()
-    }
-
-    /// The columns that are shown, and those that do not fit.
+    /// The columns that are shown, and those that have no room.
     ///
     /// # Errors
     /// `Usage` where the items have no such column.
     fn of(&self, view: &ViewSpec, items: &[&Value], width: Option<usize>) -> Result<(Vec<String>, Vec<String>)> {
         let all = || items.iter().filter_map(|item| item.as_object()).take(1).flat_map(|item| item.keys());
-        if let Some(unknown) = self.columns.iter().find(|column| !all().any(|known| known == *column)) {
-            let known: Vec<&str> = all().map(String::as_str).collect();
-            return Err(Usage(format!("--columns {unknown}: {} has no such column here; it has {}", view.name, known.join(", "))).into());
+        if let Some(missing) = self.columns.iter().find(|column| !all().any(|known| known == *column)) {
+            return Err(Usage(format!("--columns {missing}: these items are not told apart by it; add --by {missing}")).into());
         }
-        if self.are_named() {
+        if !self.columns.is_empty() {
             return Ok((self.columns.clone(), Vec::new()));
         }
         // A column that nobody filled would only push the others aside.
-        let columns: Vec<String> = all().filter(|name| items.iter().any(|item| !item[*name].is_null())).cloned().collect();
+        let is_filled = |value: &Value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty());
+        let columns: Vec<String> = all().filter(|name| items.iter().any(|item| is_filled(&item[*name]))).cloned().collect();
         let Some(width) = width else { return Ok((columns, Vec::new())) };
-        let widths = output::widths(&columns, &rows(items, &columns));
+        let widths = output::widths(&output::table(&columns, &rows(items, &columns)));
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|at| rank(view, &columns[*at]));
-        // Nothing stands between the last one and the end.
-        let mut room = width + 1;
-        let fitting = order.iter().take_while(|at| room.checked_sub(widths[**at]).inspect(|left| room = *left).is_some()).count();
-        let mut fits = vec![false; columns.len()];
-        order.iter().take(fitting.max(1)).for_each(|at| fits[*at] = true);
+        let (mut room, mut fits) = (width + 1, vec![false; columns.len()]);
+        for at in order {
+            // Something is shown in any case.
+            if widths[at] <= room || !fits.contains(&true) {
+                (room, fits[at]) = (room.saturating_sub(widths[at]), true);
+            }
+        }
         let (shown, left_out): (Vec<_>, Vec<_>) = columns.into_iter().zip(fits).partition(|(_, fits)| *fits);
         let names = |columns: Vec<(String, bool)>| columns.into_iter().map(|(name, _)| name).collect();
         Ok((names(shown), names(left_out)))
@@ -58,7 +68,7 @@ impl ColumnFlags {
 
 /// What is shown first where there is no room for all: the dimensions, what is not whole, and then what tells most.
 fn rank(view: &ViewSpec, column: &str) -> usize {
-    let is_dimension = view.by.iter().any(|dim| dim.name == column) || !view.fields.iter().any(|field| field.name == column);
+    let is_dimension = view.by.iter().any(|dim| dim.name == column);
     match view.headline.iter().position(|name| *name == column) {
         _ if is_dimension || column == "incomplete_since" => 0,
         Some(at) => 1 + at,
@@ -70,31 +80,23 @@ fn rows(items: &[&Value], columns: &[String]) -> Vec<Vec<Value>> {
     items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect()
 }
 
-/// Prints items as a table, one item as a list of its fields.
+/// Prints items as a table.
 ///
 /// # Errors
-/// `Usage` where the items have none of the columns; where stdout is closed.
-pub(crate) fn tell(view: &ViewSpec, document: &Value, single: bool, columns: &ColumnFlags) -> Result<()> {
-    let items: Vec<&Value> = if single { vec![document] } else { document["items"].as_array().into_iter().flatten().collect() };
-    let Some(first) = items.first().and_then(|item| item.as_object()) else {
+/// `Usage` where the items do not have the columns that are named; where stdout is closed.
+pub(crate) fn tell(view: &ViewSpec, document: &Value, columns: &ColumnFlags) -> Result<()> {
+    let items: Vec<&Value> = document["items"].as_array().into_iter().flatten().collect();
+    if items.is_empty() {
         return output::print(format!("{}: nothing found.", view.name));
-    };
-    if single {
-        let is_asked_for = |name: &String| !columns.are_named() || columns.columns.contains(name);
-        // Whoever names fields that it does not have is told so.
-        columns.of(view, &items, None)?;
-        let fields = first.iter().filter(|(name, _)| is_asked_for(name));
-        let rows: Vec<Vec<Value>> = fields.map(|(name, value)| vec![name.clone().into(), value.clone()]).collect();
-        return output::print(output::table(&["field".into(), "value".into()], &rows).to_string());
     }
     let (shown, left_out) = columns.of(view, &items, output::terminal_width())?;
     output::print(output::table(&shown, &rows(&items, &shown)).to_string())?;
     if !left_out.is_empty() {
-        let (some, all) = (left_out.len(), shown.len() + left_out.len());
         output::print(format!(
-            "{some} of {all} columns do not fit this terminal: {}.\nChoose with: pledger query {} --columns {},{}  All of them: --format csv",
+            "{} of {} columns have no room here: {}. Choose with --columns {},{}; --json has all of them.",
+            left_out.len(),
+            shown.len() + left_out.len(),
             left_out.join(", "),
-            view.name,
             shown[0],
             left_out[0],
         ))?;
@@ -105,6 +107,20 @@ pub(crate) fn tell(view: &ViewSpec, document: &Value, single: bool, columns: &Co
     }
 }
 
+/// Prints one item as a list of its fields.
+///
+/// # Errors
+/// As `tell`.
+pub(crate) fn tell_one(view: &ViewSpec, item: &Value, columns: &ColumnFlags) -> Result<()> {
+    let named = if columns.columns.is_empty() {
+        item.as_object().into_iter().flat_map(|fields| fields.keys()).cloned().collect()
+    } else {
+        columns.of(view, &[item], None)?.0
+    };
+    let rows: Vec<Vec<Value>> = named.into_iter().map(|name| vec![name.clone().into(), item[&name].clone()]).collect();
+    output::print(output::table(&["field".into(), "value".into()], &rows).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use pledger_projections::query::find_view;
@@ -112,15 +128,21 @@ mod tests {
 
     use super::*;
 
+    fn flags(columns: &[&str]) -> ColumnFlags {
+        ColumnFlags { columns: columns.iter().map(|&name| name.into()).collect() }
+    }
+
     fn of(columns: &[&str], width: Option<usize>) -> Result<(Vec<String>, Vec<String>)> {
-        let items =
-            [json!({"deal_id": "d-1", "account": null, "rules": 1, "amount": {"amount": "1200.00", "currency": "USD"}, "status": "won"})];
-        let columns = ColumnFlags { columns: columns.iter().map(|&name| name.into()).collect() };
-        columns.of(find_view("deals")?, &items.iter().collect::<Vec<_>>(), width)
+        let amount = json!({"amount": "1200.00", "currency": "USD"});
+        let items = [
+            json!({"deal_id": "d-1", "account": null, "rules": 1, "amount": amount, "status": "won"}),
+            json!({"deal_id": "d-2", "account": null, "rules": 1, "amount": null, "status": "open"}),
+        ];
+        flags(columns).of(find_view("deals")?, &items.iter().collect::<Vec<_>>(), width)
     }
 
     #[test]
-    fn columns_are_those_that_are_named_or_that_fit() {
+    fn columns_are_those_that_are_named_or_that_have_room() {
         let told = |shown: &[&str], left_out: &[&str]| [shown, left_out].map(|names| names.iter().map(|&name| name.into()).collect());
         for (columns, width, [shown, left_out]) in [
             (&[][..], None, told(&["deal_id", "rules", "amount", "status"], &[])),
@@ -128,13 +150,31 @@ mod tests {
             // ` deal_id   rules         amount   status `
             (&[], Some(41), told(&["deal_id", "rules", "amount", "status"], &[])),
             (&[], Some(40), told(&["deal_id", "amount", "status"], &["rules"])),
+            // What has no room takes none from what comes after it.
+            (&[], Some(27), told(&["deal_id", "rules", "status"], &["amount"])),
             (&[], Some(20), told(&["deal_id", "status"], &["rules", "amount"])),
             (&[], Some(1), told(&["deal_id"], &["rules", "amount", "status"])),
             (&["status", "account"], Some(1), told(&["status", "account"], &[])),
         ] {
             assert_eq!(of(columns, width).expect("columns"), (shown, left_out), "{columns:?} in {width:?}");
         }
-        let error = of(&["status", "amuont"], None).expect_err("no such column").to_string();
-        assert_eq!(error, "--columns amuont: deals has no such column here; it has deal_id, account, rules, amount, status");
+    }
+
+    #[test]
+    fn columns_that_are_not_there_are_named() {
+        let told = |view, columns: &[&str], is_table| {
+            let checked = find_view(view).map_err(anyhow::Error::from).and_then(|view| flags(columns).check(view, is_table));
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(told("mdf", &["paid", "partner"], true), Ok(()));
+        assert_eq!(told("mdf", &[], false), Ok(()));
+        assert_eq!(told("mdf", &["paid"], false), Err("--columns is for tables: JSON and CSV have every field".to_owned()));
+        let unknown = told("mdf", &["paid", "piad"], true).expect_err("no such column");
+        assert!(unknown.starts_with("--columns piad: mdf has no such column; it has budget_id, allocation"), "{unknown}");
+        let missing = flags(&["region"]).of(find_view("pipeline").expect("a view"), &[&json!({"count": 1})], None);
+        assert_eq!(
+            missing.expect_err("it was not asked for").to_string(),
+            "--columns region: these items are not told apart by it; add --by region"
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     context::{Context, Usage},
     output,
     verbs::{
-        items::{ColumnFlags, tell},
+        items::{ColumnFlags, tell, tell_one},
         moment::Times,
     },
 };
@@ -98,9 +98,7 @@ impl Query {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
         let format = Format::of(self.format, context)?;
-        if format != Format::Table && self.columns.are_named() {
-            return Err(ColumnFlags::no_table());
-        }
+        self.columns.check(view, format == Format::Table)?;
         let path = self.path()?;
         let connection = Connection::to_read_at(&self.place, context)?;
         let accept = (format == Format::Csv).then_some("text/csv");
@@ -115,7 +113,8 @@ impl Query {
                 }
             }
             Format::Csv | Format::Json => output::print_json(&answer.success()?)?,
-            Format::Table => tell(view, &answer.success()?, self.key.is_some(), &self.columns)?,
+            Format::Table if self.key.is_some() => tell_one(view, &answer.success()?, &self.columns)?,
+            Format::Table => tell(view, &answer.success()?, &self.columns)?,
         }
         Ok(ExitCode::SUCCESS)
     }

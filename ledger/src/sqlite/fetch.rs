@@ -19,8 +19,8 @@ use crate::{
     slices::SliceId,
 };
 
-/// How many segments a read holds at a time.
-const READ_SEGMENTS: usize = 64;
+/// How many segments a read holds at a time: others' reads wait for no more.
+const READ_SEGMENTS: usize = 32;
 
 /// A record's place with what it is called by.
 #[derive(Clone, Copy)]
@@ -60,27 +60,35 @@ impl Shared {
     /// Where the first `max` records lie whose streams' names have the hashes of these, in the order of the streams, each with which
     /// of them that is; of the first from the slice's `offset` on.
     fn places_of(&self, streams: &[StreamName], offset: u64, max: usize) -> Vec<(usize, Located)> {
+        if max == 0 {
+            return Vec::new();
+        }
         // Of several streams nobody knows before the end which of their records are the first.
         let (from, most) = if streams.len() == 1 { (offset, max) } else { (0, usize::MAX) };
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        let index = self.state.index.read();
         let mut found: Vec<(usize, SliceId, u64)> = Vec::new();
         for (slice, hashes) in self.hashes(streams) {
+            // Commits wait for no more than one slice.
+            let index = self.state.index.read();
             let records = (from..).zip(index.streams(slice).iter().skip(skip));
             let places = records.filter_map(|(at, hash)| Some((at, hashes.get(hash)?)));
             let places = places.flat_map(|(at, streams)| streams.iter().map(move |stream| (*stream, slice, at)));
             found.extend(places.filter(|(stream, _, at)| *stream > 0 || *at >= offset).take(most));
         }
+        if found.len() > max {
+            found.select_nth_unstable(max - 1);
+            found.truncate(max);
+        }
         found.sort_unstable();
-        found.truncate(max);
+        let index = self.state.index.read();
         let located = |(at, slice, offset)| Some((at, Located { slice, offset, place: index.place(slice, offset)? }));
         found.into_iter().filter_map(located).collect()
     }
 
     /// How many records have the hashes of these streams' names.
     pub(super) fn count(&self, streams: &[StreamName]) -> usize {
-        let index = self.state.index.read();
         let of_slice = |(slice, hashes): (SliceId, HashMap<u32, Vec<usize>>)| {
+            let index = self.state.index.read();
             let of = index.streams(slice).iter().filter_map(|hash| hashes.get(hash));
             of.map(Vec::len).sum::<usize>()
         };
@@ -114,7 +122,8 @@ impl Shared {
                 room
             });
             let (now, later) = rest.split_at(take.count());
-            self.fill(&mut segments)?;
+            // What is read from one end to the other is no use to keep.
+            self.fill(&mut segments, now.len() == order.len())?;
             for beside in now.chunk_by(|one, other| places[*one].is_beside(&places[*other])) {
                 let Located { slice, place, .. } = places[beside[0]];
                 let segment = segments[&place.segment].as_ref().expect("all of them were read");
@@ -131,8 +140,8 @@ impl Shared {
         Ok(placed.into_iter().flatten().collect())
     }
 
-    /// Gets segments from memory or the file; all readers read.
-    fn fill(&self, segments: &mut BTreeMap<u32, Option<Arc<Segment>>>) -> Result<(), LogError> {
+    /// Gets segments from memory or the file, and keeps them in memory or not; all readers read.
+    fn fill(&self, segments: &mut BTreeMap<u32, Option<Arc<Segment>>>, keeps: bool) -> Result<(), LogError> {
         let mut missing = Vec::new();
         for (id, segment) in segments.iter_mut() {
             *segment = self.state.cached(*id);
@@ -148,7 +157,9 @@ impl Shared {
         let asked: Vec<_> = missing.chunks(missing.len().div_ceil(READERS).max(1)).map(read).collect();
         for answer in asked {
             for segment in answer.recv().map_err(|_| connection::gone())??.into_iter().map(Arc::new) {
-                self.state.keep(&segment);
+                if keeps {
+                    self.state.keep(&segment);
+                }
                 segments.insert(segment.id, Some(segment));
             }
         }
@@ -168,5 +179,65 @@ impl Shared {
         Err(LogError::Store(format!(
             "{file}: the index of segment {id} does not fit it; `DELETE FROM segment_index` there, and it is rebuilt"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::{
+        log::Log,
+        record::{Hash, LedgerCreated},
+        sqlite::SqliteLog,
+    };
+
+    fn name(n: u32) -> String {
+        format!("account/company-{n}.example")
+    }
+
+    /// Two streams of a ledger with one slice whose names the index cannot tell apart.
+    fn alike() -> [StreamName; 2] {
+        let mut seen = BTreeMap::new();
+        let other = (0..).find_map(|n| seen.insert(name_hash(&name(n)), n).map(|before| [before, n]));
+        other.expect("there are more names than hashes").map(|n| StreamName::parse(&name(n)).expect("a stream"))
+    }
+
+    #[test]
+    fn streams_whose_names_have_one_hash_are_told_apart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let created = r#"{"v":1,"ledger_id":"test","slices":{"count":2,"reference":1},"created_at":"2026-01-01T00:00:00Z"}"#;
+        let created: LedgerCreated = serde_json::from_str(created).expect("what a ledger is");
+        let log = SqliteLog::create(dir.path(), created).expect("a new ledger");
+        let [one, other] = alike();
+        let slice = log.slices().of(&one);
+        assert_eq!(slice, log.slices().of(&other), "accounts have one slice here");
+        let mut prev = log.read(slice, 0, 9).expect("readable").last().map_or(Hash::default(), |placed| placed.record.header.hash);
+        let first = log.end(slice).expect("an end");
+        let records = (0..40).map(|n: u64| {
+            let stream = if n % 4 == 3 { &other } else { &one };
+            let body = format!(r#"{{"decision":{{"v":1,"stream":"{stream}","version":{n}}}}}"#);
+            let record = Record::chain(slice, first + n, 1, prev, body.into());
+            prev = record.header.hash;
+            record
+        });
+        let mut producer = log.producer().expect("a producer");
+        producer.send(records.collect()).expect("sent");
+        assert_eq!(producer.reports(Duration::from_secs(30)).len(), 40);
+        let offsets = |streams: &[StreamName], max| -> Vec<(usize, u64)> {
+            let found = log.read_streams(streams, 0, max).expect("readable");
+            found.into_iter().map(|(at, placed)| (at, placed.offset - first)).collect()
+        };
+        let of = |at: usize, is_other: bool| (0..40).filter(move |n| (n % 4 == 3) == is_other).map(move |n| (at, n));
+        assert_eq!(offsets(std::slice::from_ref(&other), usize::MAX), of(0, true).collect::<Vec<_>>());
+        // The first places that are found are mostly the other stream's.
+        assert_eq!(offsets(std::slice::from_ref(&other), 6), of(0, true).take(6).collect::<Vec<_>>());
+        let both = [other.clone(), one.clone()];
+        let all: Vec<_> = of(0, true).chain(of(1, false)).collect();
+        for max in [0, 1, 10, 25, usize::MAX] {
+            assert_eq!(offsets(&both, max), all.iter().copied().take(max).collect::<Vec<_>>(), "at most {max}");
+        }
+        assert_eq!(log.count(&[one]).expect("readable"), Some(40), "as many as have the hash");
     }
 }

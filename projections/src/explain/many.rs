@@ -81,12 +81,12 @@ fn told(
         summing.whole.fold(record)?;
         summing.near.fold(record)?;
     }
-    relevant::each_page(log, &own, figure.moment, &mut |stream, page| {
+    relevant::each_page(log, &own, figure.moment, relevant::READ_MANY, &mut |stream, page| {
         page.iter().try_for_each(|relevant| summing.take(stream, relevant))?;
         summing.base.extend(page.into_iter().map(|relevant| relevant.record));
         Ok(())
     })?;
-    relevant::each_page(log, &others, figure.moment, &mut |stream, page| {
+    relevant::each_page(log, &others, figure.moment, relevant::READ_MANY, &mut |stream, page| {
         page.iter().try_for_each(|relevant| summing.take(stream, relevant))
     })?;
     summing.end_stream()?;

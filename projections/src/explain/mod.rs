@@ -49,6 +49,8 @@ pub const MAX_DECISIONS: usize = 20_000;
 
 /// Costs that are no partner's.
 const COSTS_OF_ALL: &str = "cost/program";
+/// What is told of a command that cannot be read: what came of it was.
+const UNREADABLE: &str = "(unreadable)";
 /// Fields that say where a row stands and not what it says.
 const STANDS: [&str; 3] = ["position", "rules", "incomplete_since"];
 
@@ -270,7 +272,7 @@ fn contribution(telling: &Telling<'_>, before: &Items, outline: &Outline<'_>, po
     Some(Contribution {
         position,
         stream: outline.stream.to_string(),
-        command: outline.command().map(|command| command.name.into_owned()).unwrap_or_default(),
+        command: outline.command().map_or_else(|| UNREADABLE.to_owned(), |command| command.name.into_owned()),
         refused,
         rules: outline.rules,
         recorded_at: outline.recorded_at,

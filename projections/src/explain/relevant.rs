@@ -21,8 +21,9 @@ use crate::engine::{Moment, stream_of};
 
 /// How many records are read at once.
 const READ: usize = 4_096;
-/// The same of streams that are found by their names: the more at once, the less often is read what they share.
-const READ_BY_NAME: usize = 65_536;
+/// The same of streams that are found by their names and of which there are many: the more at once, the less often is read what
+/// they share.
+pub(super) const READ_MANY: usize = 65_536;
 /// What the streams of imported deals without an account begin with.
 const NO_ACCOUNT: &str = "account/none:";
 
@@ -57,7 +58,7 @@ pub(super) struct Read {
 pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Record>), ExplainError> {
     let mut program = Program::default();
     let mut publications = Vec::new();
-    each_page(log, &BTreeSet::from([StreamName::program()]), moment, &mut |_, page| {
+    each_page(log, &BTreeSet::from([StreamName::program()]), moment, READ, &mut |_, page| {
         publications.extend(page.into_iter().map(|relevant| relevant.record));
         Ok(())
     })?;
@@ -71,7 +72,7 @@ pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Rec
     Ok((program, publications))
 }
 
-/// Whether the log knows without reading them that more of these streams' decisions count than are told one by one.
+/// Whether as far as the log knows without reading them more of these streams' decisions count than are told one by one.
 pub(super) fn are_too_many(log: &dyn Log, streams: &BTreeSet<StreamName>, moment: Moment) -> Result<bool, ExplainError> {
     let streams: Vec<StreamName> = streams.iter().filter(|stream| **stream != StreamName::program()).cloned().collect();
     let all_count = moment == Moment::default();
@@ -82,7 +83,7 @@ pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment:
     let (program, publications) = program(log, moment)?;
     let mut records = Vec::new();
     let streams = streams.into_iter().filter(|stream| *stream != StreamName::program()).collect();
-    let read = each_page(log, &streams, moment, &mut |_, page| {
+    let read = each_page(log, &streams, moment, MAX_DECISIONS + 1, &mut |_, page| {
         records.extend(page);
         // There is no telling so many: what was read of them says so.
         if records.len() > MAX_DECISIONS { Err(ExplainError::TooMany) } else { Ok(()) }
@@ -96,17 +97,19 @@ pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment:
 /// What takes in decisions of a stream.
 type TakePage<'t> = dyn FnMut(&StreamName, Vec<Relevant>) -> Result<(), ExplainError> + 't;
 
-/// The valid decisions of streams that count, stream by stream, each stream's in pages.
+/// The valid decisions of streams that count, stream by stream, in pages: where streams are found by their names, `most` are read
+/// at once.
 ///
 /// Where only the chain tells which decisions are valid, a slice is read once for all its streams, and not once for each.
 pub(super) fn each_page(
     log: &dyn Log,
     streams: &BTreeSet<StreamName>,
     moment: Moment,
+    most: usize,
     take: &mut TakePage<'_>,
 ) -> Result<(), ExplainError> {
     if !log.may_hold_void() {
-        return pages(log, &streams.iter().cloned().collect::<Vec<_>>(), moment, take);
+        return pages(log, &streams.iter().cloned().collect::<Vec<_>>(), moment, most, take);
     }
     let slices: BTreeSet<SliceId> = streams.iter().map(|stream| log.slices().of(stream)).collect();
     for slice in slices {
@@ -118,10 +121,10 @@ pub(super) fn each_page(
 }
 
 /// Streams' decisions, read by their names.
-fn pages(log: &dyn Log, streams: &[StreamName], moment: Moment, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
+fn pages(log: &dyn Log, streams: &[StreamName], moment: Moment, most: usize, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
     let (mut first, mut offset) = (0, 0);
     loop {
-        let found = log.read_streams(&streams[first..], offset, READ_BY_NAME)?;
+        let found = log.read_streams(&streams[first..], offset, most)?;
         let Some(next) = found.last().map(|(at, last)| (first + at, last.offset + 1)) else { return Ok(()) };
         let mut found = found.into_iter().peekable();
         while let Some(at) = found.peek().map(|(at, _)| *at) {
