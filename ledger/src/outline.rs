@@ -28,7 +28,7 @@ pub struct Outline<'a> {
 }
 
 /// A command as it is stored: few ask what it was, so it is read when one does.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Asked<'a> {
     Stored(&'a RawValue),
     Read { name: Cow<'a, str>, payload: Cow<'a, RawValue> },
@@ -51,6 +51,13 @@ impl Asked<'_> {
             Self::Stored(stored) => serde_json::from_str(stored.get()),
             Self::Read { name, payload } => Ok(Command { name: Cow::Borrowed(name), payload }),
         }
+    }
+}
+
+/// What it says, however it is kept.
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read().fmt(f)
     }
 }
 
