@@ -11,6 +11,7 @@ use utoipa::openapi::{
     ResponseBuilder, Schema,
     path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem},
     request_body::RequestBodyBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
 use schemas::{array_of, object, string, whole_number};
@@ -19,7 +20,8 @@ use schemas::{array_of, object, string, whole_number};
 #[must_use]
 pub fn document() -> Value {
     let info = InfoBuilder::new().title("pledger").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
-    let built = OpenApiBuilder::new().info(info).paths(paths()).components(Some(components())).build();
+    let anybody = [SecurityRequirement::default(), with_token()];
+    let built = OpenApiBuilder::new().info(info).paths(paths()).components(Some(components())).security(Some(anybody)).build();
     let mut document = serde_json::to_value(built).expect("a document is plain data, which JSON can hold");
     let named = &mut document["components"]["schemas"];
     schemas::answers().for_each(|(name, schema)| named[name] = schema);
@@ -27,6 +29,18 @@ pub fn document() -> Value {
 }
 
 const ABOUT: &str = "The ledger of a partner program: commands in, decisions recorded, read models folded, questions answered.";
+
+/// What a token is called.
+const TOKEN: &str = "token";
+
+fn with_token() -> SecurityRequirement {
+    SecurityRequirement::new(TOKEN, std::iter::empty::<String>())
+}
+
+/// An operation that nobody may call without the right to operate the service.
+fn for_operators(operation: OperationBuilder, summary: &str) -> OperationBuilder {
+    operation.summary(Some(format!("{summary} For operators."))).security(with_token())
+}
 
 /// The document as it is served.
 pub(crate) fn json() -> Bytes {
@@ -78,7 +92,7 @@ fn paths() -> Paths {
         paths = paths.path(path, PathItem::new(HttpMethod::Get, plain(id, summary, media)));
     }
     for (method, path, id, summary) in [
-        (HttpMethod::Get, "/v1/generations", "listGenerations", "The generations of the read models, and which is in use; for operators."),
+        (HttpMethod::Get, "/v1/generations", "listGenerations", "The generations of the read models, and which is in use."),
         (
             HttpMethod::Post,
             "/v1/generations/{generation}/promote",
@@ -88,11 +102,14 @@ fn paths() -> Paths {
         (HttpMethod::Post, "/v1/generations/rollback", "rollBackGeneration", "Puts the generation in use again that was replaced."),
         (HttpMethod::Post, "/v1/parked/retry", "retryParked", "Tries streams again that are folded no further."),
     ] {
-        let mut operation = plain(id, summary, "application/json");
+        let answer = ContentBuilder::new().schema(Some(object())).build();
+        let response = ResponseBuilder::new().description("The answer.").content("application/json", answer);
+        let mut operation = OperationBuilder::new().operation_id(Some(id)).tag("operations").response("200", response);
         if path.contains("{generation}") {
             let number = parameter("generation", ParameterIn::Path, "The generation's number.", whole_number());
-            operation.parameters = Some(vec![RefOr::T(number)]);
+            operation = operation.parameters(Some([number]));
         }
+        let operation = problems(for_operators(operation, summary), OPERATION_PROBLEMS).build();
         paths = paths.path(path, PathItem::new(method, operation));
     }
     paths.build()
@@ -110,7 +127,10 @@ fn components() -> utoipa::openapi::Components {
         (spec.referenced)(&mut referenced);
         referenced.push((spec.name.to_owned(), (spec.schema)()));
     }
-    ComponentsBuilder::new().schemas_from_iter(referenced).build()
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "Who sends none is `anonymous`, who sends commands and asks. The running server keeps an operator's in `serve.json` of its data directory.",
+    ));
+    ComponentsBuilder::new().schemas_from_iter(referenced).security_scheme(TOKEN, SecurityScheme::Http(token.build())).build()
 }
 
 fn command(spec: &'static CommandSpec) -> Operation {
@@ -207,6 +227,15 @@ fn events() -> Operation {
     problems(operation, COMMAND_PROBLEMS).build()
 }
 
+/// What may become of an order to whoever keeps the read models.
+const OPERATION_PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
+    (StatusCode::FORBIDDEN, "It is for operators."),
+    (StatusCode::NOT_FOUND, "There is no such generation."),
+    (StatusCode::CONFLICT, "It differs where it must not, or is not to be put in use: the problem says why."),
+    (StatusCode::SERVICE_UNAVAILABLE, "Nobody keeps the read models now; see Retry-After."),
+];
+
 /// What may become of what reads the whole ledger.
 const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "A parameter or the body cannot be read."),
@@ -233,9 +262,9 @@ fn simulate() -> Operation {
     let operation = OperationBuilder::new()
         .operation_id(Some("simulate"))
         .tag("operations")
-        .summary(Some("What other rules would have made of history; nothing is written. For operators."))
         .request_body(Some(RequestBodyBuilder::new().content("application/json", body).required(Some(Required::True)).build()))
         .response("200", response);
+    let operation = for_operators(operation, "What other rules would have made of history; nothing is written.");
     problems(operation, ANALYSIS_PROBLEMS).build()
 }
 
@@ -266,12 +295,12 @@ fn evidence() -> Operation {
     let operation = OperationBuilder::new()
         .operation_id(Some("evidence"))
         .tag("operations")
-        .summary(Some("The decisions about an account or a deal, with the proof that they are in the ledger. For operators."))
         .parameters(Some([
             parameter("account", ParameterIn::Query, "The account's key.", string()),
             parameter("deal", ParameterIn::Query, "The deal's id, in place of an account.", string()),
         ]))
         .response("200", success("The file, to be verified as it is: pledger evidence verify FILE.", "Evidence"));
+    let operation = for_operators(operation, "The decisions about an account or a deal, with the proof that they are in the ledger.");
     problems(operation, ANALYSIS_PROBLEMS).build()
 }
 

@@ -304,3 +304,24 @@ async fn what_is_not_ready_says_why() {
     assert!(reply.header("retry-after").is_some());
     assert_eq!(stack.get("/healthz").await.status, 200);
 }
+
+#[tokio::test]
+async fn what_the_document_keeps_for_operators_is_kept_for_them() {
+    let stack = Stack::ready().await;
+    let document = stack.get("/v1/openapi.json").await.json();
+    assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    let mut guarded = 0;
+    for (path, item) in document["paths"].as_object().expect("paths").iter().filter(|(path, _)| *path != "/v1/changes") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let reply = match method.as_str() {
+                "get" => stack.get(&path.replace("{generation}", "1")).await,
+                _ => stack.post(&path.replace("{generation}", "1"), "application/json", &[], "{}").await,
+            };
+            let is_refused = reply.status == 403 && reply.problem().1 == "OperationNotAllowed";
+            let wants_token = operation.get("security").is_some_and(|security| *security == json!([{"token": []}]));
+            assert_eq!(wants_token, is_refused, "{method} {path}: {}", reply.text());
+            guarded += usize::from(wants_token);
+        }
+    }
+    assert!(guarded >= 6, "{guarded}");
+}
