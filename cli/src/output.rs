@@ -50,6 +50,11 @@ pub(crate) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
+/// Whether any item has something there: a column that nobody filled would only push the others aside.
+pub(crate) fn is_filled(column: &str, items: &[&Value]) -> bool {
+    items.iter().map(|item| &item[column]).any(|value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()))
+}
+
 fn is_figure(value: &Value) -> bool {
     value.is_number() || value.get("amount").is_some()
 }

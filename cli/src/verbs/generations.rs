@@ -115,10 +115,11 @@ fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
         output::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let items: Vec<&Value> = document["items"].as_array().into_iter().flatten().collect();
     let columns = ["generation", "state", "folds", "projections", "rules_version", "begun_at", "replaced"];
-    let items = document["items"].as_array().into_iter().flatten();
-    let rows: Vec<Vec<Value>> = items.map(|item| columns.iter().map(|name| item[*name].clone()).collect()).collect();
-    output::print(output::table(&columns.map(str::to_owned), &rows).to_string())?;
+    let columns: Vec<String> = columns.into_iter().filter(|name| output::is_filled(name, &items)).map(str::to_owned).collect();
+    let rows: Vec<Vec<Value>> = items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect();
+    output::print(output::table(&columns, &rows).to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 

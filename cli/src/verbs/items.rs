@@ -46,9 +46,7 @@ impl ColumnFlags {
         if !self.columns.is_empty() {
             return Ok((self.columns.clone(), Vec::new()));
         }
-        // A column that nobody filled would only push the others aside.
-        let is_filled = |value: &Value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty());
-        let columns: Vec<String> = all().filter(|name| items.iter().any(|item| is_filled(&item[*name]))).cloned().collect();
+        let columns: Vec<String> = all().filter(|name| output::is_filled(name, items)).cloned().collect();
         let Some(width) = width else { return Ok((columns, Vec::new())) };
         let widths = output::widths(&output::table(&columns, &rows(items, &columns)));
         let mut order: Vec<usize> = (0..columns.len()).collect();
