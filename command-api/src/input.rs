@@ -119,6 +119,7 @@ pub(crate) enum MediaType {
     Lines,
     CloudEvent,
     CloudEvents,
+    Toml,
 }
 
 impl MediaType {
@@ -128,6 +129,7 @@ impl MediaType {
             Self::Lines => "application/x-ndjson",
             Self::CloudEvent => "application/cloudevents+json",
             Self::CloudEvents => "application/cloudevents-batch+json",
+            Self::Toml => "application/toml",
         }
     }
 
@@ -140,6 +142,7 @@ impl MediaType {
             ("application/x-jsonlines", Self::Lines),
             ("application/cloudevents+json", Self::CloudEvent),
             ("application/cloudevents-batch+json", Self::CloudEvents),
+            ("application/toml", Self::Toml),
         ];
         known.iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map(|(_, media)| *media)
     }

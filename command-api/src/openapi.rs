@@ -269,7 +269,11 @@ fn simulate() -> Operation {
 }
 
 fn rules(id: &str, summary: &str) -> Operation {
-    let body = ContentBuilder::new().schema(Some(reference("RulesDraft"))).build();
+    let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
+    let body = RequestBodyBuilder::new()
+        .content("application/json", content(reference("RulesDraft")))
+        .content("application/toml", content(string()))
+        .required(Some(Required::True));
     let (description, schema) = match id {
         "checkRules" => ("Whether it is valid; in words, or the problems with line and column.", "RulesChecked"),
         _ => ("The version that it was held against, and every change.", "RulesDiff"),
@@ -278,7 +282,7 @@ fn rules(id: &str, summary: &str) -> Operation {
         .operation_id(Some(id))
         .tag("operations")
         .summary(Some(summary))
-        .request_body(Some(RequestBodyBuilder::new().content("application/json", body).required(Some(Required::True)).build()))
+        .request_body(Some(body.build()))
         .response("200", success(description, schema));
     problems(operation, RULES_PROBLEMS).build()
 }
@@ -288,6 +292,8 @@ const RULES_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "The body cannot be read."),
     (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
     (StatusCode::NOT_FOUND, "There is no such version of the rules."),
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
     (StatusCode::UNPROCESSABLE_ENTITY, "The draft is no program.toml."),
 ];
 

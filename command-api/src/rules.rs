@@ -1,6 +1,6 @@
 //! `POST /v1/rules/check` and `/v1/rules/diff`: a draft of the rules read, and held against rules that were published.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{ApiState, input, input::MediaType, problem::Problem, streams, views};
 
 /// What a body is.
-const EXPECTED: &str = r#"{"program":"a whole program.toml"}, to be held against the rules in force, or with "version":N against those"#;
+const EXPECTED: &str = r#"{"program":"a whole program.toml"}, to be held against the rules in force, or with "version":N against those; or the file as it is, as application/toml"#;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,7 +75,12 @@ async fn read(api: &ApiState, request: Request) -> Result<Draft, Problem> {
     let (parts, body) = request.into_parts();
     api.principals.principal(&parts.headers)?;
     input::declared_length(&parts.headers)?;
-    MediaType::of(&parts.headers, &[MediaType::Json])?;
+    let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Toml])?;
     let body = input::body(body).await?;
-    serde_json::from_slice(&body).map_err(|error| Problem::malformed("InvalidBody", error.to_string()).accepted(EXPECTED))
+    let malformed = |error: &dyn Error| Problem::malformed("InvalidBody", error.to_string()).accepted(EXPECTED);
+    if media == MediaType::Toml {
+        let program = str::from_utf8(&body).map_err(|error| malformed(&error))?.to_owned();
+        return Ok(Draft { program, version: None });
+    }
+    serde_json::from_slice(&body).map_err(|error| malformed(&error))
 }

@@ -156,7 +156,7 @@ async fn prepare(api: &ApiState, request: Request) -> Result<Prepared, Problem> 
 fn read(api: &ApiState, sender: &Sender, seen: &[Position], media: MediaType, body: &Bytes) -> Result<Prepared, Problem> {
     let items: Vec<Result<Item<'_>, Problem>> = match media {
         MediaType::Lines => lines(body)?.into_iter().map(item_of_line).collect(),
-        MediaType::Json | MediaType::CloudEvent | MediaType::CloudEvents => {
+        MediaType::Json | MediaType::CloudEvent | MediaType::CloudEvents | MediaType::Toml => {
             array(body)?.into_iter().map(|raw| item(raw.get().as_bytes())).collect()
         }
     };

@@ -92,7 +92,7 @@ async fn prepare(api: &ApiState, request: Request) -> Result<(Form, Prepared), P
 fn read(api: &ApiState, media: MediaType, principal: &Principal, seen: &[Position], body: &Bytes) -> Result<(Form, Prepared), Problem> {
     let many = match media {
         MediaType::CloudEvents => true,
-        MediaType::CloudEvent | MediaType::Lines => false,
+        MediaType::CloudEvent | MediaType::Lines | MediaType::Toml => false,
         MediaType::Json => body.trim_ascii_start().first() == Some(&b'['),
     };
     let events: Vec<Result<CloudEvent<'_>, InvalidEvent>> = if many {

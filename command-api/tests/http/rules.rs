@@ -29,3 +29,18 @@ async fn a_draft_is_checked_and_held_against_what_was_published() {
         assert_eq!(post("/v1/rules/diff", body.clone()).await.problem(), (status, code.to_owned()), "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_draft_may_come_as_the_file_it_is() {
+    let stack = Stack::ready().await;
+    let draft = Rules::DEFAULT.replacen("certifications = 4", "certifications = 6", 1);
+    let post = async |path: &str, kind: &str, body: Vec<u8>| stack.post(path, kind, &[], body).await;
+    let diff = post("/v1/rules/diff", "application/toml; charset=utf-8", draft.into_bytes()).await.json();
+    assert_eq!((&diff["version"], &diff["changes"][0]["in_words"]), (&json!(1), &json!("Gold needs 6 certifications instead of 4.")));
+    assert_eq!(post("/v1/rules/check", "application/toml", b"tiers = 1".to_vec()).await.json()["valid"], false);
+    let binary = post("/v1/rules/check", "application/toml", vec![0xff, 0xfe]).await.problem();
+    assert_eq!(binary, (400, "InvalidBody".to_owned()));
+    let other = post("/v1/rules/check", "text/csv", b"a,b".to_vec()).await;
+    assert_eq!(other.problem(), (415, "UnsupportedMediaType".to_owned()));
+    assert_eq!(other.json()["accepted"], json!(["application/json", "application/toml"]));
+}
