@@ -3,6 +3,7 @@
 mod bulk_inserts;
 mod packed_append;
 mod parsing;
+mod reading;
 mod single_row;
 mod table;
 
@@ -11,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use pledger_ledger::{log::Log, record::Record};
 
-pub(crate) use parsing::parse_rate;
+pub(crate) use {parsing::parse_rate, reading::read_and_parse};
 
 use crate::{progress, report::Limit};
 
