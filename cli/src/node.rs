@@ -174,6 +174,6 @@ pub(crate) fn random_id() -> String {
 pub(crate) fn explain(error: LogError, dir: &Path) -> anyhow::Error {
     match error {
         LogError::Unfit(reason) => anyhow::anyhow!("{reason}\nCreate one with: pledger init --data-dir {}", dir.display()),
-        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_)) => other.into(),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_)) => other.into(),
     }
 }

@@ -64,7 +64,7 @@ impl Announcement {
     pub(crate) fn holds_lock(&self, data_dir: &Path) -> bool {
         match SqliteLog::open(data_dir, Mode::Write) {
             Err(LogError::Locked(_)) => true,
-            Ok(_) | Err(LogError::Store(_) | LogError::Damaged { .. } | LogError::Unfit(_)) => false,
+            Ok(_) | Err(LogError::Store(_) | LogError::Damaged { .. } | LogError::ReadOnly(_) | LogError::Unfit(_)) => false,
         }
     }
 
@@ -180,20 +180,23 @@ impl Assembly {
         Arc::get_mut(&mut self.state).expect("nobody shares it yet")
     }
 
-    /// Opens the data directory to read, beside a writer that serves no HTTP or without one.
+    /// Opens the data directory to read, beside a writer that serves no HTTP or without one, or where nothing may be written.
     pub(crate) fn open_to_read(data_dir: &Path) -> Result<Self> {
         match Node::open(data_dir) {
             Ok(node) => Self::around(node, data_dir),
-            Err(error) if matches!(error.downcast_ref(), Some(LogError::Locked(_))) => Self::beside(data_dir),
-            Err(error) => Self::in_spite_of(error, data_dir),
+            Err(error) => match error.downcast_ref() {
+                Some(LogError::Locked(_)) => Self::beside(data_dir, "another process writes to this data directory"),
+                Some(LogError::ReadOnly(reason)) => Self::beside(data_dir, reason),
+                _ => Self::in_spite_of(error, data_dir),
+            },
         }
     }
 
-    /// Reads beside another writer: the read models are folded in memory, and no command is taken.
-    fn beside(data_dir: &Path) -> Result<Self> {
+    /// Reads and writes nothing: the read models are folded in memory, and no command is taken, for this reason.
+    fn beside(data_dir: &Path, reason: &str) -> Result<Self> {
         let log: Arc<dyn Log> = Arc::new(SqliteLog::open(data_dir, Mode::Read).map_err(|error| explain(error, data_dir))?);
         let engine = Engine::in_memory(Arc::clone(&log), Options::default())?;
-        let sink = Arc::new(NoWriter { reason: "another process writes to this data directory".into(), damaged: false });
+        let sink = Arc::new(NoWriter { reason: reason.into(), damaged: false });
         Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
     }
 
@@ -341,7 +344,7 @@ fn reading_edge(log: &Arc<dyn Log>, data_dir: &Path) -> Result<Edge> {
     Ok(Edge { slices: log.slices(), keys, directory: Arc::default(), clock, randomness })
 }
 
-/// Takes no commands: another process writes, or the ledger is damaged.
+/// Takes no commands: another process writes, nothing may be written, or the ledger is damaged.
 pub(crate) struct NoWriter {
     reason: Arc<str>,
     /// Whether answers have to say so.

@@ -1,5 +1,6 @@
 //! The decision ledger: records, chain, slices and the engines that keep them.
 
+pub mod at_rest;
 mod body_stream;
 pub mod chain;
 pub mod commands;

@@ -28,6 +28,9 @@ pub enum LogError {
     /// Another process writes to it.
     #[error("{0}")]
     Locked(String),
+    /// This process may read it, and write nothing.
+    #[error("{0}")]
+    ReadOnly(String),
     /// There is no ledger here, or one of another shape.
     #[error("{0}")]
     Unfit(String),

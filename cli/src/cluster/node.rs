@@ -33,7 +33,7 @@ pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
         LogError::Unfit(reason) => {
             anyhow::anyhow!("{reason}\nWhere there is no ledger yet, create one with: pledger init {}", cluster.flags())
         }
-        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_)) => other.into(),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_)) => other.into(),
     })
 }
 

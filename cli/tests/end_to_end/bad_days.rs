@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{PARTNER, Server, fail, pledger, succeed, text};
+use crate::program::{PARTNER, Server, fail, give_the_right_to_write, pledger, pledger_as_reader, succeed, take_the_right_to_write, text};
 
 const SIGN: &str = r#"{"partner_id":"p-1"}"#;
 
@@ -118,4 +118,37 @@ fn a_mistake_of_the_caller_is_told_as_one() {
     let elsewhere = tempfile::tempdir().expect("a folder");
     std::fs::write(elsewhere.path().join("data"), "").expect("written");
     assert!(fail(elsewhere.path(), &["init"], 1).contains("is no directory"));
+}
+
+#[test]
+fn what_may_not_be_written_is_read_and_says_that_it_takes_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init", "--slices", "8"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    take_the_right_to_write(&dir.join("data"));
+    std::fs::set_permissions(dir, std::fs::metadata(dir.join("data")).expect("the folder").permissions()).expect("readable");
+    for (arguments, said) in [
+        (&["verify", "--projections"][..], "equal a fresh fold"),
+        (&["query", "partners"], "Nordwind"),
+        (&["replay"], "RegisterPartner"),
+        (&["explain", "partners", "p-1"], "RegisterPartner"),
+        (&["export", "partners", "--format", "csv", "--out", "-"], "Nordwind"),
+        (&["rules", "show"], "[tiers"),
+    ] {
+        let output = pledger_as_reader(dir, arguments);
+        assert!(output.status.success() && text(&output).contains(said), "{arguments:?}: {}", text(&output));
+    }
+    for arguments in [&["command", "SignAgreement", SIGN][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let refused = pledger_as_reader(dir, arguments);
+        assert!(!refused.status.success() && text(&refused).contains("may not write to"), "{arguments:?}: {}", text(&refused));
+    }
+    // What was written last lies beside the file, where only those read it who may write.
+    give_the_right_to_write(&dir.join("data"));
+    let wal = dir.join("data").join("ledger.db-wal");
+    std::fs::write(&wal, [0; 64]).expect("written");
+    take_the_right_to_write(&dir.join("data"));
+    let refused = pledger_as_reader(dir, &["verify"]);
+    assert!(!refused.status.success() && text(&refused).contains("copy the whole directory"), "{}", text(&refused));
+    give_the_right_to_write(dir);
 }

@@ -1,7 +1,12 @@
 //! The built binary, run as a user runs it, and a server of it.
 
 use std::{
+    fs::Permissions,
     io::{BufRead, BufReader},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -20,8 +25,47 @@ pub(crate) fn spawn(dir: &Path, arguments: &[&str]) -> Child {
     command(dir, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pledger starts")
 }
 
+/// Runs pledger as a user who may read `dir` and write nothing in it; root may write everywhere, and becomes somebody else.
+pub(crate) fn pledger_as_reader(dir: &Path, arguments: &[&str]) -> Output {
+    let found = std::fs::metadata(dir).expect("the folder");
+    let mut reader = command(dir, arguments);
+    if found.uid() == 0 {
+        // Which may not get at the program where it was built.
+        let (built, ours) = (env!("CARGO_BIN_EXE_pledger"), dir.join("pledger"));
+        if !ours.exists() && std::fs::hard_link(built, &ours).is_err() {
+            std::fs::copy(built, &ours).expect("copied");
+        }
+        reader = run(Command::new(ours), dir, arguments);
+        reader.uid(NOBODY).gid(NOBODY);
+    }
+    reader.output().expect("pledger starts")
+}
+
+/// Who owns nothing, by number.
+const NOBODY: u32 = 65_534;
+
+/// Takes the right to write a folder and what is in it from everybody, and gives everybody the right to read.
+pub(crate) fn take_the_right_to_write(path: &Path) {
+    let is_dir = path.is_dir();
+    if is_dir {
+        std::fs::read_dir(path).expect("the folder").for_each(|entry| take_the_right_to_write(&entry.expect("an entry").path()));
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(if is_dir { 0o555 } else { 0o444 })).expect("changed");
+}
+
+/// Gives the owner the right to write it back, so that it can be taken away.
+pub(crate) fn give_the_right_to_write(path: &Path) {
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("changed");
+    if path.is_dir() {
+        std::fs::read_dir(path).expect("the folder").for_each(|entry| give_the_right_to_write(&entry.expect("an entry").path()));
+    }
+}
+
 fn command(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+    run(Command::new(env!("CARGO_BIN_EXE_pledger")), dir, arguments)
+}
+
+fn run(mut command: Command, dir: &Path, arguments: &[&str]) -> Command {
     command.current_dir(dir).arg("--data-dir").arg(dir.join("data")).args(arguments);
     command
 }

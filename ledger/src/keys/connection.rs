@@ -14,6 +14,7 @@ use sqlx::{
 use tokio::runtime::{Builder, Runtime};
 
 use super::KeyStoreError;
+use crate::at_rest::is_at_rest;
 
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ impl Connection {
             Access::Write => {
                 options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).pragma("secure_delete", "ON")
             }
-            Access::Read => options.read_only(true),
+            Access::Read => options.read_only(true).immutable(is_at_rest(path)),
         };
         let failed = |error: &dyn std::fmt::Display| KeyStoreError::Store(format!("{}: {error}", path.display()));
         let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| failed(&error))?;

@@ -11,9 +11,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::log::LogError;
+use crate::{at_rest, log::LogError};
 
 /// Segments are large rows: large pages keep their overflow chains short.
 pub(super) const PAGE_BYTES: u32 = 16_384;
@@ -50,7 +50,7 @@ impl Link {
         match error {
             LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{file}: {reason}") },
             LogError::Store(reason) => LogError::Store(format!("{file}: {reason}")),
-            LogError::Locked(_) | LogError::Unfit(_) => error,
+            LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => error,
         }
     }
 
@@ -69,8 +69,11 @@ fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
         Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match at_rest::uri(file).filter(|_| access == Access::Read) {
+        Some(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?,
+        None => Connection::open_with_flags(file, flags)?,
     };
-    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     if access != Access::Read {
         // In this order: the size of a file's pages is settled by what is written first.
@@ -82,7 +85,13 @@ fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
 }
 
 fn store(file: &Path, error: &rusqlite::Error) -> LogError {
-    LogError::Store(format!("{}: {error}", file.display()))
+    let what_to_do = match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) if at_rest::has_a_log(file) => {
+            "; what was written last stands beside it, and is read where it may be written: copy the whole directory to such a place"
+        }
+        _ => "",
+    };
+    LogError::Store(format!("{}: {error}{what_to_do}", file.display()))
 }
 
 impl Drop for Link {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Read, Seek, Write},
+    io::{ErrorKind, Read, Seek, Write},
     path::Path,
 };
 
@@ -14,11 +14,17 @@ pub(super) const LOCK_FILE: &str = "lock";
 /// Takes the writer's lock; it is held as long as the file is.
 ///
 /// # Errors
-/// `LogError::Locked` naming the process that holds it, `LogError::Store`.
+/// `LogError::Locked` naming the process that holds it, `LogError::ReadOnly` where it may not be taken, `LogError::Store`.
 pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK_FILE);
     let store = |error: std::io::Error| LogError::Store(format!("{}: {error}", path.display()));
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(store)?;
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            LogError::ReadOnly(format!("this process may not write to {} ({error}); reading it needs no such right", dir.display()))
+        }
+        _ => store(error),
+    })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(LogError::Locked(held(dir, &mut file))),

@@ -91,7 +91,7 @@ pub enum PromoteError {
     #[error("generation {0} replaced none that is still there")]
     NothingBefore(GenerationNumber),
     /// This process writes no read models.
-    #[error("this process writes no read models: another one does, or the ledger is damaged")]
+    #[error("this process writes no read models: another one does, the ledger is damaged, or nothing may be written here")]
     NotHere,
     /// Another generation is just being put in use.
     #[error("another generation is just being put in use")]

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use pledger_ledger::{chain::ChainHead, record::Hash, slices::SliceId};
+use pledger_ledger::{at_rest::is_at_rest, chain::ChainHead, record::Hash, slices::SliceId};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, Row as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
@@ -76,7 +76,7 @@ impl SqliteStore {
     /// # Errors
     /// `StoreError`.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        Self::connect(SqliteConnectOptions::new().filename(path).read_only(true))
+        Self::connect(SqliteConnectOptions::new().filename(path).read_only(true).immutable(is_at_rest(path)))
     }
 
     fn connect(options: SqliteConnectOptions) -> Result<Self, StoreError> {
