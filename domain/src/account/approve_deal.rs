@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, AccountEvent, DealPhase, deal_address};
+use super::{Account, AccountEvent, DealPhase, deal_address, standing::protected_partner};
 use crate::{
     command::{Address, CommandPayload},
     facts::Facts,
     rejection::Rejection,
-    values::{AccountRef, DealId, InvalidAccount, Timestamp},
+    values::{AccountRef, DealId, InvalidAccount, PartnerId, Timestamp},
 };
 
 /// Approves a registration. Where the rules grant protection, it begins at the receipt; two partners may have
@@ -32,12 +32,17 @@ impl CommandPayload for ApproveDeal {
         deal_address(self.account.as_ref(), &self.deal_id)
     }
 
+    fn relies_on(&self, state: &Account) -> Option<PartnerId> {
+        state.deal(&self.deal_id).map(|deal| deal.partner_id().clone())
+    }
+
     fn builds_on(&self, state: &Account) -> Option<Timestamp> {
         state.registered_at(&self.deal_id)
     }
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         let deal = state.known_while(&self.deal_id, |phase| phase == DealPhase::InReview)?;
+        protected_partner(facts, &deal.partner_id)?;
         let rules = &facts.rules.rules.deal_registration;
         let in_days = |days: u32| (days > 0 && !facts.historical).then(|| facts.now.plus_days(i64::from(days)));
         if !facts.historical {

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, AccountEvent, DealPhase, deal_address};
+use super::{Account, AccountEvent, DealPhase, deal_address, standing::protected_partner};
 use crate::{
     command::{Address, CommandPayload},
     facts::Facts,
     rejection::Rejection,
-    values::{AccountRef, DealId, InvalidAccount, Timestamp},
+    values::{AccountRef, DealId, InvalidAccount, PartnerId, Timestamp},
 };
 
 /// Extends an approved deal's protection and validity by the rules' days, each from where it ends now. Protection that
@@ -32,12 +32,17 @@ impl CommandPayload for ExtendDeal {
         deal_address(self.account.as_ref(), &self.deal_id)
     }
 
+    fn relies_on(&self, state: &Account) -> Option<PartnerId> {
+        state.deal(&self.deal_id).map(|deal| deal.partner_id().clone())
+    }
+
     fn builds_on(&self, state: &Account) -> Option<Timestamp> {
         state.registered_at(&self.deal_id)
     }
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         let deal = state.known_while(&self.deal_id, |phase| phase == DealPhase::Approved)?;
+        protected_partner(facts, &deal.partner_id)?;
         let rules = &facts.rules.rules.deal_registration;
         if deal.protected_until.is_none() && deal.expires_at.is_none() {
             return Err(Rejection::NeverExpires { deal_id: self.deal_id.clone() });

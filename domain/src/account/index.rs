@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
 
 use super::{Deal, Overlap};
-use crate::values::{DealId, Label, PartnerId, Timestamp};
+use crate::values::{DealId, Label, PartnerId, Timestamp, folded};
 
 /// A label without the differences that people make by accident: compatibility forms, case and white space.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,31 +16,6 @@ impl Folded {
     pub(super) fn of(label: &Label) -> Self {
         Self(folded(label.as_str()))
     }
-}
-
-/// A product as protection and overlaps compare it: products that are the same to them come out the same.
-#[must_use]
-pub fn folded(product: &str) -> CompactString {
-    if product.is_ascii() {
-        // It has no other compatibility forms. Most products are, and every change of a deal comes by here.
-        let mut folded = one_spaced(product);
-        folded.make_ascii_lowercase();
-        return folded;
-    }
-    let folded: String = product.nfkc().collect::<String>().to_lowercase().nfkc().collect();
-    one_spaced(&folded)
-}
-
-/// The words with one space between each.
-fn one_spaced(text: &str) -> CompactString {
-    let mut spaced = CompactString::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !spaced.is_empty() {
-            spaced.push(' ');
-        }
-        spaced.push_str(word);
-    }
-    spaced
 }
 
 /// What falls due of a deal.

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, AccountEvent, DealPhase, deal_address};
+use super::{Account, AccountEvent, DealPhase, deal_address, standing::protected_partner};
 use crate::{
     command::{Address, CommandPayload},
     facts::Facts,
     rejection::Rejection,
-    values::{AccountRef, DealId, InvalidAccount, Timestamp},
+    values::{AccountRef, DealId, InvalidAccount, PartnerId, Timestamp},
 };
 
 /// Protects an open deal until a given time, as its old system did. Decided under the rules and the protections of
@@ -34,12 +34,17 @@ impl CommandPayload for OpenProtection {
         deal_address(self.account.as_ref(), &self.deal_id)
     }
 
+    fn relies_on(&self, state: &Account) -> Option<PartnerId> {
+        state.deal(&self.deal_id).map(|deal| deal.partner_id().clone())
+    }
+
     fn builds_on(&self, state: &Account) -> Option<Timestamp> {
         state.registered_at(&self.deal_id)
     }
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         let deal = state.known_while(&self.deal_id, DealPhase::is_open)?;
+        protected_partner(facts, &deal.partner_id)?;
         if state.is_unmatched() {
             return Err(Rejection::AccountRequired {});
         }

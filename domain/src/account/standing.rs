@@ -42,6 +42,17 @@ pub(super) fn registering_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Resul
     }
 }
 
+/// The partner may be granted protection, or more of it: it is active, and not leaving. History grants none.
+pub(super) fn protected_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
+    let partner = known_partner(facts, id)?;
+    match partner.retiring_since() {
+        _ if facts.historical => Ok(()),
+        Some(since) => Err(Rejection::PartnerRetiring { partner_id: id.clone(), since }),
+        None if partner.is_active() => Ok(()),
+        None => Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() }),
+    }
+}
+
 /// Refuses where a partner is named that nobody knows.
 pub(super) fn any_named_partner_known(facts: &Facts, id: Option<&PartnerId>) -> Result<(), Rejection> {
     id.map_or(Ok(()), |id| known_partner(facts, id).map(drop))
@@ -50,4 +61,27 @@ pub(super) fn any_named_partner_known(facts: &Facts, id: Option<&PartnerId>) -> 
 /// Refuses where a deal is named that is not on the account.
 pub(super) fn any_named_deal_known(state: &Account, id: Option<&crate::values::DealId>) -> Result<(), Rejection> {
     id.map_or(Ok(()), |id| state.known(id).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{Story, active, d1, time, with};
+    use crate::{partner::PartnerEvent, rejection::Rejection};
+    use serde_json::json;
+
+    #[test]
+    fn only_who_is_active_and_stays_is_granted_protection() {
+        let suspended = PartnerEvent::PartnerSuspended { reason: "unpaid".parse().expect("a text") };
+        let leaving = PartnerEvent::RetirementStarted { reason: None };
+        let inactive = Rejection::PartnerNotActive { partner_id: "p-1".parse().expect("an id"), phase: "suspended".into() };
+        let retiring = Rejection::PartnerRetiring { partner_id: "p-1".parse().expect("an id"), since: time("2026-10-01") };
+        let opened = with(d1(), json!({"protected_until": "2026-11-01"}));
+        for (event, refusal) in [(suspended, inactive), (leaving, retiring)] {
+            let is = |story: Story| story.partner("p-1", &[&active()[..], std::slice::from_ref(&event)].concat());
+            assert_eq!(is(Story::registered()).refusal("ApproveDeal", &d1()), refusal);
+            assert_eq!(is(Story::approved()).refusal("ExtendDeal", &d1()), refusal);
+            assert_eq!(is(Story::registered()).refusal("OpenProtection", &opened), refusal);
+            assert_eq!(is(Story::registered()).import(true).decide("ApproveDeal", &d1()).err(), None, "history grants none");
+        }
+    }
 }

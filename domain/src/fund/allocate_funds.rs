@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Fund, FundEvent,
-    guard::{in_currency, known_partner, moment},
+    guard::{in_currency, moment, staying_partner},
 };
 use crate::{
     command::{Address, CommandPayload},
@@ -55,7 +55,7 @@ impl CommandPayload for AllocateFunds {
         if state.allocation(&self.allocation_id).is_some() {
             return Err(Rejection::AllocationExists { allocation_id: self.allocation_id.clone() });
         }
-        known_partner(facts, &self.partner_id)?;
+        staying_partner(facts, &self.partner_id)?;
         in_currency(self.amount, budget.amount.currency())?;
         // Setting aside ahead of the budget's first day is planning; after its last day nobody could ask for it.
         if moment(facts) >= budget.ends_on {
@@ -75,7 +75,7 @@ impl CommandPayload for AllocateFunds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fund::scenario::{at, command, eur, facts, facts_at, given, usd, without_partner};
+    use crate::fund::scenario::{at, check_staying, command, eur, facts, facts_at, given, usd, without_partner};
     use serde_json::json;
 
     fn allocate(id: &str, amount: Amount) -> AllocateFunds {
@@ -116,6 +116,11 @@ mod tests {
     fn the_partner_has_to_be_known() {
         let unknown = Rejection::PartnerUnknown { partner_id: PartnerId::parse("p-1").expect("an id") };
         assert_eq!(allocate("al-2", usd("1.00")).decide(&given("budget"), &without_partner()), Err(unknown));
+    }
+
+    #[test]
+    fn nothing_is_set_aside_for_who_leaves() {
+        check_staying(&allocate("al-2", usd("1.00")), "budget");
     }
 
     #[test]

@@ -121,6 +121,6 @@ mod tests {
         {
             assert_eq!(amend(1, amount).decide(&given("draft"), &facts), Err(refusal), "{amount}");
         }
-        check_eligibility(&amend(1, usd("1.00")), "draft");
+        check_eligibility(&amend(1, usd("1.00")), "draft", false);
     }
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Fund, FundEvent, RequestPhase,
-    guard::{in_currency, moment, request_in},
+    guard::{in_currency, moment, request_in, staying_partner},
 };
 use crate::{
     command::{Address, CommandPayload},
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{Amount, BudgetId, InvalidAccount, RequestId, Timestamp},
+    values::{Amount, BudgetId, InvalidAccount, PartnerId, RequestId, Timestamp},
 };
 
 /// Approves a request: its amount is held for the partner until the claim window closes.
@@ -38,6 +38,10 @@ impl CommandPayload for ApproveFundRequest {
         Ok(self.budget_id.as_ref().map_or_else(|| Address::Request(self.request_id.clone()), |id| Address::Stream(StreamName::fund(id))))
     }
 
+    fn relies_on(&self, state: &Fund) -> Option<PartnerId> {
+        state.request(&self.request_id).map(|request| request.partner_id.clone())
+    }
+
     fn builds_on(&self, state: &Fund) -> Option<Timestamp> {
         state.request(&self.request_id).map(|request| request.since)
     }
@@ -52,6 +56,7 @@ impl CommandPayload for ApproveFundRequest {
             | RequestPhase::Rejected
             | RequestPhase::Canceled => false,
         })?;
+        staying_partner(facts, &request.partner_id)?;
         let allocation = state.known_allocation(&request.allocation_id)?;
         let asked = Amount::new(request.amount).expect("requests are made of amounts, which are not negative");
         let given = self.amount.unwrap_or(asked);
@@ -75,7 +80,7 @@ impl CommandPayload for ApproveFundRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fund::scenario::{after, at, check_phases, command, eur, facts, given, history_at, requested, usd};
+    use crate::fund::scenario::{after, at, check_phases, check_staying, command, eur, facts, given, history_at, requested, usd};
     use serde_json::json;
 
     fn approve(id: &str, amount: Option<Amount>) -> ApproveFundRequest {
@@ -85,6 +90,11 @@ mod tests {
     fn approved(amount: &str) -> FundEvent {
         let (request_id, claim_until) = (approve("rq-1", None).request_id, facts().now.plus_days(90));
         FundEvent::FundRequestApproved { request_id, amount: usd(amount), claim_until, historical: false }
+    }
+
+    #[test]
+    fn nothing_is_granted_to_who_leaves() {
+        check_staying(&command::<ApproveFundRequest>(json!({ "request_id": "rq-1" })), "in_review");
     }
 
     #[test]

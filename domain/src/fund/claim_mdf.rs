@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Fund, FundEvent, Grant, Proof, Request, RequestPhase,
-    guard::{eligible_partner, in_currency, moment},
+    guard::{in_currency, moment, settling_partner},
     proof::bounded,
 };
 use crate::{
@@ -61,7 +61,7 @@ impl CommandPayload for ClaimMDF {
             return Err(Rejection::ClaimExists { claim_id: self.claim_id.clone() });
         }
         let grant = open_grant(request, &self.request_id, facts)?;
-        eligible_partner(facts, &request.partner_id)?;
+        settling_partner(facts, &request.partner_id)?;
         if self.proof.is_empty() {
             return Err(Rejection::ProofMissing {});
         }
@@ -167,6 +167,6 @@ mod tests {
 
     #[test]
     fn only_an_eligible_partner_asks() {
-        check_eligibility(&claim("cl-1", usd("1.00")), "approved");
+        check_eligibility(&claim("cl-1", usd("1.00")), "approved", true);
     }
 }

@@ -72,6 +72,30 @@ pub(super) fn known_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Result<&'f 
 /// # Errors
 /// `PartnerUnknown`, `PartnerNotActive`, `PartnerRetiring`, `AgreementNotSigned` or `TierNotEligible`.
 pub(super) fn eligible_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
+    staying_partner(facts, id)?;
+    settling_partner(facts, id)
+}
+
+/// The partner stays: it is not retired and, but for history, not leaving.
+///
+/// # Errors
+/// `PartnerUnknown`, `PartnerNotActive` or `PartnerRetiring`.
+pub(super) fn staying_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
+    let partner = known_partner(facts, id)?;
+    if partner.phase() == PartnerPhase::Retired {
+        return Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() });
+    }
+    match partner.retiring_since().filter(|_| !facts.historical) {
+        Some(since) => Err(Rejection::PartnerRetiring { partner_id: id.clone(), since }),
+        None => Ok(()),
+    }
+}
+
+/// The partner may claim what it was granted: as `eligible_partner`, but who is leaving settles what is open.
+///
+/// # Errors
+/// `PartnerUnknown`, `PartnerNotActive`, `AgreementNotSigned` or `TierNotEligible`.
+pub(super) fn settling_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
     let partner = known_partner(facts, id)?;
     let not_active = || Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() };
     if partner.phase() == PartnerPhase::Retired {
@@ -80,10 +104,7 @@ pub(super) fn eligible_partner(facts: &Facts, id: &PartnerId) -> Result<(), Reje
     if facts.historical {
         return Ok(());
     }
-    if let Some(since) = partner.retiring_since() {
-        return Err(Rejection::PartnerRetiring { partner_id: id.clone(), since });
-    }
-    if !partner.is_active() {
+    if !partner.is_active() && partner.retiring_since().is_none() {
         return Err(not_active());
     }
     if !partner.agreement_signed() {

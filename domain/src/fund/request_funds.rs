@@ -138,6 +138,6 @@ mod tests {
 
     #[test]
     fn only_an_eligible_partner_asks() {
-        check_eligibility(&request("rq-1", usd("1.00")), "allocation");
+        check_eligibility(&request("rq-1", usd("1.00")), "allocation", false);
     }
 }

@@ -213,8 +213,25 @@ pub(super) fn check_claim_phases<C: CommandPayload<Stream = Fund>>(command: &C, 
     }
 }
 
+/// Checks that a command which is accepted at this point of a fund's life grants nothing to who is leaving.
+pub(super) fn check_staying<C: CommandPayload<Stream = Fund>>(command: &C, name: &str) {
+    let state = given(name);
+    assert_eq!(command.relies_on(&state), Some(partner_id()));
+    let and = |event: PartnerEvent| partner(&[registered(), signed(), PartnerEvent::PartnerActivated {}, event]);
+    let (leaving, retired) =
+        (and(PartnerEvent::RetirementStarted { reason: None }), and(PartnerEvent::RetirementCompleted { as_of: vec![] }));
+    let retiring = Rejection::PartnerRetiring { partner_id: partner_id(), since: at("2026-01-05") };
+    let not_active = Rejection::PartnerNotActive { partner_id: partner_id(), phase: "retired".to_owned() };
+    let decided = |facts: Facts| command.decide(&state, &facts).err();
+    assert_eq!(decided(Facts { partner: leaving.clone(), ..facts() }), Some(retiring));
+    assert_eq!(decided(Facts { partner: retired.clone(), ..facts() }), Some(not_active.clone()));
+    assert_eq!(decided(Facts { partner: leaving, ..history_at("2026-06-01") }), None, "history asks for less");
+    assert_eq!(decided(Facts { partner: retired, ..history_at("2026-06-01") }), Some(not_active));
+}
+
 /// Checks that a command which is accepted at this point of a fund's life depends on the partner being eligible.
-pub(super) fn check_eligibility<C: CommandPayload<Stream = Fund>>(command: &C, name: &str) {
+/// `settles` where who is leaving may do it, too.
+pub(super) fn check_eligibility<C: CommandPayload<Stream = Fund>>(command: &C, name: &str, settles: bool) {
     let state = given(name);
     assert_eq!(command.relies_on(&state), Some(partner_id()));
     let active = [registered(), signed(), PartnerEvent::PartnerActivated {}];
@@ -233,7 +250,7 @@ pub(super) fn check_eligibility<C: CommandPayload<Stream = Fund>>(command: &C, n
             Some(Rejection::AgreementNotSigned { partner_id: partner_id() }),
         ),
         (and(PartnerEvent::PartnerSuspended { reason: text("unpaid") }), false, Some(not_active("suspended"))),
-        (and(PartnerEvent::RetirementStarted { reason: None }), false, Some(retiring)),
+        (and(PartnerEvent::RetirementStarted { reason: None }), false, Some(retiring).filter(|_| !settles)),
         (and(PartnerEvent::RetirementCompleted { as_of: vec![] }), false, Some(not_active("retired"))),
         (partner(&active), true, Some(gold_only(None))),
         (and(silver()), true, Some(gold_only(Some(tier("silver"))))),

@@ -59,6 +59,14 @@ impl CommandPayload for RecertifyPerson {
         let renewed_at = guard::business_date(self.renewed_at, facts)?;
         let level = self.level.as_ref().unwrap_or(&held.level);
         let expires_at = certification::validity(&facts.rules.rules, level, renewed_at, self.expires_at)?;
+        // A renewal that comes late, after a newer one, takes nothing away.
+        if expires_at < held.expires_at {
+            return Err(Rejection::CertificationHeld {
+                person_id: self.person_id.clone(),
+                certification: self.certification.clone(),
+                expires_at: held.expires_at,
+            });
+        }
         Ok(vec![PartnerEvent::CertificationRenewed {
             person_id: self.person_id.clone(),
             certification: self.certification.clone(),
@@ -75,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::partner::scenario::{
-        active_and, at, certified, check_lives, command, expired, facts, not_held, renewed, revoked, unknown, wrong_phase,
+        active_and, at, certified, check_lives, command, expired, facts, held_until, not_held, renewed, revoked, unknown, wrong_phase,
     };
 
     fn recertify(more: &serde_json::Value) -> RecertifyPerson {
@@ -105,6 +113,9 @@ mod tests {
             (&running, json!({"renewed_at": "2026-10-01", "expires_at": "2028-01-01"}), Ok(vec![renewed("2026-10-01", "2028-01-01")])),
             (&lapsed, json!({"level": "professional"}), today),
             (&taken, json!({}), Err(not_held())),
+            // It comes after a newer one.
+            (&running, json!({"renewed_at": "2025-12-01"}), Err(held_until("2027-02-01"))),
+            (&running, json!({"renewed_at": "2026-02-01"}), Ok(vec![renewed("2026-02-01", "2027-02-01")])),
             (&running, json!({"level": "guru"}), Err(Rejection::UnknownCertificationLevel { level: "guru".into() })),
             (&running, json!({"renewed_at": "2026-11-07"}), Err(Rejection::DateInFuture { date: at("2026-11-07"), now })),
             (

@@ -175,6 +175,10 @@ pub(super) fn revoked() -> PartnerEvent {
 }
 
 /// The refusal of what needs that certification.
+pub(super) fn held_until(expires_at: &str) -> Rejection {
+    Rejection::CertificationHeld { person_id: person(), certification: architect(), expires_at: at(expires_at) }
+}
+
 pub(super) fn not_held() -> Rejection {
     Rejection::CertificationNotHeld { person_id: person(), certification: architect() }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use unicode_normalization::UnicodeNormalization;
 
-use super::ids::{DealId, Label, PartnerId};
+use super::{
+    folded::folded,
+    ids::{DealId, Label, PartnerId},
+};
 
 /// Characters that would be ambiguous inside a stream's name or a URL segment.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>').add(b',');
@@ -49,6 +51,17 @@ pub enum InvalidAccount {
     /// The key is none that RegisterDeal answers.
     #[error("{0:?} is not an account key like \"acme.com\", \"duns:123456789\" or \"name:acme:us\"{name}", name = by_name(.0))]
     Key(String),
+    /// The key is another spelling of one that RegisterDeal answers: the account would be two.
+    #[error("{given:?} is not how this account's key is spelled, which is {key:?}")]
+    Spelling {
+        /// The key that was given.
+        given: String,
+        /// The same in normal form.
+        key: String,
+    },
+    /// The name has nothing that can be seen.
+    #[error("name {0:?} has nothing in it that can be seen")]
+    Name(String),
 }
 
 /// An account as a partner describes it.
@@ -125,6 +138,17 @@ impl AccountKey {
         Self(compact_str::format_compact!("none:{partner}:{deal}"))
     }
 
+    /// The key, as `AccountDescription::key` spells it.
+    fn spelled(&self) -> Result<Self, InvalidAccount> {
+        let invalid = || InvalidAccount::Key(self.0.chars().take(80).collect());
+        let Some(rest) = self.0.strip_prefix("name:") else { return Ok(self.clone()) };
+        let (name, country) = rest.split_once(':').map_or((rest, None), |(name, country)| (name, Some(country)));
+        let name = percent_decode_str(name).decode_utf8().map_err(|_| invalid())?;
+        let country = country.map(normal_country).transpose().map_err(|_| invalid())?;
+        let key = name_key(&name, country.as_deref())?;
+        if key == self.0 { Ok(self.clone()) } else { Err(InvalidAccount::Spelling { given: self.0.to_string(), key }) }
+    }
+
     /// The key as it stands after `account/` in the stream's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -167,7 +191,7 @@ impl AccountDescription {
         Ok(AccountKey(match (domain, duns) {
             (Some(domain), _) => domain.into(),
             (None, Some(duns)) => compact_str::format_compact!("duns:{duns}"),
-            (None, None) => name_key(self.name.as_str(), country.as_deref()).into(),
+            (None, None) => name_key(self.name.as_str(), country.as_deref())?.into(),
         }))
     }
 }
@@ -179,7 +203,7 @@ impl AccountRef {
     /// As `AccountDescription::key`.
     pub fn key(&self) -> Result<AccountKey, InvalidAccount> {
         match self {
-            Self::Key(key) => Ok(key.clone()),
+            Self::Key(key) => key.spelled(),
             Self::Description(description) => description.key(),
         }
     }
@@ -226,18 +250,23 @@ fn normal_country(text: &str) -> Result<String, InvalidAccount> {
 /// The key of an account that only this name is known of, to be shown beside a text that is none.
 fn by_name(text: &str) -> String {
     let is_name = text.chars().any(char::is_alphanumeric) && !text.contains([':', '/']);
-    if is_name { format!("; an account of this name alone is {:?}", name_key(text, None)) } else { String::new() }
+    match name_key(text, None) {
+        Ok(key) if is_name => format!("; an account of this name alone is {key:?}"),
+        Ok(_) | Err(_) => String::new(),
+    }
 }
 
-/// NFKC, case-folded, white space folded, percent-encoded: never reduced to nothing.
-fn name_key(name: &str, country: Option<&str>) -> String {
-    let folded: String = name.nfkc().collect::<String>().to_lowercase().nfkc().collect();
-    let folded = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+/// Case-folded, white space folded, percent-encoded: never reduced to nothing.
+fn name_key(name: &str, country: Option<&str>) -> Result<String, InvalidAccount> {
+    let folded = folded(name);
+    if folded.is_empty() {
+        return Err(InvalidAccount::Name(name.chars().take(80).collect()));
+    }
     let escaped = utf8_percent_encode(&folded, ESCAPED_PART);
-    match country {
+    Ok(match country {
         Some(country) => format!("name:{escaped}:{country}"),
         None => format!("name:{escaped}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -265,6 +294,32 @@ mod tests {
             let made = described(name, domain, duns, country).expect(name);
             assert_eq!(made, key);
             assert_eq!(AccountKey::parse(&made).expect("a key reads back").as_str(), key);
+        }
+    }
+
+    #[test]
+    fn an_account_has_one_key_however_its_name_is_written() {
+        for (one, other) in [("Straße AG", "STRASSE AG"), ("Zero Corp", "Zero\u{200b} Corp"), ("CAFÉ x", "Cafe\u{301} X")] {
+            assert_eq!(described(one, None, None, Some("DE")), described(other, None, None, Some("de")), "{one:?} {other:?}");
+        }
+        let invisible = described("\u{200b}", None, None, None);
+        assert_eq!(invisible, Err(InvalidAccount::Name("\u{200b}".into())));
+    }
+
+    #[test]
+    fn another_spelling_of_a_key_opens_no_second_account() {
+        let key = |text: &str| AccountRef::Key(AccountKey::parse(text).expect("clean")).key().map(|key| key.to_string());
+        for given in ["name:GLOBEX:us", "name:globex:US", "name:%67lobex:us", "name:globex%20:us", "name:glo%E2%80%8Bbex:us"] {
+            let told = key(given).expect_err(given);
+            assert_eq!(told, InvalidAccount::Spelling { given: given.into(), key: "name:globex:us".into() });
+            assert!(told.to_string().contains("\"name:globex:us\""), "{told}");
+        }
+        assert!(matches!(key("name:caf%c3%a9"), Err(InvalidAccount::Spelling { key, .. }) if key == "name:caf%C3%A9"));
+        for given in ["name:globex:us:", "name:globex:usa", "name:%ff", "name:%20"] {
+            assert!(key(given).is_err(), "{given}");
+        }
+        for given in ["name:globex:us", "name:a%2Fb%3Ac", "none:p1:d1", "acme.com", "duns:123456789"] {
+            assert_eq!(key(given), Ok(given.to_owned()));
         }
     }
 

@@ -1,12 +1,14 @@
 //! The values that commands and events are made of, each checked where it is read.
 
 mod account_key;
+mod folded;
 mod ids;
 mod money;
 mod personal;
 mod time;
 
 pub use account_key::{AccountDescription, AccountKey, AccountRef, InvalidAccount, KeyStrength};
+pub use folded::folded;
 pub use ids::*;
 pub use money::{Amount, Currency, InvalidMoney, MAX_MINOR, Money};
 pub use personal::{MAX_PERSONAL_LEN, Personal, PersonalVisitor};

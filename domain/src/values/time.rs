@@ -53,7 +53,7 @@ impl Timestamp {
             text.parse::<jiff::Timestamp>().map_err(|_| invalid())?
         };
         let micros = instant.as_microsecond();
-        if !(Self::MIN..Self::MAX).contains(&micros) {
+        if !(Self::MIN..=Self::MAX).contains(&micros) {
             return Err(invalid());
         }
         Ok(Self(micros))
@@ -188,7 +188,7 @@ impl Timestamp {
         }
         let in_day = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros);
         let at = i64::from(day_of(year, month, day)) * DAY_US + in_day;
-        (Self::MIN..Self::MAX).contains(&at).then_some(Self(at))
+        (Self::MIN..=Self::MAX).contains(&at).then_some(Self(at))
     }
 }
 
@@ -426,9 +426,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_first_and_the_last_instant_are_read_as_they_are_written() {
+        for at in [Timestamp(0).plus_days(i64::MIN), Timestamp(0).plus_days(i64::MAX)] {
+            assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
+        }
+        assert!(Timestamp::parse("9000-01-01T00:00:00.000001Z").is_err());
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read_as_the_library_reads_it(micros in Timestamp::MIN..Timestamp::MAX, whole in any::<bool>()) {
+        fn what_is_written_is_read_as_the_library_reads_it(micros in Timestamp::MIN..=Timestamp::MAX, whole in any::<bool>()) {
             let at = Timestamp(if whole { micros - micros.rem_euclid(1_000_000) } else { micros });
             let text = at.to_string();
             prop_assert_eq!(Timestamp::read_written(&text), Some(at), "{}", text);

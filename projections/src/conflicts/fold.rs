@@ -5,10 +5,10 @@ use std::{cmp::Reverse, fmt::Display};
 use compact_str::{CompactString, format_compact};
 use hashbrown::HashSet;
 use pledger_domain::{
-    account::{AccountEvent, Share, folded_product},
+    account::{AccountEvent, Share},
     rejection::Rejection,
     rules::ProtectionScope,
-    values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp},
+    values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp, folded},
 };
 use pledger_ledger::{
     outline::Outline,
@@ -334,7 +334,7 @@ const PRODUCT: &str = "product:";
 
 /// The subject of a contest for a product, by what protection compares products by.
 fn product_subject(product: Symbol) -> CompactString {
-    format_compact!("{PRODUCT}{}", folded_product(product.name()))
+    format_compact!("{PRODUCT}{}", folded(product.name()))
 }
 
 /// The contests that a deal is part of as it stands, where there are such.
@@ -345,7 +345,7 @@ fn subjects(id: &DealId, at: &At<'_>, deals: &Deals) -> Vec<CompactString> {
 /// The deals that compete for what a contest is about.
 fn competing<'d>(subject: &str, account: Symbol, deals: &'d Deals) -> impl Iterator<Item = (&'d CompactString, &'d Deal)> {
     let product = subject.strip_prefix(PRODUCT);
-    deals.competing(account).filter(move |(_, deal)| product.is_none_or(|product| folded_product(deal.product.name()) == product))
+    deals.competing(account).filter(move |(_, deal)| product.is_none_or(|product| folded(deal.product.name()) == product))
 }
 
 /// Whether deals of two partners or more compete for what the contest is about.
