@@ -83,7 +83,11 @@ fn malformed_header(name: &'static str, given: &str, accepted: &'static str) -> 
 }
 
 fn text<'a>(headers: &'a HeaderMap, header: &HeaderName, name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let Some(value) = headers.get(header) else { return Ok(None) };
+    let mut values = headers.get_all(header).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed("MalformedHeader", format!("{name} is given more than once")).field(name));
+    }
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Ok(Some(text.trim())),
         Err(_) => Err(malformed_header(name, "", "UTF-8")),

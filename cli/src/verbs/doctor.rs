@@ -148,7 +148,10 @@ fn about(ledger: &Ledger) -> Result<String> {
     let Ledger { log, created } = ledger;
     let generated = if created.generated.is_some() { ", a generated history" } else { "" };
     let records = output::cell(&ends(&**log)?.into());
-    Ok(format!("{records} records in {} slices, created {}{generated}, id {}", created.slices.count, created.created_at, created.ledger_id))
+    Ok(format!(
+        "{records} records in {} slices, created {}{generated}, id {}; hashes are not looked at here, but by: pledger verify",
+        created.slices.count, created.created_at, created.ledger_id
+    ))
 }
 
 /// How far the stored read models are, by their cursors.

@@ -16,6 +16,7 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
+    log::Log,
     record::{Body, Events, Outcome},
 };
 use serde_json::json;
@@ -243,11 +244,31 @@ pub(crate) fn program_of(ledger: &Ledger) -> Result<(Program, Timestamp)> {
         head.next_offset = last + 1;
     }
     let now = match &created.generated {
-        Some(generated) => generated.ends_at,
+        // Where somebody wrote since, time went on from there.
+        Some(generated) => last_written_at(&**log)?.map_or(generated.ends_at, |last| generated.ends_at.max(last)),
         None => {
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
             Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
         }
     };
     Ok((program, now))
+}
+
+/// When the newest record was written.
+fn last_written_at(log: &dyn Log) -> Result<Option<Timestamp>> {
+    let mut last = None;
+    for slice in log.slices().all() {
+        let Some(newest) = log.end(slice)?.checked_sub(1) else { continue };
+        for placed in log.read(slice, newest, 1)? {
+            // What cannot be read does not say when it was written; others do.
+            last = last.max(match Body::decode(&placed.record.body) {
+                Ok(Body::LedgerCreated(created)) => Some(created.created_at),
+                Ok(Body::TermOpened(opened)) => Some(opened.opened_at),
+                Ok(Body::Progress(progress)) => Some(progress.recorded_at),
+                Ok(Body::Decision(decision)) => Some(decision.recorded_at),
+                Err(_) => None,
+            });
+        }
+    }
+    Ok(last)
 }

@@ -155,3 +155,15 @@ fn what_cannot_be_simulated_says_why() {
     }
     fail(dir, &["simulate"], 2);
 }
+
+#[test]
+fn what_was_published_on_a_generated_history_is_in_force_from_then_on() {
+    let dir = demo();
+    let dir = dir.path();
+    draft(dir, "next.toml", &[("validity_days = 180", "validity_days = 120")]);
+    let told = succeed(dir, &["rules", "publish", "next.toml"]);
+    assert!(told.contains("version 2") && !told.contains("under version 1"), "{told}");
+    assert!(succeed(dir, &["rules", "show"]).contains("validity_days = 120"));
+    assert!(succeed(dir, &["doctor"]).contains("version 2 of 2 is in force"));
+    assert_eq!(json(dir, &["rules", "diff", "base.toml"])["version"], 2);
+}

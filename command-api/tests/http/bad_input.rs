@@ -89,6 +89,15 @@ async fn headers() {
         assert_eq!(reply.problem(), (status, code.to_owned()), "{name}: {value}: {}", reply.text());
         assert_eq!(reply.json()["field"].as_str(), field, "{name}: {value}");
     }
+    for (name, value, field) in [
+        ("idempotency-key", "k-1", "Idempotency-Key"),
+        ("if-match", "1", "If-Match"),
+        ("effective-at", "2026-01-01", "Effective-At"),
+        ("after", "1:1", "After"),
+    ] {
+        let twice = stack.command("RegisterDeal", &deal_payload("d-1", "acme.com"), &[(name, value), (name, value)]).await;
+        assert_eq!((twice.problem(), twice.json()["field"].as_str()), ((400, "MalformedHeader".into()), Some(field)), "{name}");
+    }
     let csv = stack.post(DEAL, "text/csv", &[], "a,b").await;
     assert_eq!(csv.problem(), (415, "UnsupportedMediaType".into()));
     assert_eq!(csv.json()["accepted"], json!(["application/json"]));
