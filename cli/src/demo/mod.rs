@@ -3,16 +3,28 @@
 mod names;
 mod story;
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pledger_consumers::{
     chores::EmbeddedChores,
     embedded::Chores,
+    policies::{PolicyView, Unread},
     processor::{FileSnapshots, KeyLimits, Processor, Waiter},
 };
-use pledger_domain::{facts::Channel, rules::Rules, values::Timestamp};
+use pledger_domain::{
+    command::CommandPayload,
+    facts::Channel,
+    partner::EvaluateTier,
+    rules::Rules,
+    values::{Period, Timestamp},
+};
 use pledger_ledger::{
     commands::CommandEnvelope,
     edge::{Edge, Incoming, SeededRandomness, SteppedClock},
@@ -22,13 +34,18 @@ use pledger_ledger::{
     slices::Slices,
     sqlite::SqliteLog,
 };
+use pledger_projections::engine::{Engine, Options};
 use serde_json::json;
 
+use crate::policies::EngineView;
+
 pub(crate) use story::{ENDS_AT, Plot};
-use story::{Scene, Story};
+use story::{Scene, Sent, Story};
 
 /// Commands of one group commit.
 const BATCH: usize = 512;
+/// How long the read models may take to follow.
+const TO_FOLLOW: Duration = Duration::from_secs(60);
 /// The sender of everything in the story.
 const SENDER: &str = "demo";
 
@@ -64,6 +81,7 @@ pub(crate) fn tell(dir: &Path, plot: Plot, progress: &ProgressBar) -> Result<Tol
     let chores = EmbeddedChores::new(edge.clone(), snapshots, &processor);
     progress.set_length(story.len() as u64);
     let mut teller = Teller {
+        models: EngineView(Arc::new(Engine::in_memory(Arc::clone(&log), Options::default())?)),
         processor,
         edge,
         chores,
@@ -75,7 +93,10 @@ pub(crate) fn tell(dir: &Path, plot: Plot, progress: &ProgressBar) -> Result<Tol
     };
     teller.publish_rules(start)?;
     for scene in story {
-        teller.play(&scene)?;
+        match scene {
+            Scene::Sent(sent) => teller.play(&sent)?,
+            Scene::EvaluateTiers(at) => teller.evaluate_tiers(at)?,
+        }
         progress.inc(1);
     }
     teller.settle()?;
@@ -90,6 +111,8 @@ pub(crate) fn ledger_id(plot: Plot) -> String {
 
 /// Plays scenes one after the other, without a thread or a clock of its own.
 struct Teller {
+    /// The read models, which follow what is told.
+    models: EngineView,
     processor: Processor,
     edge: Edge,
     chores: EmbeddedChores,
@@ -103,28 +126,27 @@ struct Teller {
     told: Told,
 }
 
-/// The claim, request or deal that a scene is about, and then those that it builds on.
-fn subjects(scene: &Scene) -> Vec<String> {
-    let id = |field: &&str| scene.payload[*field].as_str().map(|id| format!("{field} {id}"));
+/// The claim, request or deal that a command is about, and then those that it builds on.
+fn subjects(sent: &Sent) -> Vec<String> {
+    let id = |field: &&str| sent.payload[*field].as_str().map(|id| format!("{field} {id}"));
     ["claim_id", "request_id", "deal_id"].iter().filter_map(id).collect()
 }
 
 impl Teller {
     fn publish_rules(&mut self, start: Timestamp) -> Result<()> {
         let rules = Rules::DEFAULT.replace("Default partner program", "Demo partner program (generated)");
-        let publish = Scene {
+        let publish = Sent {
             at: start,
             command: "PublishRules",
             payload: json!({"program": rules, "effective_from": start.to_string()}),
             actor: "operator".into(),
-            by_policy: false,
         };
         self.play(&publish)?;
         self.settle()
     }
 
-    fn play(&mut self, scene: &Scene) -> Result<()> {
-        let subjects = subjects(scene);
+    fn play(&mut self, sent: &Sent) -> Result<()> {
+        let subjects = subjects(sent);
         let is_open = |subject: &String| self.unsettled.iter().flatten().any(|open| open == subject);
         if subjects.iter().any(is_open) {
             self.settle()?;
@@ -134,20 +156,48 @@ impl Teller {
             self.refused.extend(subjects.into_iter().next());
             return Ok(());
         }
-        for envelope in self.chores.due(&mut self.processor, scene.at) {
-            self.offer(envelope, None, scene.at)?;
+        self.fall_due(sent.at)?;
+        self.send(sent, Channel::Api, subjects.into_iter().next())
+    }
+
+    /// As the policy does it once a quarter has ended, on what is told by then.
+    fn evaluate_tiers(&mut self, at: Timestamp) -> Result<()> {
+        self.fall_due(at)?;
+        self.settle()?;
+        let period = Period::last_quarter(at);
+        let until = Instant::now() + TO_FOLLOW;
+        let reading = loop {
+            match self.models.unevaluated(period, at) {
+                Err(Unread::Behind) if Instant::now() < until => {}
+                read => break read?,
+            }
+        };
+        let as_of: Vec<String> = reading.as_of.iter().map(ToString::to_string).collect();
+        for due in reading.found {
+            let evaluation = EvaluateTier { partner_id: due.partner_id, period, inputs: due.inputs, as_of: as_of.clone() };
+            let sent =
+                Sent { at, command: EvaluateTier::NAME, payload: serde_json::to_value(&evaluation)?, actor: "tier-evaluation".into() };
+            self.send(&sent, Channel::Policy, None)?;
         }
-        let payload = scene.payload.to_string();
-        let channel = if scene.by_policy { Channel::Policy } else { Channel::Api };
-        let key = format!("{}-{}", scene.command, self.offered);
+        Ok(())
+    }
+
+    /// What falls due by an instant comes before what happens at it.
+    fn fall_due(&mut self, at: Timestamp) -> Result<()> {
+        self.chores.due(&mut self.processor, at).into_iter().try_for_each(|envelope| self.offer(envelope, None, at))
+    }
+
+    fn send(&mut self, sent: &Sent, channel: Channel, subject: Option<String>) -> Result<()> {
+        let payload = sent.payload.to_string();
+        let key = format!("{}-{}", sent.command, self.offered);
         let incoming = Incoming {
             key: Some(&key),
-            actor: Some(&scene.actor),
-            received_at: Some(scene.at),
-            ..Incoming::new(scene.command, payload.as_bytes(), Arc::from(SENDER), channel)
+            actor: Some(&sent.actor),
+            received_at: Some(sent.at),
+            ..Incoming::new(sent.command, payload.as_bytes(), Arc::from(SENDER), channel)
         };
-        let envelope = self.edge.prepare(incoming).with_context(|| format!("{} {payload}", scene.command))?;
-        self.offer(envelope, subjects.into_iter().next(), scene.at)
+        let envelope = self.edge.prepare(incoming).with_context(|| format!("{} {payload}", sent.command))?;
+        self.offer(envelope, subject, sent.at)
     }
 
     fn offer(&mut self, envelope: CommandEnvelope, subject: Option<String>, now: Timestamp) -> Result<()> {

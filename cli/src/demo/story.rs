@@ -1,9 +1,6 @@
 //! The story of a generated program: who does what when. Every choice is drawn from the seed.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use pledger_domain::values::Timestamp;
 use rand::{Rng, SeedableRng};
@@ -20,15 +17,31 @@ pub(crate) struct Plot {
     pub(crate) seed: u64,
 }
 
-/// A command that somebody sends at an instant.
+/// What happens at an instant.
 #[derive(Clone, Debug)]
-pub(crate) struct Scene {
+pub(crate) enum Scene {
+    /// Somebody sends a command.
+    Sent(Sent),
+    /// Pledger itself holds all partners against the tiers, on the figures that its read models have.
+    EvaluateTiers(Timestamp),
+}
+
+/// A command that somebody sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
     pub(crate) at: Timestamp,
     pub(crate) command: &'static str,
     pub(crate) payload: Value,
     pub(crate) actor: String,
-    /// Whether pledger itself sends it.
-    pub(crate) by_policy: bool,
+}
+
+impl Scene {
+    const fn at(&self) -> Timestamp {
+        match self {
+            Self::Sent(sent) => sent.at,
+            Self::EvaluateTiers(at) => *at,
+        }
+    }
 }
 
 /// The last instant of every demo: the same in any year.
@@ -44,7 +57,6 @@ struct Actor {
     drive: f64,
     registered: Timestamp,
     active_from: Timestamp,
-    certified: u32,
 }
 
 /// Scenes in the order of time; two at one instant in the order they were written.
@@ -57,9 +69,6 @@ pub(crate) struct Story {
     scenes: BinaryHeap<Reverse<(Timestamp, u64, usize)>>,
     written: Vec<Option<Scene>>,
     deals: u32,
-    /// Revenue in cents and won accounts by partner and quarter, for the tier evaluations.
-    revenue: BTreeMap<(usize, i32), i64>,
-    logos: BTreeMap<(usize, i32), u32>,
 }
 
 impl Story {
@@ -76,8 +85,6 @@ impl Story {
             scenes: BinaryHeap::new(),
             written: Vec::new(),
             deals: 0,
-            revenue: BTreeMap::new(),
-            logos: BTreeMap::new(),
         };
         story.onboard_partners();
         story.sell();
@@ -97,12 +104,12 @@ impl Story {
     }
 
     fn scene(&mut self, at: Timestamp, command: &'static str, actor: &str, payload: Value) {
-        self.push(Scene { at, command, payload, actor: actor.to_owned(), by_policy: false });
+        self.push(Scene::Sent(Sent { at, command, payload, actor: actor.to_owned() }));
     }
 
     fn push(&mut self, scene: Scene) {
-        if scene.at < self.end {
-            self.scenes.push(Reverse((scene.at, self.written.len() as u64, self.written.len())));
+        if scene.at() < self.end {
+            self.scenes.push(Reverse((scene.at(), self.written.len() as u64, self.written.len())));
             self.written.push(Some(scene));
         }
     }
@@ -150,8 +157,8 @@ impl Story {
             let active_from = self.soon(trained, 1..6);
             self.scene(active_from, "ActivatePartner", &manager, json!({"partner_id": id}));
             let drive = self.rng.random_range(0.0..1.0_f64).powi(2);
-            let certified = self.certify(n, &id, active_from, drive);
-            self.actors.push(Actor { id, region, drive, registered: joins, active_from, certified });
+            self.certify(n, &id, active_from, drive);
+            self.actors.push(Actor { id, region, drive, registered: joins, active_from });
             self.leave(n, &manager);
         }
     }
@@ -162,7 +169,7 @@ impl Story {
     }
 
     /// Certificates of engineers, some of them renewed after a year.
-    fn certify(&mut self, n: usize, id: &str, from: Timestamp, drive: f64) -> u32 {
+    fn certify(&mut self, n: usize, id: &str, from: Timestamp, drive: f64) {
         let engineers = 1 + (drive * 6.0) as u32;
         for engineer in 1..=engineers {
             let person = format!("{id}.eng{engineer}");
@@ -183,7 +190,6 @@ impl Story {
                 );
             }
         }
-        engineers
     }
 
     /// A few partners are suspended for a while, a few retire.
@@ -304,13 +310,7 @@ impl Story {
         let sold = cents / 100 * self.rng.random_range(80..105);
         let margin = sold / 100 * self.rng.random_range(22..45);
         self.scene(closes, "CloseWon", "crm", with(about, json!({"amount": usd(sold), "gross_margin": usd(margin)})));
-        if closes >= self.end {
-            return;
-        }
-        let quarter = closes.month().index() / 3;
-        *self.revenue.entry((n, quarter)).or_default() += sold;
-        *self.logos.entry((n, quarter)).or_default() += u32::from(self.rng.random_bool(0.4));
-        if self.rng.random_bool(0.8) {
+        if closes < self.end && self.rng.random_bool(0.8) {
             let billed = self.soon(closes, 5..35);
             let deal = about["deal_id"].as_str().unwrap_or_default();
             let revenue = json!({"revenue_id": format!("inv-{deal}"), "partner_id": self.actors[n].id, "amount": usd(sold), "gross_margin": usd(margin)});
@@ -411,24 +411,13 @@ impl Story {
         }
     }
 
-    /// At the end of every quarter each partner is held against the tiers, on the figures of the last four.
+    /// Six hours into every quarter partners are held against the tiers for the one before.
     fn evaluate_tiers(&mut self) {
         let first = self.start.month().index() / 3 + 1;
         let last = self.end.month().index() / 3;
         for quarter in first..last {
             let ended = pledger_domain::values::Month::from_index((quarter + 1) * 3).start().plus_hours(6);
-            for n in 0..self.actors.len() {
-                if self.actors[n].active_from >= ended {
-                    continue;
-                }
-                let window = (quarter - 3)..=quarter;
-                let revenue: i64 = window.clone().map(|q| self.revenue.get(&(n, q)).copied().unwrap_or(0)).sum();
-                let logos: u32 = window.map(|q| self.logos.get(&(n, q)).copied().unwrap_or(0)).sum();
-                let period = pledger_domain::values::Month::from_index(quarter * 3).quarter();
-                let inputs = json!({"revenue": usd(revenue), "active_certifications": self.actors[n].certified, "net_new_logos": logos});
-                let payload = json!({"partner_id": self.actors[n].id, "period": period, "inputs": inputs, "as_of": []});
-                self.push(Scene { at: ended, command: "EvaluateTier", payload, actor: "tier-evaluation".into(), by_policy: true });
-            }
+            self.push(Scene::EvaluateTiers(ended));
         }
     }
 }

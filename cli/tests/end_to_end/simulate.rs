@@ -165,5 +165,28 @@ fn what_was_published_on_a_generated_history_is_in_force_from_then_on() {
     assert!(told.contains("version 2") && !told.contains("under version 1"), "{told}");
     assert!(succeed(dir, &["rules", "show"]).contains("validity_days = 120"));
     assert!(succeed(dir, &["doctor"]).contains("version 2 of 2 is in force"));
-    assert_eq!(json(dir, &["rules", "diff", "base.toml"])["version"], 2);
+    assert_eq!(json(dir, &["rules", "diff", "base.toml"])["before"], "version 2");
+}
+
+#[test]
+fn the_demo_holds_its_partners_against_the_tiers_on_the_figures_that_pledger_answers() {
+    let dir = demo();
+    let dir = dir.path();
+    let tiers = json(dir, &["query", "tiers", "--as-of", "2026-06-30", "--limit", "1000"]);
+    let told = succeed(dir, &["replay", "--from", "2026-07-01", "--to", "2026-07-02", "--json"]);
+    let evaluations: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|line| line["decision"]["command"]["type"] == "EvaluateTier")
+        .collect();
+    assert!(evaluations.len() > 20, "{told}");
+    for evaluation in evaluations {
+        let payload = &evaluation["decision"]["command"]["payload"];
+        let of_partner = |tier: &&Value| tier["partner"] == payload["partner_id"];
+        let tier = tiers["items"].as_array().expect("items").iter().find(of_partner).expect("an item a partner");
+        for figure in ["revenue", "active_certifications", "net_new_logos"] {
+            assert_eq!(payload["inputs"][figure], tier[figure], "{figure} of {}", payload["partner_id"]);
+        }
+        assert_eq!(evaluation["decision"]["accepted"][0]["data"]["earned"], tier["tier_earned"], "{payload}");
+    }
 }
