@@ -1,6 +1,6 @@
 //! What-if: a draft of the rules over the history that there is.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
@@ -123,6 +123,41 @@ fn decisions_are_made_again_under_the_draft() {
     let report = json(dir, &["simulate", "--rules", "draft.toml", "--from", "2026-09-30"]);
     assert!(rows(&report, "decisions").iter().all(|row| row["effective_at"].as_str() >= Some("2026-09-30")), "{report}");
 }
+
+#[test]
+fn what_the_ledger_has_at_another_time_is_not_newly_due_and_dates_are_no_money() {
+    let dir = demo();
+    let dir = dir.path();
+    let shorter = [("validity_days = 180", "validity_days = 120"), ("claim_window_days = 90", "claim_window_days = 30")];
+    draft(dir, "draft.toml", &[&shorter[..], &[("protection_days = 90", "protection_days = 60")]].concat());
+    let report = json(dir, &["simulate", "--rules", "draft.toml", "--limit", "100000"]);
+    let found = |change: &str| rows(&report, "decisions").iter().filter(|row| row["change"] == change).collect::<Vec<_>>();
+    for command in ["ExpireDeal", "CloseClaimWindow"] {
+        let subjects = |change: &str| -> BTreeSet<String> {
+            found(change).iter().filter(|row| row["command"] == command).map(|row| row["subject"].to_string()).collect()
+        };
+        let (moved, due, refused) = (subjects("other_time"), subjects("falls_due"), subjects("refused"));
+        assert!(!moved.is_empty() && moved.is_disjoint(&due) && refused.is_empty(), "{command}: {moved:?}, {due:?}, {refused:?}");
+    }
+    let moved = found("other_time");
+    let position = moved[0]["position"].as_str().expect("a position");
+    let replayed = succeed(dir, &["replay", "--from", position, "--to", position]);
+    assert!(replayed.contains(moved[0]["command"].as_str().expect("a command")), "{replayed}");
+    // Refusals with other dates count, and are worth nothing, in every form.
+    let dated = found("other_dates");
+    assert!(!dated.is_empty() && dated.iter().all(|row| row["amount"].is_null() && row["recorded"]["code"] == row["draft"]["code"]));
+    let sums: Vec<_> =
+        rows(&report, "summary").iter().filter(|sum| sum["kind"].as_str().is_some_and(|kind| kind.ends_with(OTHER_DATES))).collect();
+    assert!(sums.iter().all(|sum| sum["money"] == serde_json::json!([])), "{sums:?}");
+    let csv = succeed(dir, &["simulate", "--rules", "draft.toml", "--format", "csv"]);
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let cells: Vec<csv::StringRecord> =
+        reader.records().map(|row| row.expect("a row")).filter(|row| row[1].ends_with(OTHER_DATES)).collect();
+    assert_eq!(cells.len(), dated.len());
+    assert!(cells.iter().all(|row| row[8].is_empty() && row[9].is_empty()), "{cells:?}");
+}
+
+const OTHER_DATES: &str = "refused with other dates";
 
 /// Under the rules as recorded every decision has to come out as recorded; how many were decided again.
 pub(crate) fn everything_repeats(report: &Value) -> u64 {

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{
     control::{Controlled, repeats},
+    divergence::{Divergence, Side},
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
     world::{Again, Draft, Recorded, World},
@@ -39,21 +40,6 @@ pub(super) struct Line {
     diverged: HashMap<StreamName, Divergence>,
     /// With the time at which it was recorded, or would have been.
     pub(super) found: Vec<(Timestamp, Otherwise)>,
-}
-
-/// What was decided otherwise in a stream.
-#[derive(Default)]
-struct Divergence {
-    /// By what it is about: the first such decision.
-    first: HashMap<String, Position>,
-    /// What is there only under the draft. Nothing falls due for it: nobody had the occasion to act on it before.
-    only_here: HashSet<String>,
-    /// The deadlines that were sent although the record has none such, by their ids.
-    sent: HashSet<String>,
-    /// The same by command and by what it is about.
-    sent_about: HashSet<(&'static str, String)>,
-    /// The version that the recorded stream stands at.
-    recorded_version: u64,
 }
 
 impl Line {
@@ -95,8 +81,6 @@ impl Line {
             let follows = about.iter().cloned().chain(rests_on).find_map(|about| divergence.first.get(&about).copied());
             divergence.first.entry(subject.clone().unwrap_or_default()).or_insert(*position);
             divergence.only_here.extend(subject.clone().filter(|_| change == Change::Accepted));
-            let told_already =
-                asked.channel == Channel::Deadline && change == Change::Refused && divergence.was_sent(asked.command, subject.as_ref());
             let (partner, amount) = concern(was.stream, &payload, [&recorded.streams, &self.world.streams]);
             let otherwise = Otherwise {
                 position: Some(*position),
@@ -109,12 +93,12 @@ impl Line {
                 recorded: Told::of(&decision.outcome),
                 draft: Told::of(&again.outcome),
                 fields,
-                amount,
+                amount: amount.filter(|_| change != Change::OtherDates),
                 follows,
                 caveats: self.caveats(request, &again, programs),
             };
-            if decision.effective_at <= to && !told_already {
-                self.found.push((decision.recorded_at, otherwise));
+            if decision.effective_at <= to {
+                self.tell(decision, otherwise, recorded);
             }
         }
         if self.is_apart(was.stream) {
@@ -137,6 +121,18 @@ impl Line {
         }
         if let Some(divergence) = self.diverged.get_mut(stream) {
             divergence.recorded_version = *version;
+        }
+    }
+
+    /// Tells a difference; that the draft refuses what the scheduler sends only once it is known not to send it at another time.
+    fn tell(&mut self, decision: &Decision<'_>, otherwise: Otherwise, recorded: &World) {
+        let deadlines = || recorded.streams.deadlines(&decision.stream);
+        let is_scheduled = || deadlines().iter().any(|deadline| deadline.command == decision.command.name);
+        if otherwise.change == Change::Refused && is_scheduled() {
+            let divergence = self.diverged.entry(decision.stream.clone()).or_default();
+            self.found.extend(divergence.pair(Side::of(decision.recorded_at, otherwise, &decision.outcome)));
+        } else {
+            self.found.push((decision.recorded_at, otherwise));
         }
     }
 
@@ -163,7 +159,7 @@ impl Line {
         for stream in &streams {
             self.send_due(stream, recorded, programs, to, to);
         }
-        self.diverged.clear();
+        self.found.extend(self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()));
         self.world.streams = Streams::default();
     }
 
@@ -202,7 +198,6 @@ impl Line {
         let divergence = self.diverged.entry(stream.clone()).or_default();
         let subject = subjects(&payload).into_iter().next();
         let since = divergence.first.get(subject.as_deref().unwrap_or_default()).copied();
-        divergence.sent_about.insert((deadline.command, subject.clone().unwrap_or_default()));
         let version = divergence.recorded_version;
         if due <= to {
             let (partner, amount) = concern(stream, &payload, [&self.world.streams, &recorded.streams]);
@@ -221,22 +216,9 @@ impl Line {
                 follows: since,
                 caveats: Vec::new(),
             };
-            self.found.push((due, otherwise));
+            self.found.extend(divergence.pair(Side::of(due, otherwise, &again.outcome)));
         }
         self.world.take_in(stream, &again);
         self.world.note(stream, version, due);
-    }
-}
-
-impl Divergence {
-    /// Whether a deadline is to be sent: it was not yet, and somebody could have acted before.
-    fn waits_for(&self, deadline: &Deadline) -> bool {
-        let about = subjects(&deadline.payload).into_iter().next();
-        !self.sent.contains(&deadline.id) && about.is_none_or(|about| !self.only_here.contains(&about))
-    }
-
-    /// Whether the same fell due, and was decided, at another time.
-    fn was_sent(&self, command: &Command, subject: Option<&String>) -> bool {
-        self.sent_about.contains(&(command.spec().name, subject.cloned().unwrap_or_default()))
     }
 }

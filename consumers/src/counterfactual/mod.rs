@@ -7,13 +7,15 @@
 //!
 //! There is no second pass: who would have asked for what, had it been decided otherwise, nobody knows. A command that a
 //! policy sent carries its figures with it. What falls due under the draft and did not on record is decided when it falls
-//! due; what falls due on record is decided when the ledger did so. Nothing falls due for what only the draft let happen.
+//! due; what falls due on record is decided when the ledger did so. Where both are the same command about the same, they are told
+//! as one difference of time. Nothing falls due for what only the draft let happen.
 //!
 //! The rules as recorded are the control: under them a decision has to come out as it is in the ledger. It is asked for
 //! wherever a draft does not come out as recorded, so that no fault of deciding again is told as a difference that the draft
 //! makes. What does not come out is told for itself, and taken in as recorded under every draft.
 
 mod control;
+mod divergence;
 mod history;
 mod line;
 mod otherwise;
@@ -295,7 +297,9 @@ impl Replay {
         let by_time = |line: Line| {
             let mut found = line.found;
             // What a thread found is in the order of each stream; the streams of several come together here.
-            found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.position, &a.stream).cmp(&(b_at, b.position, &b.stream)));
+            found.sort_by(|(a_at, a), (b_at, b)| {
+                (a_at, a.position, &a.stream, &a.command, &a.subject).cmp(&(b_at, b.position, &b.stream, &b.command, &b.subject))
+            });
             found.into_iter().map(|(_, otherwise)| otherwise).collect()
         };
         let mut unrepeated = self.report.unrepeated;

@@ -23,6 +23,10 @@ pub enum Change {
     OtherConsequences,
     /// It was refused and would be, for another reason or on other facts.
     OtherReason,
+    /// It was refused and would be, by the same code on the same facts, of which only dates are others. No money moves.
+    OtherDates,
+    /// It fell due, and would have at another time: `fields` says when, and what else differs.
+    OtherTime,
     /// It was never asked for: something would have fallen due, and this is what comes of it.
     FallsDue,
 }
@@ -79,9 +83,10 @@ pub struct Otherwise {
     pub recorded: Told,
     /// What would be.
     pub draft: Told,
-    /// Of `OtherConsequences`: what differs.
+    /// Of `OtherConsequences` and `OtherTime`: what differs.
     pub fields: Vec<FieldChange>,
-    /// The money concerned: what was asked for, or the value of the deal, request or claim that it is about.
+    /// The money concerned: what was asked for, or the value of the deal, request or claim that it is about. None of
+    /// `OtherDates`.
     pub amount: Option<Money>,
     /// The decision that this follows from: the first one about the same that would have been another.
     pub follows: Option<Position>,
@@ -113,18 +118,36 @@ pub(super) fn compare(recorded: (&Outcome<'_>, Timestamp), again: (&Outcome<'_>,
         (Outcome::Accepted(_), Outcome::Rejected(_)) => Some((Change::Refused, Vec::new())),
         (Outcome::Rejected(_), Outcome::Accepted(_)) => Some((Change::Accepted, Vec::new())),
         // A refusal takes no effect, whatever time it would have had.
-        (Outcome::Rejected(was), Outcome::Rejected(is)) => (was != is).then_some((Change::OtherReason, Vec::new())),
+        (Outcome::Rejected(was), Outcome::Rejected(is)) if was == is => None,
+        (Outcome::Rejected(was), Outcome::Rejected(is)) => {
+            let change = if differ_in_dates(was, is) { Change::OtherDates } else { Change::OtherReason };
+            Some((change, Vec::new()))
+        }
         (Outcome::Accepted(was), Outcome::Accepted(is)) if was == is && recorded.1 == again.1 => None,
         (Outcome::Accepted(was), Outcome::Accepted(is)) => {
             let [was, is] = [was, is].map(|events| serde_json::to_value(events).unwrap_or_default());
-            let mut fields = fields(&was, &is);
-            if recorded.1 != again.1 {
-                let [before, after] = [recorded.1, again.1].map(|at| Value::String(at.to_string()));
-                fields.push(FieldChange { field: "effective_at".to_owned(), before, after });
-            }
-            Some((Change::OtherConsequences, fields))
+            Some((Change::OtherConsequences, consequences((&was, recorded.1), (&is, again.1))))
         }
     }
+}
+
+/// Whether two refusals have the same code and the same facts but for dates.
+fn differ_in_dates(was: &Rejection, is: &Rejection) -> bool {
+    let is_date = |fact: &Value| fact.as_str().is_some_and(|text| Timestamp::parse(text).is_ok_and(|date| date.to_string() == text));
+    let [was, is] = [was, is].map(|rejection| serde_json::to_value(rejection).unwrap_or_default());
+    let (Some(before), Some(after)) = (was["facts"].as_object(), is["facts"].as_object()) else { return false };
+    let same = |(name, was): (&String, &Value)| after.get(name).is_some_and(|is| was == is || (is_date(was) && is_date(is)));
+    was["code"] == is["code"] && before.len() == after.len() && before.iter().all(same)
+}
+
+/// What differs between two lists of events, each with its time.
+pub(super) fn consequences(recorded: (&Value, Timestamp), again: (&Value, Timestamp)) -> Vec<FieldChange> {
+    let mut fields = fields(recorded.0, again.0);
+    if recorded.1 != again.1 {
+        let [before, after] = [recorded.1, again.1].map(|at| Value::String(at.to_string()));
+        fields.push(FieldChange { field: "effective_at".to_owned(), before, after });
+    }
+    fields
 }
 
 /// The fields in which lists of events differ, event by event.

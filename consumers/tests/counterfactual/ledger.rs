@@ -154,6 +154,8 @@ pub(crate) fn line(otherwise: &Otherwise) -> String {
         Change::Refused => "refused".to_owned(),
         Change::Accepted => "accepted".to_owned(),
         Change::OtherReason => "refused otherwise".to_owned(),
+        Change::OtherDates => "refused with other dates".to_owned(),
+        Change::OtherTime => format!("at another time: {}", fields.join("+")),
         Change::FallsDue => "due".to_owned(),
         Change::OtherConsequences => fields.join("+"),
     };

@@ -3,7 +3,7 @@
 mod control;
 mod ledger;
 
-use pledger_consumers::counterfactual::{Control, Told, replay};
+use pledger_consumers::counterfactual::{Change, Control, Told, replay};
 use pledger_domain::facts::Channel;
 use pledger_ledger::{
     log::Log,
@@ -61,16 +61,82 @@ fn a_draft_governs_from_its_time_and_answers_end_with_theirs() {
 #[test]
 fn an_approval_runs_out_when_the_draft_says() {
     let ledger = contested();
-    // On record it ran out on August 1. What falls due earlier under the draft is told once, and so is what never does.
-    let shorter = ledger.told(&[("validity_days = 180", "validity_days = 30")], END);
-    assert_eq!(shorter[..2], ["2026-02-02 ApproveDeal deal d-1: expires_at", "2026-03-04 ExpireDeal deal d-1: due, follows"]);
-    assert!(!shorter.iter().any(|line| line.contains("ExpireDeal deal d-1: refused")), "{shorter:?}");
-    let never = ledger.told(&[("validity_days = 180", "validity_days = 0")], END);
-    assert_eq!(never[..2], ["2026-02-02 ApproveDeal deal d-1: expires_at", "2026-08-01 ExpireDeal deal d-1: refused, follows"]);
-    let later = ledger.told(&[("validity_days = 180", "validity_days = 300")], END);
-    assert!(later.contains(&"2026-11-29 ExpireDeal deal d-1: due, follows".to_owned()), "{later:?}");
-    let not_yet = ledger.told(&[("validity_days = 180", "validity_days = 300")], "2026-11-28");
-    assert!(!not_yet.iter().any(|line| line.contains("due")), "{not_yet:?}");
+    let drawn = |days: &str, to| {
+        let told = ledger.told(&[("validity_days = 180", days)], to);
+        assert_eq!(told[0], "2026-02-02 ApproveDeal deal d-1: expires_at");
+        told.into_iter().filter(|line| line.contains("ExpireDeal deal d-1")).collect::<Vec<_>>()
+    };
+    // On record it ran out on August 1. That it does at another time is told once, whichever comes first.
+    let moved = "2026-08-01 ExpireDeal deal d-1: at another time: expired_at+effective_at, follows";
+    let refused = "2026-08-01 ExpireDeal deal d-1: refused, follows";
+    let due = "2026-03-04 ExpireDeal deal d-1: due, follows";
+    assert_eq!(drawn("validity_days = 30", END), [moved]);
+    assert_eq!(drawn("validity_days = 300", END), [moved]);
+    assert_eq!(drawn("validity_days = 0", END), [refused], "it never does");
+    // What lies after the time of the question is not there: on record, or under the draft.
+    assert_eq!(drawn("validity_days = 30", "2026-07-31"), [due]);
+    assert_eq!(drawn("validity_days = 300", "2026-11-28"), [refused]);
+}
+
+#[test]
+fn what_falls_due_at_another_time_is_the_recorded_decision_at_that_time() {
+    let ledger = contested();
+    for (days, after) in [("validity_days = 30", "2026-03-04T00:00:00Z"), ("validity_days = 300", "2026-11-29T00:00:00Z")] {
+        let found = &ledger.again(&[("validity_days = 180", days)], None, END).drafts[0];
+        let moved = found.iter().find(|one| one.change == Change::OtherTime).expect("a deadline at another time");
+        let position = moved.position.expect("the recorded decision");
+        let placed = ledger.log.read(position.slice, position.pseq, 1).expect("read").pop().expect("a record");
+        let Body::Decision(decision) = Body::decode(&placed.record.body).expect("a body") else { panic!("a decision") };
+        assert_eq!((&*decision.command.name, decision.effective_at), ("ExpireDeal", moved.effective_at));
+        assert_eq!(moved.recorded, moved.draft);
+        for field in &moved.fields {
+            assert_eq!((&field.before, &field.after), (&json!("2026-08-01T00:00:00Z"), &json!(after)), "{}", field.field);
+        }
+    }
+}
+
+#[test]
+fn a_missing_decision_is_raised_when_the_draft_says() {
+    let ledger = contested();
+    let breaches = |hours| -> Vec<String> {
+        let told = ledger.told(&[("approval_sla_hours = 48", hours)], END);
+        told.into_iter().filter(|line| line.contains("RecordSlaBreach")).collect()
+    };
+    // On record d-1 was approved after a day, and nobody decided on d-3.
+    let moved = "2026-07-03 RecordSlaBreach deal d-3: at another time: due+effective_at, follows";
+    assert_eq!(breaches("approval_sla_hours = 12"), ["2026-02-01 RecordSlaBreach deal d-1: due, follows", moved]);
+    assert_eq!(breaches("approval_sla_hours = 72"), [moved]);
+}
+
+#[test]
+fn a_certification_runs_out_when_the_draft_says() {
+    let mut ledger = Ledger::new();
+    ledger.partner("p-1");
+    let held = json!({"partner_id": "p-1", "person_id": "e-1", "certification": "architect", "level": "professional"});
+    assert!(ledger.tell("2026-01-02", "AwardCertification", held.clone()));
+    assert!(ledger.tell("2027-02-01", "RecertifyPerson", held));
+    let moved = "2027-01-02 ExpireCertification certification e-1/architect: at another time: expired_at+effective_at, follows";
+    let runs_out = |days, to| -> Vec<String> {
+        let told = ledger.told(&[("validity_days = 365", days)], to);
+        told.into_iter().filter(|line| line.contains("ExpireCertification")).collect()
+    };
+    assert_eq!(runs_out("validity_days = 100", "2027-03-01"), [moved]);
+    // Renewed once more, it runs out again: that the ledger does not have.
+    let due = "2027-05-12 ExpireCertification certification e-1/architect: due, follows";
+    assert_eq!(runs_out("validity_days = 100", END), [moved, due]);
+}
+
+#[test]
+fn a_refusal_with_other_dates_moves_no_money() {
+    let ledger = contested();
+    let shorter = [("protection_days = 90", "protection_days = 60")];
+    let told = ["2026-02-02 ApproveDeal deal d-1: protected_until", "2026-03-01 RegisterDeal deal d-2: refused with other dates, follows"];
+    assert_eq!(ledger.told(&shorter, END), told);
+    let refused = &ledger.again(&shorter, None, END).drafts[0][1];
+    assert_eq!((refused.partner.as_deref(), refused.amount), (Some("p-2"), None));
+    let until =
+        |told: &Told| matches!(told, Told::Refused { code, reason } if code == "AccountProtected" && reason.contains("until 2026-0"));
+    assert!(until(&refused.recorded) && until(&refused.draft) && refused.recorded != refused.draft, "{refused:?}");
 }
 
 /// A gold partner is paid a claim.
@@ -134,6 +200,26 @@ fn a_shorter_claim_window_leaves_the_claim_unpaid() {
             "2026-05-22 PayClaim claim cl-1: refused, follows",
         ]
     );
+}
+
+#[test]
+fn a_claim_window_closes_when_the_draft_says() {
+    let mut ledger = funded();
+    // Later than the window of 90 days, which ends on July 4: the scheduler looks.
+    assert!(ledger.tell(
+        "2026-08-01",
+        "AllocateFunds",
+        json!({"allocation_id": "al-2", "budget_id": "b-1", "partner_id": "p-1", "amount": usd("1.00")})
+    ));
+    let closes = |days| -> Vec<String> {
+        let told = ledger.told(&[("claim_window_days = 90", days)], END);
+        told.into_iter().filter(|line| line.contains("CloseClaimWindow")).collect()
+    };
+    let moved = "2026-07-04 CloseClaimWindow request rq-1: at another time: closed_at+effective_at, follows";
+    assert_eq!(closes("claim_window_days = 60"), [moved]);
+    assert_eq!(closes("claim_window_days = 180"), [moved]);
+    // Closed before it is claimed, all of it is released.
+    assert_eq!(closes("claim_window_days = 30"), [moved.replace("closed_at+effective", "released+closed_at+effective")]);
 }
 
 #[test]

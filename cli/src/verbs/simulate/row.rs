@@ -103,14 +103,17 @@ impl From<&CreditShift> for Row {
 impl From<&Otherwise> for Row {
     fn from(decision: &Otherwise) -> Self {
         let [before, after] = match decision.change {
-            Change::OtherConsequences => {
+            Change::OtherConsequences | Change::OtherTime => {
                 let sides: [fn(&FieldChange) -> &Value; 2] = [|field| &field.before, |field| &field.after];
                 sides.map(|side| {
-                    let named = decision.fields.iter().map(|field| format!("{} {}", field.field, output::cell(side(field))));
+                    let fields = decision.fields.iter().filter(|field| !says_the_time_again(decision, field));
+                    let named = fields.map(|field| format!("{} {}", field.field, output::cell(side(field))));
                     named.collect::<Vec<_>>().join(", ")
                 })
             }
-            Change::Refused | Change::Accepted | Change::OtherReason | Change::FallsDue => [&decision.recorded, &decision.draft].map(told),
+            Change::Refused | Change::Accepted | Change::OtherReason | Change::OtherDates | Change::FallsDue => {
+                [&decision.recorded, &decision.draft].map(told)
+            }
         };
         let own = |position: Option<_>| position.map(|position: Position| position.to_string());
         Self {
@@ -128,6 +131,12 @@ impl From<&Otherwise> for Row {
     }
 }
 
+/// Whether an event tells the time already: `expired_at` and `effective_at` of what fell due are one date.
+fn says_the_time_again(decision: &Otherwise, field: &FieldChange) -> bool {
+    let tells = |other: &FieldChange| other.field != field.field && (&other.before, &other.after) == (&field.before, &field.after);
+    decision.change == Change::OtherTime && field.field == "effective_at" && decision.fields.iter().any(tells)
+}
+
 /// What a decision counts under: the command, and how it would differ.
 fn kind(decision: &Otherwise) -> String {
     let command = &decision.command;
@@ -135,6 +144,8 @@ fn kind(decision: &Otherwise) -> String {
         Change::Refused => format!("{command} refused"),
         Change::Accepted => format!("{command} accepted"),
         Change::OtherReason => format!("{command} refused otherwise"),
+        Change::OtherDates => format!("{command} refused with other dates"),
+        Change::OtherTime => format!("{command} at another time"),
         Change::FallsDue => format!("{command} due"),
         Change::OtherConsequences => {
             let mut fields: Vec<&str> = decision.fields.iter().map(|field| field.field.as_str()).collect();
