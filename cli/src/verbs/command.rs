@@ -38,7 +38,8 @@ pub(crate) struct Command {
     /// Who acts, an id
     #[arg(long, value_name = "A")]
     actor: Option<String>,
-    /// When it is true in the business, RFC 3339
+    /// When it is true in the business: RFC 3339, or a date for its beginning. Dated back, it is decided by the rules of
+    /// then, and counts as history: an approval protects nothing, and nothing falls due by it
     #[arg(long, value_name = "T")]
     effective_at: Option<String>,
     /// Only if the stream is at this version

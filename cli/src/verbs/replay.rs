@@ -5,6 +5,7 @@ use std::{cell::Cell, process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pledger_domain::{
+    facts::Channel,
     stream::StreamName,
     values::{AccountKey, DealId, PartnerId},
 };
@@ -246,7 +247,11 @@ pub(crate) fn words(position: Position, decision: &Decision<'_>) -> String {
     let actor = command.actor.as_deref().map(|actor| format!("{actor} via ")).unwrap_or_default();
     let dated =
         if decision.effective_at == decision.recorded_at { String::new() } else { format!(", effective {}", decision.effective_at) };
-    let historical = if decision.historical { ", from before the ledger" } else { "" };
+    let historical = match command.channel {
+        _ if !decision.historical => "",
+        Channel::Import => ", from before the ledger",
+        Channel::Api | Channel::Ingest | Channel::Policy | Channel::Deadline => ", dated back and decided by the rules of then",
+    };
     let head = format!(
         "{} {position} {} {} by {actor}{} under rules {}{dated}{historical}",
         decision.recorded_at, decision.stream, command.name, command.sender, decision.rules
