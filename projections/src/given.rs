@@ -14,7 +14,7 @@ use pledger_domain::{
     rejection::Rejection,
     rules::Rules,
     stream::StreamName,
-    values::{Amount, Currency, DealId, Label, Money, PartnerId, Text, Timestamp},
+    values::{AccountDescription, Amount, Currency, DealId, Label, Money, PartnerId, Text, Timestamp},
 };
 use pledger_ledger::{
     chain::ChainHead,
@@ -248,6 +248,19 @@ pub(crate) fn registration(deal: &str, partner: &str, product: &str, amount: &st
         overlap_count: 0,
         contact: None,
     }
+}
+
+/// A deal `d-{key}` registered on an account of this name.
+pub(crate) fn described(key: &str, name: &str, country: Option<&str>, duns: Option<&str>) -> Given {
+    let account = AccountDescription {
+        name: Label::parse(name).expect(name),
+        domain: Some(key.to_owned()),
+        duns: duns.map(str::to_owned),
+        country: country.map(str::to_owned),
+    };
+    let deal = registration(&format!("d-{key}"), "p1", "GTX Pro", "1.00");
+    let event = AccountEvent::DealRegistered(Box::new(DealRegistered { account: Some(account), ..deal }));
+    Given::account(key, "2026-01-01", vec![event])
 }
 
 pub(crate) fn approved(deal: &str) -> AccountEvent {

@@ -12,4 +12,4 @@ mod view;
 
 pub use fold::Conflicts;
 pub use row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey, Decided};
-pub use view::VIEW;
+pub use view::{DUPLICATE_OF, VIEW};

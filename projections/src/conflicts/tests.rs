@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use pledger_domain::{
     account::{AccountEvent, DealRegistered, Overlap, Share},
     rejection::Rejection,
-    values::{AccountDescription, DisputeId, Label, PartnerId, StaffId, Text},
+    values::{DisputeId, Label, PartnerId, StaffId, Text},
 };
 use serde_json::{Value, json};
 
 use crate::{
     engine::{Engine, Options},
-    given::{Given, Ledger, approved, deal_id, registered, registration, time, won},
+    given::{Given, Ledger, approved, deal_id, described, registered, registration, time, won},
     query::{Item, Query},
 };
 
@@ -328,17 +328,6 @@ fn a_dispute_is_open_until_it_is_ruled() {
 
 #[test]
 fn accounts_that_may_be_one_are_flagged() {
-    let described = |key: &str, name: &str, country: Option<&str>, duns: Option<&str>| {
-        let account = AccountDescription {
-            name: Label::parse(name).expect(name),
-            domain: Some(key.to_owned()),
-            duns: duns.map(str::to_owned),
-            country: country.map(str::to_owned),
-        };
-        let deal = registration(&format!("d-{key}"), "p1", "GTX Pro", "1.00");
-        let event = AccountEvent::DealRegistered(Box::new(DealRegistered { account: Some(account), ..deal }));
-        Given::account(key, "2026-01-01", vec![event])
-    };
     let given = [
         described("acme.com", "Acme Corporation", Some("us"), None),
         described("acme.de", "ACME Inc.", Some("US"), None),

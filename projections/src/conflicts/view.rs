@@ -24,6 +24,8 @@ const NAME: &str = "conflicts";
 const SHOWN: usize = 10;
 /// The kind of a pair of accounts that may be one.
 const DUPLICATE: &str = "possible_duplicate";
+/// What the subject of such a pair begins with; the other account follows.
+pub const DUPLICATE_OF: &str = "duplicate:";
 const KINDS: &[&str] = &["historical_overlap", "overlap", "refused_direct_claim", "refused_registration", "dispute", DUPLICATE];
 const STATUSES: &[&str] = &["open", "ruled"];
 
@@ -82,7 +84,12 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("shares", Objects, "How it was ruled: partner and share, adding up to 1."),
     FieldSpec::new("reason", Text, "Why, in the words of the ruling or of the one who opened the dispute."),
     FieldSpec::new("other_account", Text, "Of a possible duplicate the other key."),
-    FieldSpec::new("score", Decimal, "Of a possible duplicate how alike the two are, 1 for the same DUNS number or name and country."),
+    FieldSpec::new(
+        "score",
+        Decimal,
+        "Of a possible duplicate how alike the two are: 1 for the same DUNS number or name and country, else the Jaro-Winkler similarity of the names as they are compared.",
+    )
+    .under(&["deal_registration.duplicate_similarity"]),
     FieldSpec::new("alike_by", Text, "Of a possible duplicate what is alike: duns, name_and_country or similar_name."),
     FieldSpec::new("position", Position, "The last decision that changed it."),
     FieldSpec::new("rules", Count, "The version of the rules of that decision."),
@@ -113,7 +120,7 @@ impl<'a> Fact<'a> {
     fn key(&self) -> Key<'_> {
         match self {
             Self::Contest(key, ..) => (key.account.name(), Cow::Borrowed(&key.subject)),
-            Self::Duplicate(pair) => (pair.account.name(), Cow::Owned(format!("duplicate:{}", pair.other))),
+            Self::Duplicate(pair) => (pair.account.name(), Cow::Owned(format!("{DUPLICATE_OF}{}", pair.other))),
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{About, Figure, Known, streams_naming};
 use crate::{
+    conflicts::DUPLICATE_OF,
     engine::Moment,
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
 };
@@ -49,8 +50,12 @@ pub fn figure(
         "ropi" => (Query { by: vec!["partner".to_owned()], ..filtered("partner", query) }, id),
         "attribution" => (filtered("deal", query), id),
         "conflicts" => {
-            let account = key.split_once(',').map_or(key, |(account, _)| account).to_owned();
-            (Query { key: Some(key.to_owned()), ..query }, About::Id(account))
+            let (account, subject) = key.split_once(',').unwrap_or((key, ""));
+            let about = match subject.strip_prefix(DUPLICATE_OF) {
+                Some(other) => About::Accounts(vec![Some(account.to_owned()), Some(other.to_owned())]),
+                None => About::Id(account.to_owned()),
+            };
+            (Query { key: Some(key.to_owned()), ..query }, about)
         }
         _ => (Query { key: Some(key.to_owned()), ..query }, id),
     };

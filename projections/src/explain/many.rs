@@ -164,7 +164,8 @@ impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
     fn tell(&mut self, outline: &Outline<'_>, position: Position) {
         let before = std::mem::take(&mut self.near.last);
         self.look();
-        self.list.decisions.extend(contribution(&self.near, &before, outline, position));
+        let changes = self.near.changes_since(&before);
+        self.list.decisions.extend(changes.map(|changes| contribution(outline, position, changes)));
     }
 
     /// Sees what was added since the last look.

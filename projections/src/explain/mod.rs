@@ -6,6 +6,7 @@
 
 mod answer;
 mod asked;
+mod behind;
 mod formula;
 mod from_rows;
 mod many;
@@ -36,6 +37,7 @@ pub use many::explain_many;
 pub use metric::{UnknownMetric, find_metric};
 pub use nearest::nearest_keys;
 pub use relevant::About;
+use relevant::Relevant;
 
 use crate::{
     engine::Moment,
@@ -170,12 +172,20 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     for record in &publications {
         telling.fold(record)?;
     }
-    let mut decisions = Vec::new();
-    for relevant in &records {
-        decisions.extend(telling.take(&relevant.record)?);
+    let mut changed = BTreeMap::new();
+    for Relevant { record, .. } in &records {
+        changed.extend(telling.take(record)?.map(|changes| (record.position(), changes)));
     }
     // What has no answer at the end says why: an unknown key, an ambiguous one.
     telling.answer()?;
+    for (position, brought) in behind::brought(&telling, &records) {
+        changed.entry(position).or_default().splice(0..0, brought);
+    }
+    let mut decisions = Vec::new();
+    for Relevant { record, .. } in &records {
+        let Some(changes) = changed.remove(&record.position()) else { continue };
+        decisions.extend(outline(record)?.map(|outline| contribution(&outline, record.position(), changes)));
+    }
     let in_force = figure.query.at.and_then(|at| program.in_force_at(at)).map(|rules| rules.version);
     let mut versions: Vec<u32> = decisions.iter().map(|decision| decision.rules).chain(in_force).collect();
     versions.sort_unstable();
@@ -229,19 +239,25 @@ impl<'f> Telling<'f> {
     }
 
     /// Takes in a decision; what it changed, if anything.
-    fn take(&mut self, record: &Record) -> Result<Option<Contribution>, ExplainError> {
-        let Some(outline) = self.fold(record)? else { return Ok(None) };
+    fn take(&mut self, record: &Record) -> Result<Option<Vec<Change>>, ExplainError> {
+        if self.fold(record)?.is_none() {
+            return Ok(None);
+        }
         let items = self.answer().unwrap_or_default();
         let before = std::mem::replace(&mut self.last, items);
-        Ok(contribution(self, &before, &outline, record.position()))
+        Ok(self.changes_since(&before))
+    }
+
+    /// What changed of the figures, if anything.
+    fn changes_since(&self, before: &Items) -> Option<Vec<Change>> {
+        let changes = changes(before, &self.last, self.fields, self.figure.view);
+        (!changes.is_empty()).then_some(changes)
     }
 
     fn fold<'r>(&mut self, record: &'r Record) -> Result<Option<Outline<'r>>, ExplainError> {
-        let position = record.position();
-        let outline = Outline::decode(&record.body);
-        let outline = outline.map_err(|error| ExplainError::Unreadable { position, reason: error.to_string() })?;
+        let outline = outline(record)?;
         if let Some(outline) = &outline {
-            self.fold_outline(outline, position);
+            self.fold_outline(outline, record.position());
         }
         Ok(outline)
     }
@@ -259,17 +275,17 @@ impl<'f> Telling<'f> {
     }
 }
 
-/// What a decision changed, if anything: `telling` has the figures after it.
-fn contribution(telling: &Telling<'_>, before: &Items, outline: &Outline<'_>, position: Position) -> Option<Contribution> {
-    let changes = changes(before, &telling.last, telling.fields, telling.figure.view);
-    if changes.is_empty() {
-        return None;
-    }
+fn outline(record: &Record) -> Result<Option<Outline<'_>>, ExplainError> {
+    let unreadable = |reason: String| ExplainError::Unreadable { position: record.position(), reason };
+    Outline::decode(&record.body).map_err(|error| unreadable(error.to_string()))
+}
+
+fn contribution(outline: &Outline<'_>, position: Position, changes: Vec<Change>) -> Contribution {
     let refused = match &outline.outcome {
         Outcome::Rejected(rejection) => Some(rejection.code()),
         Outcome::Accepted(_) => None,
     };
-    Some(Contribution {
+    Contribution {
         position,
         stream: outline.stream.to_string(),
         command: outline.command().map_or_else(|| UNREADABLE.to_owned(), |command| command.name.into_owned()),
@@ -278,7 +294,7 @@ fn contribution(telling: &Telling<'_>, before: &Items, outline: &Outline<'_>, po
         recorded_at: outline.recorded_at,
         effective_at: outline.effective_at,
         changes,
-    })
+    }
 }
 
 fn by_label(items: Vec<Item>, view: &ViewSpec) -> Items {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     engine::{Engine, Moment, Options},
-    given::{Given, Ledger, approved, deal_id, registered, won},
-    query::{Query, VIEWS, find_view},
+    given::{Given, Ledger, approved, deal_id, described, registered, won},
+    query::{Query, QueryError, VIEWS, find_view},
 };
 
 fn ledger() -> Ledger {
@@ -74,6 +74,33 @@ fn a_group_of_returns_and_of_credits_is_made_by_its_members() {
     assert_eq!(ask(&ledger(), "attribution", "all", Some("credited")).expect("an explanation").items.len(), 6, "an item a model");
     assert!(matches!(ask(&ledger(), "ropi", "colour=red", None), Err(ExplainError::Query(_))));
     assert!(matches!(ask(&ledger(), "ropi", "year=1999", None), Err(ExplainError::Unknown)));
+}
+
+#[test]
+fn accounts_that_may_be_one_are_so_by_what_was_registered_of_them() {
+    let ledger = ledger();
+    ledger.add(described("umbrella.de", "Umbrella Corp", None, None));
+    ledger.add(described("umbrela.fr", "Umbrela", None, None));
+    // The second says nothing new, the third where it is.
+    ledger.add(described("umbrela.fr", "Umbrela SA", None, None));
+    ledger.add(described("umbrela.fr", "Umbrela", Some("FR"), None));
+    let told = ask(&ledger, "conflicts", "umbrela.fr,duplicate:umbrella.de", Some("score")).expect("an explanation");
+    assert_eq!(told.items[0].figures[0].value, json!("0.975"));
+    let changes: Vec<_> = told.decisions.iter().map(|decision| (decision.stream.as_str(), decision.changes.clone())).collect();
+    let told_of = |at: usize, change: usize| (changes[at].0, changes[at].1[change].field, changes[at].1[change].after.clone());
+    assert_eq!(
+        [told_of(0, 0), told_of(1, 0), told_of(1, 1), told_of(2, 0)],
+        [
+            ("account/umbrella.de", "described_as", json!({"name": "Umbrella Corp", "compared_as": "umbrella"})),
+            ("account/umbrela.fr", "described_as", json!({"name": "Umbrela", "compared_as": "umbrela"})),
+            ("account/umbrela.fr", "score", json!("0.975")),
+            ("account/umbrela.fr", "described_as", json!({"name": "Umbrela", "compared_as": "umbrela", "country": "FR"})),
+        ]
+    );
+    assert_eq!((changes.len(), told.looked_at), (3, 4), "other accounts say nothing of it");
+    assert_eq!(told.clauses[0].clause, "deal_registration.duplicate_similarity");
+    let error = ask(&ledger, "conflicts", "umbrela.fr,duplicate:umbrella.com", None);
+    assert!(matches!(error, Err(ExplainError::Query(QueryError::NotFound { .. }))), "{error:?}");
 }
 
 #[test]
