@@ -3,12 +3,12 @@
 use hashbrown::HashSet;
 use pledger_domain::values::{Currency, Month};
 use pledger_ledger::slices::SliceId;
-use rust_decimal::Decimal;
 
 use super::{
+    arithmetic::Shares,
     fold::Attribution,
     journey::Standing,
-    models::{Credit, Model, Party, WEIGHT_PLACES},
+    models::{Credit, Journey, Model, Party, weight},
     totals::{AttributedDeal, quarter},
     view::{Fact, NAME, dims},
 };
@@ -45,6 +45,16 @@ struct Candidate<'a> {
 impl Candidate<'_> {
     fn attributed(&self) -> Option<AttributedDeal> {
         self.attribution.attributed(self.slice, self.key, self.deal)
+    }
+
+    fn item(&self, attributed: &AttributedDeal, credit: &Credit, model: Model, details: bool) -> Item {
+        let mut item = item(self.key, self.deal, attributed, credit, model);
+        let shared = details.then(|| self.attribution.shared_among(self.slice, self.key, self.deal)).flatten();
+        if let Some((touches, rules)) = shared {
+            let journey = Journey { touches: &touches, registered_at: self.deal.registered_at, amount: self.deal.amount };
+            item.0.extend(Shares::of(model, credit.party, &journey, attributed.closed_at, rules).fields());
+        }
+        item
     }
 }
 
@@ -84,7 +94,7 @@ impl Wanted<'_, '_> {
             // The deal that the last page ended in is looked at again: it may have more.
             let (candidates, more) = self.candidates(from.as_ref(), begun, limit.saturating_add(1).clamp(AT_ONCE, usize::MAX - 1))?;
             for candidate in &candidates {
-                let Candidate { key, deal, .. } = candidate;
+                let key = candidate.key;
                 let Some(attributed) = candidate.attributed() else { continue };
                 for (fact, party) in facts(key, &attributed).filter(|(fact, _)| plan.admits(fact)) {
                     let place = (key.deal.to_string(), key.account.name().to_owned(), fact.model as usize, party);
@@ -94,7 +104,7 @@ impl Wanted<'_, '_> {
                     if items.len() == limit {
                         return Ok(Answer { items, next: last.map(|place| write_place(&place)) });
                     }
-                    items.push(item(key, deal, &attributed, &attributed.credits[party], fact.model));
+                    items.push(candidate.item(&attributed, &attributed.credits[party], fact.model, self.query.details));
                     last = Some(place);
                 }
             }
@@ -179,10 +189,6 @@ fn item(key: &DealKey, deal: &Deal, attributed: &AttributedDeal, credit: &Credit
 /// The account; none for an imported deal without one.
 fn account(key: &DealKey) -> Option<Symbol> {
     Some(key.account).filter(|account| !account.name().starts_with("none:"))
-}
-
-fn weight(units: u64) -> String {
-    Decimal::from_i128_with_scale(units.into(), WEIGHT_PLACES).normalize().to_string()
 }
 
 fn write_place((deal, account, model, party): &Place) -> String {

@@ -7,15 +7,16 @@ use hashbrown::{HashMap, HashSet};
 use pledger_domain::{
     account::AccountEvent,
     rules::{AttributionRules, Rules},
-    values::DealId,
+    values::{DealId, Timestamp},
 };
 use pledger_ledger::{
     outline::Outline,
     record::{Events, Outcome},
-    slices::SliceId,
+    slices::{Position, SliceId},
 };
 
 use super::{
+    arithmetic::age_days,
     journey::{Act, History, Standing},
     models::{Journey, Party, Touch, credits},
     row::{AttributionVersion, AttributionVersionKey, Touchpoint, TouchpointKey},
@@ -73,15 +74,35 @@ impl Attribution {
     }
 
     fn attributed_under(&self, rules: &AttributionRules, key: &DealKey, deal: &Deal) -> Option<AttributedDeal> {
-        let closed_at = deal.closed_at.filter(|_| deal.status == DealStatus::Won)?;
-        let history = self.accounts.get(&key.account);
-        let journey = history.and_then(|history| history.journey(&key.deal, deal.registered_at, closed_at, rules));
-        let (touches, standing) = journey.unwrap_or_else(|| {
-            // Where nothing else led to it, the registering partner is the only touch.
-            (vec![Touch { party: Party::Partner(deal.sourced_by), at: deal.registered_at }], Standing::Sourced)
-        });
+        let closed_at = closed_at(deal)?;
+        let (touches, standing) = self.touches(rules, key, deal, closed_at);
         let journey = Journey { touches: &touches, registered_at: deal.registered_at, amount: deal.amount };
         Some(AttributedDeal { closed_at, standing, currency: deal.currency, credits: credits(&journey, rules) })
+    }
+
+    /// The touches that a won deal is credited to.
+    fn touches(&self, rules: &AttributionRules, key: &DealKey, deal: &Deal, closed_at: Timestamp) -> (Vec<Touch>, Standing) {
+        let history = self.accounts.get(&key.account);
+        let journey = history.and_then(|history| history.journey(&key.deal, deal.registered_at, closed_at, rules));
+        journey.unwrap_or_else(|| {
+            // Where nothing else led to it, the registering partner is the only touch.
+            (vec![Touch { party: Party::Partner(deal.sourced_by), at: deal.registered_at }], Standing::Sourced)
+        })
+    }
+
+    /// The same touches, and the rules that share the deal among them; none where it is not won.
+    pub(super) fn shared_among(&self, slice: SliceId, key: &DealKey, deal: &Deal) -> Option<(Vec<Touch>, &AttributionRules)> {
+        let rules = self.rules(slice, deal.won_rules);
+        Some((self.touches(rules, key, deal, closed_at(deal)?).0, rules))
+    }
+
+    /// The touchpoints among these touches, in their order; none where there is none but the registration.
+    pub(crate) fn led_to(&self, slice: SliceId, key: &DealKey, deal: &Deal) -> Vec<LedTo<'_>> {
+        let Some((closed_at, history)) = closed_at(deal).zip(self.accounts.get(&key.account)) else { return Vec::new() };
+        let acts = history.led_to(&key.deal, closed_at, self.rules(slice, deal.won_rules));
+        let keys = acts.map(|act| TouchpointKey { account: key.account, touchpoint: act.id.clone() });
+        let found = keys.filter_map(|key| Some((self.touchpoints.get(&key)?, self.touchpoints.stand(&key)?)));
+        found.map(|(row, stand)| LedTo { row, position: stand.position, age_days: age_days(row.occurred_at, closed_at) }).collect()
     }
 
     /// The accounts on which a touchpoint is of such a party.
@@ -143,6 +164,21 @@ impl Attribution {
             self.totals.add(&attributed, sign);
         }
     }
+}
+
+/// A touchpoint that led to a won deal.
+pub(crate) struct LedTo<'a> {
+    /// What is known of it.
+    pub(crate) row: &'a Touchpoint,
+    /// Where it is recorded.
+    pub(crate) position: Position,
+    /// How long before the close it was, in days.
+    pub(crate) age_days: String,
+}
+
+/// When a deal was won.
+fn closed_at(deal: &Deal) -> Option<Timestamp> {
+    deal.closed_at.filter(|_| deal.status == DealStatus::Won)
 }
 
 /// The attribution rules that a decision names.

@@ -40,7 +40,7 @@ impl Standing {
 pub(super) struct Act {
     at: Timestamp,
     /// Orders acts of one time.
-    id: CompactString,
+    pub(super) id: CompactString,
     party: Party,
     kind: Symbol,
     deal: Option<CompactString>,
@@ -128,6 +128,13 @@ impl History {
         self.acts.iter().any(|act| party(act.party))
     }
 
+    /// The touchpoints that led to a won deal, in order.
+    pub(super) fn led_to(&self, deal: &str, closed_at: Timestamp, rules: &AttributionRules) -> impl Iterator<Item = &Act> {
+        let from = self.acts.partition_point(|act| act.at < window_start(closed_at, rules));
+        let window = self.acts[from..].iter().take_while(move |act| act.at <= closed_at);
+        window.filter(move |act| act.counts_for(deal, closed_at, rules))
+    }
+
     /// The touches that led to a won deal, in order, and how partners had part in it. None where there are none.
     pub(super) fn journey(
         &self,
@@ -136,9 +143,7 @@ impl History {
         closed_at: Timestamp,
         rules: &AttributionRules,
     ) -> Option<(Vec<Touch>, Standing)> {
-        let from = self.acts.partition_point(|act| act.at < window_start(closed_at, rules));
-        let window = self.acts[from..].iter().take_while(|act| act.at <= closed_at);
-        let mut acts = window.filter(|act| act.counts_for(deal, closed_at, rules)).peekable();
+        let mut acts = self.led_to(deal, closed_at, rules).peekable();
         let first = *acts.peek()?;
         let touches: Vec<_> = acts.map(Act::touch).collect();
         let standing = standing(first, &touches, registered_at);

@@ -3,6 +3,7 @@
 //! Rows keep touchpoints and deals. Credits are no rows: they are a pure function of these, and their sums are kept in
 //! memory as deals are won, so that no question adds up deals.
 
+mod arithmetic;
 mod detail;
 mod fold;
 mod half_life;
@@ -15,6 +16,7 @@ mod totals;
 mod view;
 
 pub use fold::Attribution;
+pub(crate) use fold::LedTo;
 pub use journey::Standing;
 pub use row::{AttributionVersion, AttributionVersionKey, Touchpoint, TouchpointKey};
 pub use totals::{AttributedDeal, Total, TotalKey, Totals};

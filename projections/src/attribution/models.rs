@@ -158,17 +158,9 @@ fn each_share(model: Model, journey: &Journey<'_>, rules: &AttributionRules, mut
         Model::First => add(0, 1),
         Model::Last => add(last, 1),
         Model::Linear => (0..=last).for_each(|touch| add(touch, 1)),
-        Model::UShaped => {
-            let [first, middle, end] = rules.u_shaped.map(parts);
-            milestones(journey.touches.len(), &[(0, first), (last, end)], middle, add);
-        }
-        Model::WShaped => {
-            let [first, registration, end, others] = rules.w_shaped.map(parts);
-            // The touch that led to the registration is the last one up to it.
-            let led = journey.touches.partition_point(|touch| touch.at <= journey.registered_at).checked_sub(1);
-            let registration = led.map(|touch| (touch, registration));
-            let named: Vec<_> = [Some((0, first)), registration, Some((last, end))].into_iter().flatten().collect();
-            milestones(journey.touches.len(), &named, others, add);
+        Model::UShaped | Model::WShaped => {
+            let (own, rest) = milestones_of(model, journey, rules);
+            milestones(journey.touches.len(), &own, rest, add);
         }
         Model::TimeDecay => {
             // Only ratios count, so ages are taken from the last touch: the time from there to the close is common to all.
@@ -180,22 +172,47 @@ fn each_share(model: Model, journey: &Journey<'_>, rules: &AttributionRules, mut
     }
 }
 
-/// Shares by milestones: `named` touches have their own, the others share `rest` equally. A touch that is several
-/// milestones has the share of the first one; what then belongs to no touch is left out, which renormalises the others.
-fn milestones(touches: usize, named: &[(usize, u64)], rest: u64, mut add: impl FnMut(usize, u128)) {
+/// The touches that are milestones of a model, each with its own share in units of 10^-12, and the share of the others
+/// together. A touch that is several milestones has the share of the first one. Models without milestones share alike.
+pub(super) fn milestones_of(model: Model, journey: &Journey<'_>, rules: &AttributionRules) -> (Vec<(usize, u64)>, u64) {
+    let last = journey.touches.len() - 1;
+    let (named, rest) = match model {
+        Model::UShaped => {
+            let [first, middle, end] = rules.u_shaped.map(parts);
+            ([Some((0, first)), None, Some((last, end))], middle)
+        }
+        Model::WShaped => {
+            let [first, registration, end, others] = rules.w_shaped.map(parts);
+            // The touch that led to the registration is the last one up to it.
+            let led = journey.touches.partition_point(|touch| touch.at <= journey.registered_at).checked_sub(1);
+            ([Some((0, first)), led.map(|touch| (touch, registration)), Some((last, end))], others)
+        }
+        Model::First | Model::Last | Model::Linear | Model::TimeDecay => ([None; 3], ONE),
+    };
     let mut distinct: Vec<(usize, u64)> = Vec::with_capacity(named.len());
-    for (touch, share) in named {
-        if !distinct.iter().any(|(known, _)| known == touch) {
-            distinct.push((*touch, *share));
+    for (touch, share) in named.into_iter().flatten() {
+        if !distinct.iter().any(|(known, _)| *known == touch) {
+            distinct.push((touch, share));
         }
     }
-    let others = touches - distinct.len();
+    (distinct, rest)
+}
+
+/// Shares by milestones: those that are have their `own`, the others share `rest` equally. What then belongs to no touch is
+/// left out, which renormalises the others.
+fn milestones(touches: usize, own: &[(usize, u64)], rest: u64, mut add: impl FnMut(usize, u128)) {
+    let others = touches - own.len();
     // Everything is multiplied by the number of the others, so that their equal shares are whole numbers.
     let factor = if others == 0 { 1 } else { others as u128 };
-    distinct.iter().for_each(|(touch, share)| add(*touch, u128::from(*share) * factor));
-    for touch in (0..touches).filter(|touch| !distinct.iter().any(|(known, _)| known == touch)) {
+    own.iter().for_each(|(touch, share)| add(*touch, u128::from(*share) * factor));
+    for touch in (0..touches).filter(|touch| !own.iter().any(|(known, _)| known == touch)) {
         add(touch, rest.into());
     }
+}
+
+/// A weight as a decimal.
+pub(super) fn weight(units: u64) -> String {
+    Decimal::from_i128_with_scale(units.into(), WEIGHT_PLACES).normalize().to_string()
 }
 
 /// A share of the rules in units of 10^-12; finer ones are rounded, negative ones count as none.

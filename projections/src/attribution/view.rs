@@ -51,8 +51,15 @@ const FIELDS: &[FieldSpec] = &[
     QUARTER,
     FieldSpec::new("currency", Text, "The currency; a group has one item a currency, they are never added up."),
     FieldSpec::new("weight", Decimal, "Of one deal: the party's part of it. A deal's weights add up to exactly 1 a model.")
+        .computed("(party_shares) / (all_shares)")
         .under(&["attribution"]),
-    FieldSpec::new("credited", Money, "The party's part of the amount won, to the minor unit.").under(&["attribution"]),
+    FieldSpec::new(
+        "credited",
+        Money,
+        "The party's part of the amount won, to the minor unit; those that are rounded up are the ones that rounding takes most from.",
+    )
+    .computed("weight * amount")
+    .under(&["attribution"]),
     FieldSpec::new("account", Text, "Of one deal: the account's key; null for an imported deal without one."),
     FieldSpec::new("standing", Text, "Of one deal: sourced, influenced or neither."),
     FieldSpec::new("amount", Money, "Of one deal: what it was won for."),

@@ -324,7 +324,8 @@ fn changes(before: &Items, after: &Items, fields: &[FieldSpec], view: &ViewSpec)
     for key in &keys {
         let (was, is) = (before.get(*key), after.get(*key));
         let label = if keys.len() == 1 { BTreeMap::new() } else { is.or(was).map(|item| label(item, view)).unwrap_or_default() };
-        for field in fields {
+        // An item is told by its name: what that says is no change of it.
+        for field in fields.iter().filter(|field| !label.contains_key(field.name)) {
             let (before, after) = (value(was, field.name), value(is, field.name));
             if !is_same(before, after) {
                 changes.push(Change { item: label.clone(), field: field.name, before: before.clone(), after: after.clone() });
@@ -348,13 +349,25 @@ fn is_same(before: &Value, after: &Value) -> bool {
     before == after || (is_nothing(before) && is_nothing(after))
 }
 
+fn has(item: &Item, field: &str) -> bool {
+    item.0.iter().any(|(name, _)| *name == field)
+}
+
+/// How a field is computed in an item: what it takes may be told of one deal and not of many.
+fn formula_in(item: &Item, field: &FieldSpec) -> Option<&'static str> {
+    field.formula.filter(|formula| operands(formula).into_iter().all(|operand| has(item, operand)))
+}
+
 fn explained(item: Item, view: &ViewSpec, fields: &[FieldSpec]) -> ExplainedItem {
-    let figure = |field: &FieldSpec| ExplainedFigure {
-        field: field.name,
-        value: value(Some(&item), field.name).clone(),
-        summary: field.summary,
-        formula: field.formula,
-        computed: field.formula.and_then(|formula| formula::with_values(formula, |name| value(Some(&item), name))),
+    let figure = |field: &FieldSpec| {
+        let formula = formula_in(&item, field);
+        ExplainedFigure {
+            field: field.name,
+            value: value(Some(&item), field.name).clone(),
+            summary: field.summary,
+            formula,
+            computed: formula.and_then(|formula| formula::with_values(formula, |name| value(Some(&item), name))),
+        }
     };
     ExplainedItem { item: label(&item, view), figures: fields.iter().map(figure).collect() }
 }

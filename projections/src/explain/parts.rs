@@ -6,7 +6,7 @@ use pledger_domain::{stream::StreamName, values::Month};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{Addend, Group, Groups, Items, label, value};
+use super::{Addend, Group, Groups, Items, formula_in, has, label, value};
 use crate::query::{FieldKind, FieldSpec, ViewSpec};
 
 /// One sum: the item by its label, the field, and the currency of an amount.
@@ -68,18 +68,15 @@ impl Part {
 
 impl Parts {
     pub(super) fn of(fields: &[FieldSpec], room: usize) -> Self {
-        let may_add_up = |field: &&FieldSpec| {
-            field.formula.is_none()
-                && match field.kind {
-                    FieldKind::Count | FieldKind::Money | FieldKind::Decimal => true,
-                    FieldKind::Text
-                    | FieldKind::Person
-                    | FieldKind::Texts
-                    | FieldKind::Flag
-                    | FieldKind::Time
-                    | FieldKind::Position
-                    | FieldKind::Objects => false,
-                }
+        let may_add_up = |field: &&FieldSpec| match field.kind {
+            FieldKind::Count | FieldKind::Money | FieldKind::Decimal => true,
+            FieldKind::Text
+            | FieldKind::Person
+            | FieldKind::Texts
+            | FieldKind::Flag
+            | FieldKind::Time
+            | FieldKind::Position
+            | FieldKind::Objects => false,
         };
         let fields = fields.iter().filter(may_add_up).copied().collect();
         let (streams, months) = (Vec::new(), BTreeMap::new());
@@ -165,8 +162,11 @@ impl Parts {
         let cells: BTreeSet<&Cell> = whole.adds.0.keys().chain(figure.0.keys()).collect();
         let differing: BTreeSet<&str> =
             cells.iter().filter(|cell| whole.adds.of(cell) != figure.of(cell)).map(|(_, field, _)| *field).collect();
-        let told = |field: &&str| !differing.contains(field);
-        let fields: Vec<&'static str> = self.fields.iter().map(|field| field.name).filter(told).collect();
+        // What is computed from others is told by its formula.
+        let is_had = |field: &FieldSpec| items.values().any(|item| has(item, field.name) && formula_in(item, field).is_none());
+        let adding_up = self.fields.iter().filter(|field| is_had(field) && !differing.contains(field.name));
+        let fields: Vec<&'static str> = adding_up.map(|field| field.name).collect();
+        let told = |field: &&'static str| fields.contains(field);
         let group = |of: Option<String>, part: &Part| Group {
             of,
             streams: part.streams,
@@ -182,7 +182,8 @@ impl Parts {
         let by_month = self.months.iter().map(|(month, part)| group(Some(month.to_string()), part)).collect();
         let by_stream = self.streams.iter().map(|(stream, part)| group(Some(stream.to_string()), part));
         let others = (self.others.streams > 0).then(|| group(None, &self.others));
-        Groups { fields, by_stream: by_stream.chain(others).collect(), by_month }
+        let by_stream = by_stream.chain(others).collect();
+        Groups { fields, by_stream, by_month }
     }
 
     fn addend(&self, (item, name, currency): &Cell, number: Decimal, items: &Items, view: &ViewSpec) -> Addend {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use pledger_domain::{account::AccountEvent, values::PartnerId};
+use pledger_domain::{
+    account::AccountEvent,
+    values::{Label, PartnerId, TouchpointId},
+};
 use pledger_ledger::log::Log;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Moment, Options},
-    given::{Given, Ledger, approved, deal_id, described, registered, won},
+    given::{Given, Ledger, approved, deal_id, described, registered, time, won},
     query::{Query, QueryError, VIEWS, find_view},
 };
 
@@ -139,7 +142,8 @@ fn what_is_printed_can_be_computed_by_hand() {
         [("pipeline", "partner=p1"), ("pipeline", "all"), ("ropi", "p1"), ("ropi", "year=2026"), ("attribution", "d1"), ("deals", "d1")]
     {
         for figure in ask(&ledger, view, key, None).expect("an explanation").items.iter().flat_map(|item| &item.figures) {
-            let Some(text) = &figure.computed else { continue };
+            // Weights are computed below.
+            let Some(text) = figure.computed.as_ref().filter(|_| figure.field != "weight") else { continue };
             let expected = match &figure.value {
                 Value::String(text) => text.parse().expect("a decimal"),
                 Value::Object(money) => money["amount"].as_str().expect("an amount").parse::<Decimal>().expect("a decimal"),
@@ -166,7 +170,8 @@ fn what_is_printed_can_be_computed_by_hand() {
     let formulas = VIEWS.iter().flat_map(|view| view.fields.iter().map(move |field| (view, field)));
     for (view, field) in formulas.filter_map(|(view, field)| Some((view, field.formula?))) {
         for operand in super::operands(field) {
-            let is_known = view.fields.iter().any(|field| field.name == operand) || (view.name == "pipeline" && is_told(operand));
+            let is_detail = (view.name == "pipeline" && is_told(operand)) || (view.name == "attribution" && operand.ends_with("_shares"));
+            let is_known = view.fields.iter().any(|field| field.name == operand) || is_detail;
             assert!(is_known, "{}: {field} names {operand}", view.name);
         }
     }
@@ -196,6 +201,146 @@ fn percentile(text: &str) -> Decimal {
     let along = number(part) * Decimal::from(values.len() - 1);
     let at = |place: Decimal| values[usize::try_from(place).expect("a place")];
     at(along.floor()) + (at(along.ceil()) - at(along.floor())) * along.fract()
+}
+
+/// Five touches of two partners and a channel, the last one recorded after the win; what is too old or too young does not count.
+fn touched() -> Ledger {
+    let touch = |id: &str, who: &str, at: &str, recorded: &str| Given::account("acme.com", recorded, vec![touched_by(id, who, at)]);
+    Ledger::with([
+        touch("t0", "p3", "2024-01-01", "2026-01-01"),
+        touch("t1", "#webinar", "2026-01-01", "2026-01-01"),
+        touch("t2", "p1", "2026-01-05T06:00:00Z", "2026-01-06"),
+        Given::account("acme.com", "2026-01-10", vec![registered("d1", "p1", "GTX", "100.00")]),
+        touch("t3", "p2", "2026-02-01", "2026-02-01"),
+        touch("t4", "p2", "2026-02-08", "2026-02-08"),
+        Given::account("acme.com", "2026-03-12", vec![won("d1", "100.00", "2026-03-12")]),
+        touch("t6", "p2", "2026-03-13", "2026-03-13"),
+        touch("t5", "p1", "2026-03-01", "2026-03-14"),
+    ])
+}
+
+#[test]
+fn weights_can_be_computed_by_hand() {
+    for (ledger, computed_by) in [(ledger(), 6), (touched(), 14)] {
+        let told = ask(&ledger, "attribution", "d1", None).expect("an explanation");
+        let mut computed = 0;
+        for item in &told.items {
+            let of = |name: &str| item.figures.iter().find(|figure| figure.field == name).expect("a figure");
+            let (weight, credited, amount) = (of("weight"), of("credited"), of("amount"));
+            let text = weight.computed.as_deref().expect("it is computed");
+            let expected: f64 = weight.value.as_str().expect("a decimal").parse().expect("a number");
+            assert!((by_hand(text) - expected).abs() < 1e-9, "{:?}: {text} is not {expected}", item.item);
+            // The rest of a minor unit goes to whom rounding takes most from.
+            let text = credited.computed.as_deref().expect("it is computed");
+            assert_eq!(text, format!("{} * {}", weight.value.as_str().expect("text"), amount.value["amount"].as_str().expect("text")));
+            let expected: f64 = credited.value["amount"].as_str().expect("text").parse().expect("a number");
+            assert!((by_hand(text) - expected).abs() < 0.01, "{:?}: {text} is not {expected}", item.item);
+            computed += 1;
+        }
+        assert_eq!(computed, computed_by);
+    }
+    let told = ask(&touched(), "attribution", "d1", None).expect("an explanation");
+    let weight = |model: &str, party: (&str, &str)| {
+        let item = told.items.iter().find(|item| item.item["model"] == model && item.item.get(party.0) == Some(&json!(party.1)));
+        item.and_then(|item| item.figures.iter().find(|figure| figure.field == "weight")?.computed.clone())
+    };
+    for (model, partner, expected) in [
+        ("last", "p1", "(1) / (1)"),
+        ("linear", "p2", "(2) / (5)"),
+        ("u_shaped", "p1", "(0.2 / 3 + 0.4) / (0.4 + 3 * 0.2 / 3 + 0.4)"),
+        ("w_shaped", "p2", "(2 * 0.1 / 2) / (2 * 0.3 + 2 * 0.1 / 2 + 0.3)"),
+        (
+            "time_decay",
+            "p1",
+            "(0.5^(65.75 / 7) + 0.5^(11 / 7)) / (0.5^(70 / 7) + 0.5^(65.75 / 7) + 0.5^(39 / 7) + 0.5^(32 / 7) + 0.5^(11 / 7))",
+        ),
+    ] {
+        assert_eq!(weight(model, ("partner", partner)).as_deref(), Some(expected), "{model} {partner}");
+    }
+    // A sum of credits has no such arithmetic.
+    let told = ask(&touched(), "attribution", "partner=p1", Some("credited")).expect("an explanation");
+    assert!(told.items.iter().flat_map(|item| &item.figures).all(|figure| figure.formula.is_none()));
+}
+
+#[test]
+fn a_credit_is_made_by_every_touch_that_counts() {
+    let told = ask(&touched(), "attribution", "d1", None).expect("an explanation");
+    let first: Vec<_> = told.decisions.iter().map(|decision| (decision.changes[0].field, decision.changes[0].after.clone())).collect();
+    let touch = |place: u8, (who, name): (&str, &str), at: &str, age: &str| {
+        ("touch", json!({"touch": place, "of": 5, "kind": "demo", who: name, "at": format!("2026-{at}Z"), "age_days": age}))
+    };
+    assert_eq!(first[0], touch(1, ("channel", "webinar"), "01-01T00:00:00", "70"));
+    assert_eq!(first[1], touch(2, ("partner", "p1"), "01-05T06:00:00", "65.75"));
+    assert_eq!(first[2], ("registered", json!({"partner": "p1", "at": "2026-01-10T00:00:00Z"})));
+    assert_eq!(first[3], touch(3, ("partner", "p2"), "02-01T00:00:00", "39"));
+    assert_eq!(first[4], touch(4, ("partner", "p2"), "02-08T00:00:00", "32"));
+    assert_eq!(first[5].0, "weight", "it is won: {first:?}");
+    assert_eq!(first[6], touch(5, ("partner", "p1"), "03-01T00:00:00", "11"));
+    assert_eq!((first.len(), told.looked_at), (7, 9), "neither the one too early nor the one after the close");
+    let named = |change: &super::Change| ["deal", "partner", "channel", "model"].contains(&change.field);
+    assert!(!told.decisions.iter().flat_map(|decision| &decision.changes).any(named), "items are told by their names");
+    let told = ask(&ledger(), "attribution", "d1", Some("amount")).expect("an explanation");
+    assert_eq!(told.decisions.len(), 1, "who touched it says nothing of the amount");
+    let told = ask(&ledger(), "attribution", "d1", Some("weight")).expect("an explanation");
+    let made: Vec<_> = told.decisions.iter().map(|decision| decision.changes[0].field).collect();
+    assert_eq!(made, ["registered", "weight"], "without any touch it is the registering partner's");
+}
+
+/// A touchpoint of a partner, or where it begins with `#` of a channel.
+fn touched_by(id: &str, who: &str, at: &str) -> AccountEvent {
+    let channel = who.strip_prefix('#');
+    AccountEvent::TouchpointRecorded {
+        touchpoint_id: TouchpointId::parse(id).expect(id),
+        partner_id: channel.is_none().then(|| PartnerId::parse(who).expect(who)),
+        kind: Label::parse("demo").expect("a label"),
+        channel: channel.map(|name| Label::parse(name).expect(name)),
+        deal_id: None,
+        campaign_id: None,
+        occurred_at: time(at),
+    }
+}
+
+/// The value of a formula as it is written: sums of products and quotients of numbers, powers and sums in parentheses.
+fn by_hand(text: &str) -> f64 {
+    let signs = ['+', '*', '/', '^', '(', ')'];
+    let spaced = signs.iter().fold(text.to_owned(), |text, sign| text.replace(*sign, &format!(" {sign} ")));
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let (value, rest) = total(&words);
+    assert!(rest.is_empty(), "{text}: {rest:?}");
+    value
+}
+
+fn total<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
+    let (mut value, mut rest) = product(words);
+    while let ["+", more @ ..] = rest {
+        let (term, left) = product(more);
+        (value, rest) = (value + term, left);
+    }
+    (value, rest)
+}
+
+fn product<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
+    let (mut value, mut rest) = power(words);
+    while let [sign @ ("*" | "/"), more @ ..] = rest {
+        let (factor, left) = power(more);
+        value = if *sign == "*" { value * factor } else { value / factor };
+        rest = left;
+    }
+    (value, rest)
+}
+
+fn power<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
+    let (base, rest) = match words {
+        ["(", inner @ ..] => {
+            let (value, rest) = total(inner);
+            (value, rest.strip_prefix(&[")"]).expect("what is opened is closed"))
+        }
+        [number, rest @ ..] => (number.parse().expect("a number"), rest),
+        [] => panic!("a formula ends too soon"),
+    };
+    let ["^", exponent @ ..] = rest else { return (base, rest) };
+    let (exponent, rest) = power(exponent);
+    (f64::powf(base, exponent), rest)
 }
 
 #[test]
