@@ -63,7 +63,7 @@ fn registers(relevant: &Relevant, deal: &DealKey) -> bool {
 fn described(touch: &LedTo<'_>, place: usize, number: usize) -> Value {
     let LedTo { row, age_days, .. } = touch;
     let (partner, channel) = (row.partner.map(Symbol::name), row.channel.map(Symbol::name));
-    let mut described = json!({"touch": place, "of": number, "kind": row.kind.name(), "at": row.occurred_at, "age_days": age_days});
+    let mut described = json!({"place": place, "of": number, "kind": row.kind.name(), "at": row.occurred_at, "age_days": age_days});
     for (name, text) in [("partner", partner), ("channel", channel)].into_iter().filter_map(|(name, text)| Some((name, text?))) {
         described[name] = text.into();
     }

@@ -265,6 +265,8 @@ impl<'f> Telling<'f> {
     fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
         let rules = self.program.version(outline.rules);
         self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
+        // Figures are read right away: what came late has to be in them.
+        self.shard.settle(usize::MAX);
     }
 
     /// The items as they stand now.

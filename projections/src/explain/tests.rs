@@ -258,8 +258,9 @@ fn weights_can_be_computed_by_hand() {
         assert_eq!(weight(model, ("partner", partner)).as_deref(), Some(expected), "{model} {partner}");
     }
     // A sum of credits has no such arithmetic.
-    let told = ask(&touched(), "attribution", "partner=p1", Some("credited")).expect("an explanation");
-    assert!(told.items.iter().flat_map(|item| &item.figures).all(|figure| figure.formula.is_none()));
+    let told = ask(&touched(), "attribution", "partner=p1,model=last", Some("credited")).expect("an explanation");
+    let figure = &told.items[0].figures[0];
+    assert_eq!((figure.formula, &figure.value["amount"]), (None, &json!("100.00")), "recorded after the win as it was");
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn a_credit_is_made_by_every_touch_that_counts() {
     let told = ask(&touched(), "attribution", "d1", None).expect("an explanation");
     let first: Vec<_> = told.decisions.iter().map(|decision| (decision.changes[0].field, decision.changes[0].after.clone())).collect();
     let touch = |place: u8, (who, name): (&str, &str), at: &str, age: &str| {
-        ("touch", json!({"touch": place, "of": 5, "kind": "demo", who: name, "at": format!("2026-{at}Z"), "age_days": age}))
+        ("touch", json!({"place": place, "of": 5, "kind": "demo", who: name, "at": format!("2026-{at}Z"), "age_days": age}))
     };
     assert_eq!(first[0], touch(1, ("channel", "webinar"), "01-01T00:00:00", "70"));
     assert_eq!(first[1], touch(2, ("partner", "p1"), "01-05T06:00:00", "65.75"));
