@@ -17,6 +17,8 @@ use crate::{
 
 /// The longest arithmetic that is printed in words, in bytes.
 const MAX_COMPUTED_LEN: usize = 4_000;
+/// The most values of a percentile that are all printed.
+const FEW_VALUES: usize = 10;
 
 /// Say which decisions and which rules made a figure, and how it is computed
 #[derive(Args)]
@@ -99,12 +101,47 @@ fn item_name(item: &Value) -> String {
     parts.map(|(name, value)| format!("{name}={}", output::cell(value))).collect::<Vec<_>>().join(" ")
 }
 
-/// A percentile's values may be as many as decisions: no terminal has room for them.
+/// The arithmetic, of a percentile of many values with those that it lies at.
 fn computed(text: &str) -> String {
+    let text = percentile(text).unwrap_or_else(|| text.to_owned());
     match text.len() {
         0..=MAX_COMPUTED_LEN => format!(" = {text}"),
         len => format!(" = (its values take {len} characters: see --json)"),
     }
+}
+
+/// `percentile(0.5, [30, 45, ...]) / 60` by count, rank and the value there; none where it is no percentile, or one of few values.
+fn percentile(text: &str) -> Option<String> {
+    let (part, rest) = text.strip_prefix("percentile(")?.split_once(", [")?;
+    let (values, unit) = rest.split_once("])")?;
+    let values: Vec<&str> = values.split(", ").collect();
+    let count = values.len();
+    let hundredths = part.parse::<f64>().ok().filter(|part| (0.0..=1.0).contains(part)).map(|part| (part * 100.0).round() as usize)?;
+    if count <= FEW_VALUES {
+        return None;
+    }
+    let along = hundredths * (count - 1);
+    let (place, rest) = (along / 100, along % 100);
+    let (rank, value) = (ordinal(place + 1), values[place]);
+    let lies = if rest == 0 {
+        format!("the {rank}, {value}")
+    } else {
+        let (next_rank, next) = (ordinal(place + 2), values[place + 1]);
+        format!("between the {rank} and the {next_rank}, ({value} + 0.{rest:02} * ({next} - {value}))")
+    };
+    Some(format!("percentile {part} of {} values: {lies}{unit}", output::cell(&count.into())))
+}
+
+/// `1st`, `12th`, `508th`.
+fn ordinal(rank: usize) -> String {
+    let suffix = match (rank % 10, rank % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{}{suffix}", output::cell(&rank.into()))
 }
 
 /// What the decisions below are.
@@ -189,4 +226,27 @@ fn tell(document: &Value, key: &str) -> Result<()> {
         output::print(format!("Rules {}: {} = {}", output::cell(&clause["rules"]), output::cell(&clause["clause"]), clause["value"]))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_of_many_values_is_told_by_its_rank() {
+        let of = |part: &str, count: u32| {
+            let values: Vec<String> = (1..=count).map(|value| (value * 10).to_string()).collect();
+            computed(&format!("percentile({part}, [{}]) / 60", values.join(", ")))
+        };
+        for (part, count, expected) in [
+            ("0.5", 535, " = percentile 0.5 of 535 values: the 268th, 2680 / 60"),
+            ("0.5", 12, " = percentile 0.5 of 12 values: between the 6th and the 7th, (60 + 0.50 * (70 - 60)) / 60"),
+            ("0.95", 1_001, " = percentile 0.95 of 1,001 values: the 951st, 9510 / 60"),
+            ("0.95", 535, " = percentile 0.95 of 535 values: between the 508th and the 509th, (5080 + 0.30 * (5090 - 5080)) / 60"),
+            ("0.5", 3, " = percentile(0.5, [10, 20, 30]) / 60"),
+        ] {
+            assert_eq!(of(part, count), expected);
+        }
+        assert_eq!(computed("1 / 2"), " = 1 / 2");
+    }
 }
