@@ -310,8 +310,11 @@ fn figures_of(items: Items, view: &ViewSpec, fields: &[FieldSpec]) -> Vec<Explai
 
 /// What tells an item from others of its answer.
 fn label(item: &Item, view: &ViewSpec) -> BTreeMap<&'static str, Value> {
-    let is_dimension = |name: &str| name == "currency" || view.key == Some(name) || view.by.iter().any(|dim| dim.name == name);
-    item.0.iter().filter(|(name, value)| is_dimension(name) && !value.is_null()).cloned().collect()
+    item.0.iter().filter(|(name, value)| is_dimension(name, view) && !value.is_null()).cloned().collect()
+}
+
+fn is_dimension(name: &str, view: &ViewSpec) -> bool {
+    name == "currency" || view.key == Some(name) || view.by.iter().any(|dim| dim.name == name)
 }
 
 fn value<'i>(item: Option<&'i Item>, field: &str) -> &'i Value {
@@ -371,7 +374,12 @@ fn explained(item: Item, view: &ViewSpec, fields: &[FieldSpec]) -> ExplainedItem
             computed: formula.and_then(|formula| formula::with_values(formula, |name| value(Some(&item), name))),
         }
     };
-    ExplainedItem { item: label(&item, view), figures: fields.iter().map(figure).collect() }
+    // What the item does not have says nothing of it, unless it was asked for.
+    let is_told =
+        |field: &FieldSpec| has(&item, field.name) && !(is_dimension(field.name, view) && value(Some(&item), field.name).is_null());
+    let is_any = fields.iter().any(is_told);
+    let figures = fields.iter().filter(|field| is_told(field) || !is_any).map(figure).collect();
+    ExplainedItem { item: label(&item, view), figures }
 }
 
 fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {

@@ -257,6 +257,15 @@ fn weights_can_be_computed_by_hand() {
     ] {
         assert_eq!(weight(model, ("partner", partner)).as_deref(), Some(expected), "{model} {partner}");
     }
+    // What only sums have is no figure of it, unless that is asked for.
+    let names = |told: Explanation| told.items[0].figures.iter().map(|figure| figure.field).collect::<Vec<_>>();
+    let (of_one, of_sums) = (names(told), names(ask(&touched(), "attribution", "partner=p1", None).expect("an explanation")));
+    assert_eq!(
+        of_one,
+        ["deal", "channel", "model", "quarter", "currency", "weight", "credited", "account", "standing", "amount", "closed_at"]
+    );
+    assert!(of_sums.contains(&"touched") && !of_sums.contains(&"weight"), "{of_sums:?}");
+    assert_eq!(names(ask(&touched(), "attribution", "d1", Some("credits")).expect("an explanation")), ["credits"]);
     // A sum of credits has no such arithmetic.
     let told = ask(&touched(), "attribution", "partner=p1,model=last", Some("credited")).expect("an explanation");
     let figure = &told.items[0].figures[0];
