@@ -74,3 +74,24 @@ fn a_partners_return_is_explained_to_the_cent() {
     assert!(fail(dir, &["replay", "--to", "0:99999999"], 2).contains("ends before it"));
     assert!(fail(dir, &["replay", "--from", "2026-02-01", "--to", "2026-01-01"], 2).contains("does not lie before"));
 }
+
+#[test]
+fn every_open_conflict_and_credit_is_explained() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "20", "--months", "12", "--no-serve"]);
+    let open = json(dir, &["conflicts", "--open"]);
+    let open = open["items"].as_array().expect("items");
+    assert!(open.iter().any(|item| item["kind"] == "possible_duplicate"), "{open:?}");
+    for item in open {
+        let told = succeed(dir, &["explain", "conflicts", item["conflict_id"].as_str().expect("a key")]);
+        assert!(told.contains(" RegisterDeal under rules 1"), "{told}");
+    }
+
+    let linear = json(dir, &["query", "attribution", "--filter", "model=linear", "--limit", "50"]);
+    let shared = linear["items"].as_array().expect("items").iter().find(|item| item["weight"] != "1").expect("a shared deal");
+    let told = succeed(dir, &["explain", "attribution", shared["deal"].as_str().expect("a deal"), "--filter", "model=linear"]);
+    assert!(told.contains(" = (party_shares) / (all_shares) = ("), "{told}");
+    assert!(told.contains(" RecordTouchpoint under rules 1\n    touch - -> place=1 of="), "{told}");
+    assert!(!told.contains("sourced - "), "{told}");
+}
