@@ -34,7 +34,7 @@ impl CommandPayload for ClaimAccountDirect {
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {
-        Ok(Address::Stream(StreamName::account(&self.account.key()?)))
+        Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
     }
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {

@@ -50,7 +50,6 @@ pub use escalate_dispute::EscalateDispute;
 pub use event::{AccountEvent, Contact, DealRegistered, Overlap, RevenueKind, Share, Stage, Visibility};
 pub use expire_deal::ExpireDeal;
 pub use extend_deal::ExtendDeal;
-
 pub use open_dispute::OpenDispute;
 pub use open_protection::OpenProtection;
 pub use reassign_deal::ReassignDeal;

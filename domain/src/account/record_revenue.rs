@@ -47,7 +47,7 @@ impl CommandPayload for RecordRevenue {
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {
-        Ok(Address::Stream(StreamName::account(&self.account.key()?)))
+        Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
     }
 
     fn business_time(&self) -> Option<Timestamp> {

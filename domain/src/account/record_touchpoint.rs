@@ -44,7 +44,7 @@ impl CommandPayload for RecordTouchpoint {
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {
-        Ok(Address::Stream(StreamName::account(&self.account.key()?)))
+        Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
     }
 
     fn business_time(&self) -> Option<Timestamp> {

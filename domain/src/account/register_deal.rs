@@ -85,7 +85,7 @@ impl CommandPayload for RegisterDeal {
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         let key = match &self.account {
-            Some(account) => account.key()?,
+            Some(account) => account.opening_key()?,
             None => AccountKey::none(&self.partner_id, &self.deal_id),
         };
         Ok(Address::Stream(StreamName::account(&key)))

@@ -42,14 +42,21 @@ pub(super) fn registering_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Resul
     }
 }
 
-/// The partner may be granted protection, or more of it: it is active, and not leaving. History grants none.
+/// The partner may be granted protection, or more of it: it is neither suspended nor leaving. History grants none.
 pub(super) fn protected_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
     let partner = known_partner(facts, id)?;
     match partner.retiring_since() {
         _ if facts.historical => Ok(()),
         Some(since) => Err(Rejection::PartnerRetiring { partner_id: id.clone(), since }),
-        None if partner.is_active() => Ok(()),
-        None => Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() }),
+        None => match partner.phase() {
+            PartnerPhase::Suspended | PartnerPhase::Retired => {
+                Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() })
+            }
+            // Deals that were brought along may be of partners that are not active yet.
+            PartnerPhase::Unknown | PartnerPhase::Prospect | PartnerPhase::Applied | PartnerPhase::Onboarding | PartnerPhase::Active => {
+                Ok(())
+            }
+        },
     }
 }
 
@@ -70,7 +77,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_who_is_active_and_stays_is_granted_protection() {
+    fn nobody_who_is_suspended_or_leaves_is_granted_protection() {
         let suspended = PartnerEvent::PartnerSuspended { reason: "unpaid".parse().expect("a text") };
         let leaving = PartnerEvent::RetirementStarted { reason: None };
         let inactive = Rejection::PartnerNotActive { partner_id: "p-1".parse().expect("an id"), phase: "suspended".into() };

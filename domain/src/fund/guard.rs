@@ -72,20 +72,21 @@ pub(super) fn known_partner<'f>(facts: &'f Facts, id: &PartnerId) -> Result<&'f 
 /// # Errors
 /// `PartnerUnknown`, `PartnerNotActive`, `PartnerRetiring`, `AgreementNotSigned` or `TierNotEligible`.
 pub(super) fn eligible_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
-    staying_partner(facts, id)?;
-    settling_partner(facts, id)
+    settling_partner(facts, id)?;
+    staying_partner(facts, id)
 }
 
-/// The partner stays: it is not retired and, but for history, not leaving.
+/// The partner stays: it is neither retired nor leaving. History asks only that it is known.
 ///
 /// # Errors
 /// `PartnerUnknown`, `PartnerNotActive` or `PartnerRetiring`.
 pub(super) fn staying_partner(facts: &Facts, id: &PartnerId) -> Result<(), Rejection> {
     let partner = known_partner(facts, id)?;
-    if partner.phase() == PartnerPhase::Retired {
-        return Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() });
-    }
-    match partner.retiring_since().filter(|_| !facts.historical) {
+    match partner.retiring_since() {
+        _ if facts.historical => Ok(()),
+        _ if partner.phase() == PartnerPhase::Retired => {
+            Err(Rejection::PartnerNotActive { partner_id: id.clone(), phase: partner.phase().to_string() })
+        }
         Some(since) => Err(Rejection::PartnerRetiring { partner_id: id.clone(), since }),
         None => Ok(()),
     }

@@ -59,8 +59,8 @@ impl CommandPayload for RecertifyPerson {
         let renewed_at = guard::business_date(self.renewed_at, facts)?;
         let level = self.level.as_ref().unwrap_or(&held.level);
         let expires_at = certification::validity(&facts.rules.rules, level, renewed_at, self.expires_at)?;
-        // A renewal that comes late, after a newer one, takes nothing away.
-        if expires_at < held.expires_at {
+        // A renewal of a day that is over takes nothing away from one that was newer; one of today may shorten what is held.
+        if expires_at < held.expires_at && renewed_at.day() < facts.now.day() {
             return Err(Rejection::CertificationHeld {
                 person_id: self.person_id.clone(),
                 certification: self.certification.clone(),

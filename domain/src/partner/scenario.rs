@@ -175,12 +175,13 @@ pub(super) fn revoked() -> PartnerEvent {
 }
 
 /// The refusal of what needs that certification.
-pub(super) fn held_until(expires_at: &str) -> Rejection {
-    Rejection::CertificationHeld { person_id: person(), certification: architect(), expires_at: at(expires_at) }
-}
-
 pub(super) fn not_held() -> Rejection {
     Rejection::CertificationNotHeld { person_id: person(), certification: architect() }
+}
+
+/// The refusal of what would take something of that certification away.
+pub(super) fn held_until(expires_at: &str) -> Rejection {
+    Rejection::CertificationHeld { person_id: person(), certification: architect(), expires_at: at(expires_at) }
 }
 
 /// Seals every field as its own text, and keeps what it was shown: name, subject, plain text.

@@ -203,9 +203,17 @@ impl AccountRef {
     /// As `AccountDescription::key`.
     pub fn key(&self) -> Result<AccountKey, InvalidAccount> {
         match self {
-            Self::Key(key) => key.spelled(),
+            Self::Key(key) => Ok(key.clone()),
             Self::Description(description) => description.key(),
         }
+    }
+
+    /// The account's key, for what may be the first that is heard of it: another spelling would open a second account.
+    ///
+    /// # Errors
+    /// As `key`, and `InvalidAccount::Spelling`.
+    pub fn opening_key(&self) -> Result<AccountKey, InvalidAccount> {
+        self.key()?.spelled()
     }
 }
 
@@ -308,11 +316,13 @@ mod tests {
 
     #[test]
     fn another_spelling_of_a_key_opens_no_second_account() {
-        let key = |text: &str| AccountRef::Key(AccountKey::parse(text).expect("clean")).key().map(|key| key.to_string());
+        let key = |text: &str| AccountRef::Key(AccountKey::parse(text).expect("clean")).opening_key().map(|key| key.to_string());
         for given in ["name:GLOBEX:us", "name:globex:US", "name:%67lobex:us", "name:globex%20:us", "name:glo%E2%80%8Bbex:us"] {
             let told = key(given).expect_err(given);
             assert_eq!(told, InvalidAccount::Spelling { given: given.into(), key: "name:globex:us".into() });
             assert!(told.to_string().contains("\"name:globex:us\""), "{told}");
+            // What is there already goes by the key that it has.
+            assert_eq!(AccountRef::Key(AccountKey::parse(given).expect("clean")).key().map(|key| key.to_string()), Ok(given.to_owned()));
         }
         assert!(matches!(key("name:caf%c3%a9"), Err(InvalidAccount::Spelling { key, .. }) if key == "name:caf%C3%A9"));
         for given in ["name:globex:us:", "name:globex:usa", "name:%ff", "name:%20"] {

@@ -17,9 +17,11 @@ pub fn folded(text: &str) -> CompactString {
     one_spaced(&case_folded(&seen).nfkc().collect::<String>())
 }
 
-/// The standard's full case folding: what has the same capitals is the same, but for the dotless i, which folds to itself.
+/// The standard's full case folding: what has the same capitals is the same, but for the dotless i, which folds to itself, and
+/// the capital ß, which has two.
 fn case_folded(text: &str) -> String {
-    let parts: Vec<String> = text.split('ı').map(|part| part.to_uppercase().to_lowercase().replace('ς', "σ")).collect();
+    let same = |part: &str| part.replace('ẞ', "ß").to_uppercase().to_lowercase().replace('ς', "σ");
+    let parts: Vec<String> = text.split('ı').map(same).collect();
     parts.join("ı")
 }
 
@@ -70,6 +72,7 @@ mod tests {
         for (one, other) in [
             ("GTX  Pro ", "gtx pro"),
             ("Straße AG", "STRASSE AG"),
+            ("STRAẞE AG", "strasse ag"),
             ("ΟΔΥΣΣΕΥΣ", "Οδυσσευς"),
             ("Ｆｕｌｌ　Ｗｉｄｔｈ", "full width"),
             ("ﬁne", "FINE"),
@@ -83,6 +86,14 @@ mod tests {
             assert_ne!(folded(one), folded(other));
         }
         assert_eq!(folded("\u{200b}\u{feff} "), "");
+    }
+
+    #[test]
+    fn every_character_folds_once() {
+        for c in '\0'..=char::MAX {
+            let once = folded(c.encode_utf8(&mut [0; 4]));
+            assert_eq!(folded(&once), once, "{c:?}");
+        }
     }
 
     proptest! {
