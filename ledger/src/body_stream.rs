@@ -6,7 +6,8 @@ use pledger_domain::stream::StreamName;
 use serde::Deserialize;
 
 /// The name of the stream that a body belongs to; none for a record without a stream.
-pub(crate) fn stream_of(body: &[u8]) -> Option<Cow<'_, str>> {
+#[must_use]
+pub fn stream_of(body: &[u8]) -> Option<Cow<'_, str>> {
     plain_stream(body).map(Cow::Borrowed).or_else(|| parsed_stream(body).map(Cow::Owned))
 }
 

@@ -26,3 +26,5 @@ pub mod slices;
 pub mod sqlite;
 pub mod verify;
 pub mod writer;
+
+pub use body_stream::stream_of;

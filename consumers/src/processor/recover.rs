@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
@@ -10,6 +11,7 @@ use pledger_ledger::{
     log::{Log, LogError, Placed, UpTo},
     record::{Body, Decision, Outcome, Progress, Record, TermOpened},
     slices::{Position, SliceId},
+    stream_of,
 };
 
 use super::{
@@ -252,44 +254,58 @@ impl Processor {
     }
 
     /// Folds a forgotten aggregate again. It stays forgotten where that fails.
+    ///
+    /// Where streams are not found by their names, a slice is read once for all that are forgotten, and not once for each.
     pub(super) fn refold_if_stale(&self, slice: SliceId, stream: &StreamName) -> Result<(), LogError> {
         let state = &self.slices[usize::from(slice)];
         if !state.streams.is_stale(stream) {
             return Ok(());
         }
-        state.streams.renew(stream);
-        self.refold(state, stream).inspect_err(|_| state.streams.forget(stream))
-    }
-
-    fn refold(&self, state: &Slice, stream: &StreamName) -> Result<(), LogError> {
-        let (end, mut offset, mut version) = (state.writer.settled().next_pseq, 0, 0);
-        loop {
-            let placed = self.log.read_stream(stream, offset, READ_RECORDS)?;
-            let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
-            for Placed { offset, record } in placed {
-                let pseq = record.header.pseq;
-                if pseq >= end || state.places.offset(pseq) != offset {
-                    continue;
-                }
-                intact(&record)?;
-                let Some(Decision { version: after, outcome: Outcome::Accepted(events), effective_at, .. }) = Said::of(&record)?.decision
-                else {
-                    continue;
-                };
-                version += 1;
-                if after != version {
-                    let reason = format!("{stream} is at version {after} here; {version} was to follow");
-                    return Err(LogError::Damaged { position: record.position(), reason });
-                }
-                state.streams.evolve(stream, version, &events, effective_at);
-            }
-            offset = last + 1;
-        }
+        let finds_by_name = !self.log.may_hold_void();
+        let stale = if finds_by_name { vec![stream.clone()] } else { state.streams.stale() };
+        stale.iter().for_each(|stream| state.streams.renew(stream));
+        let read = |offset| match finds_by_name {
+            true => self.log.read_stream(stream, offset, READ_RECORDS),
+            false => self.log.read(slice, offset, READ_RECORDS),
+        };
+        let versions = stale.iter().map(|stream| (stream.clone(), 0)).collect();
+        refold(state, versions, read).inspect_err(|_| stale.iter().for_each(|stream| state.streams.forget(stream)))
     }
 
     /// The durable record at `position`.
     pub(super) fn find(&self, position: Position) -> Result<Record, LogError> {
         find_in(&*self.log, &self.slices[usize::from(position.slice)], position.pseq)
+    }
+}
+
+/// Folds streams from what is read of their slice, page by page: each from the version that stands beside it.
+fn refold(
+    state: &Slice,
+    mut versions: HashMap<StreamName, u64>,
+    read: impl Fn(u64) -> Result<Vec<Placed>, LogError>,
+) -> Result<(), LogError> {
+    let (end, mut next) = (state.writer.settled().next_pseq, 0);
+    loop {
+        let placed = read(next)?;
+        let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
+        for Placed { offset, record } in placed {
+            let pseq = record.header.pseq;
+            let is_valid = pseq < end && state.places.offset(pseq) == offset;
+            let name = if is_valid { stream_of(&record.body) } else { None };
+            let Some((stream, version)) = name.and_then(|name| versions.get_key_value_mut(&*name)) else { continue };
+            intact(&record)?;
+            let Some(Decision { version: after, outcome: Outcome::Accepted(events), effective_at, .. }) = Said::of(&record)?.decision
+            else {
+                continue;
+            };
+            *version += 1;
+            if after != *version {
+                let reason = format!("{stream} is at version {after} here; {version} was to follow");
+                return Err(LogError::Damaged { position: record.position(), reason });
+            }
+            state.streams.evolve(stream, *version, &events, effective_at);
+        }
+        next = last + 1;
     }
 }
 

@@ -1,15 +1,16 @@
 //! A cluster in one process: APIs that send and follow, processors that decide.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use pledger_consumers::{
     cluster::{ClusterProcessor, ClusterSink, Follower, Parts, SinkLimits},
     processor::{KeyLimits, Processor},
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    commands_topic::Fixed,
-    log::{Log, UpTo},
+    commands_topic::{CommandReader, Fixed, Gone, Queued},
+    log::{Log, LogError, UpTo},
     record::{Body, Record},
     slices::SliceId,
 };
@@ -22,11 +23,20 @@ use crate::{
 
 /// Starts a processor that writes these slices for ever.
 pub(crate) fn processor(topics: &dyn Topics, slices: impl IntoIterator<Item = SliceId>, kept: &Kept) -> ClusterProcessor {
+    reading(topics, topics.reader(), slices, kept)
+}
+
+fn reading(
+    topics: &dyn Topics,
+    reader: Box<dyn CommandReader>,
+    slices: impl IntoIterator<Item = SliceId>,
+    kept: &Kept,
+) -> ClusterProcessor {
     let (log, snapshots) = (topics.log(), Arc::clone(&kept.snapshots));
     let processor = Processor::of_no_slice(Arc::clone(&log), &*snapshots, KeyLimits::default(), "test".into()).expect("restored");
     let edge = kept.edge(&*log, Arc::default());
     let membership = Box::new(Fixed::new(slices.into_iter().collect()));
-    let (reader, sender) = (topics.reader(), topics.sender());
+    let sender = topics.sender();
     ClusterProcessor::start(Parts { processor, log, reader, sender, membership, snapshots, edge }).expect("a thread")
 }
 
@@ -38,6 +48,41 @@ pub(crate) fn fixed(topics: &dyn Topics, slices: impl IntoIterator<Item = SliceI
 /// One that writes all slices.
 pub(crate) fn of_all(topics: &dyn Topics) -> ClusterProcessor {
     fixed(topics, topics.log().slices().all())
+}
+
+/// One that writes all slices, and whose thread can be stopped for a while: it knows nothing of that when it goes on.
+pub(crate) struct Stallable {
+    pub(crate) processor: ClusterProcessor,
+    going: Arc<Mutex<()>>,
+}
+
+impl Stallable {
+    pub(crate) fn of_all(topics: &dyn Topics) -> Self {
+        let going = Arc::<Mutex<()>>::default();
+        let reader = StallableReader { reader: topics.reader(), going: Arc::clone(&going) };
+        Self { processor: reading(topics, Box::new(reader), topics.log().slices().all(), &Kept::default()), going }
+    }
+
+    /// It takes nothing more until what is answered is dropped.
+    pub(crate) fn stall(&self) -> MutexGuard<'_, ()> {
+        self.going.lock()
+    }
+}
+
+struct StallableReader {
+    reader: Box<dyn CommandReader>,
+    going: Arc<Mutex<()>>,
+}
+
+impl CommandReader for StallableReader {
+    fn assign(&mut self, places: &[(SliceId, u64)]) -> Result<Vec<Gone>, LogError> {
+        self.reader.assign(places)
+    }
+
+    fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Queued>, LogError> {
+        let _going = self.going.lock();
+        self.reader.next(max, wait)
+    }
 }
 
 /// An API process: it sends commands and follows the ledger. `beside` is what ends with it.

@@ -16,8 +16,8 @@ use pledger_ledger::{
 use serde_json::json;
 
 use crate::{
-    processes::{api_beside, api_of, fixed, next_commands, numbered, of_all, valid},
-    running::{Kept, PATIENCE, publish, until, until_within},
+    processes::{Stallable, api_beside, api_of, fixed, next_commands, numbered, of_all, valid},
+    running::{Kept, publish, until},
     topics::Topics,
 };
 
@@ -129,25 +129,24 @@ fn decisions_of(topics: &dyn Topics) -> BTreeMap<String, Vec<Position>> {
 }
 
 fn two_that_think_every_slice_theirs_decide_each_command_once(topics: &dyn Topics) {
-    const AT_LEAST: usize = 12;
+    const ROUNDS: usize = 12;
     const AT_ONCE: usize = 40;
-    let (one, other, api) = (of_all(topics), of_all(topics), api_of(topics));
+    let (one, other, api) = (Stallable::of_all(topics), Stallable::of_all(topics), api_of(topics));
     api.with_partners();
     let mut told = BTreeMap::new();
-    let mut rounds = 0..;
-    let mut ask = || {
-        let round: usize = rounds.next().expect("endless");
-        let keys: Vec<String> = (0..AT_ONCE).map(|n| format!("r{}", round * AT_ONCE + n)).collect();
-        let commands = keys.iter().enumerate().map(|(n, key)| api.prepared(("RegisterDeal", numbered(round * AT_ONCE + n), key)));
+    for (round, stalled) in [&one, &other].into_iter().cycle().take(ROUNDS).enumerate() {
+        // Whoever is stalled meanwhile decides the same after it, in the term that it thinks open. Where neither is, one of
+        // them mostly follows the other.
+        let stall = stalled.stall();
+        let numbers = round * AT_ONCE..(round + 1) * AT_ONCE;
+        let commands = numbers.clone().map(|number| api.prepared(("RegisterDeal", numbered(number), &format!("r{number}"))));
         let decided = api.submit(commands.collect());
-        told.extend(keys.into_iter().zip(decided.into_iter().map(|decided| decided.expect("decided").position)));
-    };
-    (0..AT_LEAST).for_each(|_| ask());
-    // That they meet is chance: one of them often follows the other for half a minute.
-    until_within(4 * PATIENCE, "they meet", || {
-        ask();
-        one.status().lost_terms() + other.status().lost_terms() > 0
-    });
+        drop(stall);
+        told.extend(numbers.zip(decided).map(|(number, decided)| (format!("r{number}"), decided.expect("decided").position)));
+    }
+    for each in [&one, &other] {
+        until("each has met the other", || each.processor.status().lost_terms() > 0);
+    }
     let recorded = decisions_of(topics);
     for (key, position) in &told {
         assert_eq!(recorded.get(key), Some(&vec![*position]), "{key}");

@@ -159,13 +159,8 @@ pub(crate) fn accepted(decided: Decided) -> Answer {
 }
 
 /// Waits until something is so.
-pub(crate) fn until(what: &str, is_so: impl FnMut() -> bool) {
-    until_within(PATIENCE, what, is_so);
-}
-
-/// The same, for so long at most.
-pub(crate) fn until_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + patience;
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "{what} never came about");
         std::thread::sleep(Duration::from_millis(5));

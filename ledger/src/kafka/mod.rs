@@ -72,12 +72,14 @@ struct Shared {
     /// The name of the ledger's topic.
     ledger: Arc<str>,
     idle: Idle,
+    /// Readers that read nothing: a broker answers the questions of one that reads after it has waited for something to be read.
+    asking: Idle,
 }
 
 impl Shared {
     fn new(options: &Arc<KafkaOptions>, slices: Slices) -> Arc<Self> {
         let ledger = options.topic(topics::LEDGER).into();
-        Arc::new(Self { options: Arc::clone(options), slices, ledger, idle: Idle::default() })
+        Arc::new(Self { options: Arc::clone(options), slices, ledger, idle: Idle::default(), asking: Idle::default() })
     }
 
     fn reader(&self) -> Result<Reader, LogError> {
@@ -86,6 +88,10 @@ impl Shared {
 
     fn with_reader<T>(&self, at: Option<(SliceId, u64)>, work: impl FnOnce(&mut Reader) -> Result<T, LogError>) -> Result<T, LogError> {
         self.idle.with(at, || self.reader(), work)
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Reader) -> Result<T, LogError>) -> Result<T, LogError> {
+        self.asking.with(None, || self.reader(), |reader| question(reader))
     }
 
     /// # Errors
@@ -117,7 +123,7 @@ impl KafkaLog {
         topics.check(slices)?;
         let shared = Shared::new(&options, slices);
         for slice in slices.all() {
-            if shared.with_reader(None, |reader| reader.ends(slice))?.1 > 0 {
+            if shared.ask(|reader| reader.ends(slice))?.1 > 0 {
                 return taken(&shared.ledger);
             }
         }
@@ -173,13 +179,11 @@ impl KafkaLog {
 fn read_created(shared: &Shared) -> Result<Option<LedgerCreated>, LogError> {
     let damaged =
         |reason: String| LogError::Damaged { position: Position { slice: 0, pseq: 0 }, reason: format!("{}: {reason}", shared.ledger) };
-    let first = shared.with_reader(None, |reader| {
-        let (low, high) = reader.ends(0)?;
-        if low > 0 {
-            return Err(damaged(format!("what stood before offset {low} was deleted")));
-        }
-        reader.records(0, 0, high.min(1), 1)
-    })?;
+    let (low, high) = shared.ask(|reader| reader.ends(0))?;
+    if low > 0 {
+        return Err(damaged(format!("what stood before offset {low} was deleted")));
+    }
+    let first = shared.with_reader(None, |reader| reader.records(0, 0, high.min(1), 1))?;
     let Some(Placed { record, .. }) = first.into_iter().next() else { return Ok(None) };
     if !record.is_intact() {
         return Err(damaged("the first record is not what was hashed".into()));
@@ -205,32 +209,31 @@ impl Log for KafkaLog {
 
     fn end(&self, slice: SliceId) -> Result<u64, LogError> {
         self.shared.check(slice)?;
-        Ok(self.shared.with_reader(None, |reader| reader.ends(slice))?.1)
+        Ok(self.shared.ask(|reader| reader.ends(slice))?.1)
     }
 
     fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
         slices.iter().try_for_each(|slice| self.shared.check(*slice))?;
-        self.shared.with_reader(None, |reader| reader.bounds(slices, Bound::End))
+        self.shared.ask(|reader| reader.bounds(slices, Bound::End))
     }
 
     /// Good for the end of a slice, and for going on where the last read ended. To read all of a ledger use `tail`.
     fn read(&self, slice: SliceId, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
-        self.shared.check(slice)?;
-        self.shared.with_reader(Some((slice, offset)), |reader| {
-            let (_, end) = reader.ends(slice)?;
-            if offset >= end || max == 0 { Ok(Vec::new()) } else { reader.records(slice, offset, end, max) }
-        })
+        let end = self.end(slice)?;
+        if offset >= end || max == 0 {
+            return Ok(Vec::new());
+        }
+        self.shared.with_reader(Some((slice, offset)), |reader| reader.records(slice, offset, end, max))
     }
 
     /// Reads the slice from `offset` on: Kafka has no index by key. What is asked often belongs in a read model.
     fn read_stream(&self, stream: &StreamName, offset: u64, max: usize) -> Result<Vec<Placed>, LogError> {
         let slice = self.slices().of(stream);
-        let mut placed = Vec::new();
+        let (end, mut placed) = (self.end(slice)?, Vec::new());
+        if offset >= end || max == 0 {
+            return Ok(placed);
+        }
         self.shared.with_reader(Some((slice, offset)), |reader| {
-            let (_, end) = reader.ends(slice)?;
-            if offset >= end || max == 0 {
-                return Ok(());
-            }
             reader.each(slice, offset, end, |message| {
                 // The body says whose it is; the key is for others' tools.
                 let found = message::placed(slice, message);

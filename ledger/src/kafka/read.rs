@@ -201,6 +201,10 @@ impl Reader {
             enough = take(&message);
             until = Instant::now() + TO_COME;
         }
+        if next == end {
+            // Nothing is left to fetch ahead: the next assignment would wait until the broker has given up waiting for more.
+            return self.consumer.unassign().map_err(|error| self.options.store("ending a read", &error));
+        }
         self.at = Some((slice, next));
         Ok(())
     }
