@@ -35,6 +35,7 @@ const fn parts(kind: FieldKind) -> &'static [Part] {
         | FieldKind::Count
         | FieldKind::Flag
         | FieldKind::Time
+        | FieldKind::Date
         | FieldKind::Decimal
         | FieldKind::Position
         | FieldKind::Objects => &[Part::Whole],

@@ -13,7 +13,7 @@ use crate::values::{
 #[expect(missing_docs, reason = "the message says what each means; the fields are its facts")]
 pub enum Rejection {
     // Any stream.
-    #[error("no program rules are in force at {at}")]
+    #[error("no program rules are in force at {at}; publish some with an effective_from that is no later")]
     NoRulesInForce { at: Timestamp },
     #[error("{date} lies in the future (it is {now})")]
     DateInFuture { date: Timestamp, now: Timestamp },

@@ -160,6 +160,8 @@ pub enum FieldKind {
     Flag,
     /// RFC 3339 in UTC.
     Time,
+    /// A day in UTC: `2026-11-23`.
+    Date,
     /// `{amount, currency}`.
     Money,
     /// A decimal string: a ratio, a weight, a duration in the unit that the summary names.

@@ -28,6 +28,8 @@ def text(value, kind):
         return ";".join(value)
     if pyarrow.types.is_timestamp(kind):
         return value.astimezone(timezone.utc)
+    if pyarrow.types.is_date(kind):
+        return value.isoformat()
     return value
 
 
@@ -65,6 +67,8 @@ def check_types(view, table):
             assert pyarrow.types.is_dictionary(field.type), (view, field)
         if field.name.endswith("_at"):
             assert field.type == pyarrow.timestamp("us", "UTC"), (view, field)
+        if field.name.startswith("window_"):
+            assert field.type == pyarrow.date32(), (view, field)
     for name in money(table):
         kind = table.schema.field(name).type
         assert kind == pyarrow.decimal128(38, 4), (view, name, kind)

@@ -57,6 +57,7 @@ fn of_field(field: &FieldSpec) -> Value {
         FieldKind::Count => json!({"type": ["integer", "null"]}),
         FieldKind::Flag => json!({"type": ["boolean", "null"]}),
         FieldKind::Time => json!({"type": ["string", "null"], "format": "date-time"}),
+        FieldKind::Date => json!({"type": ["string", "null"], "format": "date"}),
         FieldKind::Money => {
             return json!({"description": field.summary, "oneOf": [{"$ref": "#/components/schemas/MoneyOut"}, {"type": "null"}]});
         }

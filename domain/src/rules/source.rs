@@ -247,8 +247,11 @@ impl Readable for u32 {
 
     fn read(value: &DeValue<'_>) -> Result<Self, Option<String>> {
         let number = value.as_integer().ok_or(None)?;
-        Self::from_str_radix(number.as_str(), number.radix())
-            .map_err(|_| Some(format!("is {}; 0 to {} is accepted", number.as_str(), Self::MAX)))
+        let refused = |digits: &str| match digits.starts_with('-') {
+            true => format!("is {digits}; 0 or more is accepted"),
+            false => format!("is {digits}, which is too large"),
+        };
+        Self::from_str_radix(number.as_str(), number.radix()).map_err(|_| Some(refused(number.as_str())))
     }
 }
 

@@ -100,7 +100,7 @@ fn each_mistake_is_named_with_its_line_and_what_would_do() {
             "protection_days = 90",
             "protection_days = -1",
             line_of("protection_days"),
-            "deal_registration.protection_days is -1; 0 to 4294967295 is accepted",
+            "deal_registration.protection_days is -1; 0 or more is accepted",
         ),
         (
             "protection_days = 90",

@@ -75,6 +75,7 @@ impl Parts {
             | FieldKind::Texts
             | FieldKind::Flag
             | FieldKind::Time
+            | FieldKind::Date
             | FieldKind::Position
             | FieldKind::Objects => false,
         };

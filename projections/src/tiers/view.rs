@@ -73,8 +73,8 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("grace_until", Time, "Until when the tier is kept all the same; null where it is not at risk.")
         .under(&["tier_policy.grace_days"]),
     FieldSpec::new("evaluated_until", Time, "The end of the latest period that it was evaluated for; null before the first evaluation."),
-    FieldSpec::new("window_from", Text, "The first day of the window."),
-    FieldSpec::new("window_to", Text, "Its last day: that of the question's time."),
+    FieldSpec::new("window_from", Date, "The first day of the window."),
+    FieldSpec::new("window_to", Date, "Its last day: that of the question's time."),
     FieldSpec::new("rules", Count, "The version of the rules in force; 0 for the defaults."),
     FieldSpec::new(
         "incomplete_since",

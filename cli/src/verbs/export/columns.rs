@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use arrow_array::{
     ArrayRef, RecordBatch,
     builder::{
-        BooleanBuilder, Decimal128Builder, Int64Builder, ListBuilder, StringBuilder, StringDictionaryBuilder, TimestampMicrosecondBuilder,
+        BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, ListBuilder, StringBuilder, StringDictionaryBuilder,
+        TimestampMicrosecondBuilder,
     },
     types::Int32Type,
 };
@@ -29,6 +30,7 @@ const MONEY_PLACES: u32 = 4;
 /// Places of ratios and weights: no weight has more.
 const RATIO_PLACES: u32 = WEIGHT_PLACES;
 const UTC: &str = "UTC";
+const DAY_MICROS: i64 = 86_400_000_000;
 /// Words that stand for one thing each, so that keeping every one once would save nothing.
 const MANIFOLD: [&str; 4] = ["account", "deal", "deal_id", "entry"];
 
@@ -44,6 +46,7 @@ enum Cells {
     Count(Int64Builder),
     Flag(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
     Text(StringBuilder),
     /// Each word is kept once in a file.
     Repeated(StringDictionaryBuilder<Int32Type>),
@@ -102,6 +105,7 @@ fn of_field(field: &FieldSpec, repeated: bool) -> Vec<Column> {
         FieldKind::Count => whole(Cells::Count(Int64Builder::new())),
         FieldKind::Flag => whole(Cells::Flag(BooleanBuilder::new())),
         FieldKind::Time => whole(Cells::Time(TimestampMicrosecondBuilder::new().with_timezone(UTC))),
+        FieldKind::Date => whole(Cells::Date(Date32Builder::new())),
         FieldKind::Decimal => whole(Cells::Decimal(RATIO_PLACES, decimals(RATIO_PLACES))),
         FieldKind::Texts => whole(Cells::Texts(ListBuilder::new(StringBuilder::new()))),
         FieldKind::Text if repeated => whole(Cells::Repeated(StringDictionaryBuilder::new())),
@@ -145,6 +149,7 @@ impl Cells {
             Self::Count(_) => DataType::Int64,
             Self::Flag(_) => DataType::Boolean,
             Self::Time(_) => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Self::Date(_) => DataType::Date32,
             Self::Text(_) => DataType::Utf8,
             Self::Repeated(_) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Self::Texts(_) => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
@@ -159,6 +164,10 @@ impl Cells {
             Self::Time(cells) => {
                 let time = given(value, Value::as_str)?.map(Timestamp::parse).transpose()?;
                 cells.append_option(time.map(Timestamp::micros));
+            }
+            Self::Date(cells) => {
+                let day = given(value, Value::as_str)?.map(Timestamp::parse).transpose()?;
+                cells.append_option(day.map(|day| i32::try_from(day.micros().div_euclid(DAY_MICROS))).transpose()?);
             }
             Self::Text(cells) => cells.append_option(words(value)),
             Self::Repeated(cells) => cells.append_option(words(value)),
@@ -175,6 +184,7 @@ impl Cells {
             Self::Count(cells) => Arc::new(cells.finish()),
             Self::Flag(cells) => Arc::new(cells.finish()),
             Self::Time(cells) => Arc::new(cells.finish()),
+            Self::Date(cells) => Arc::new(cells.finish()),
             Self::Text(cells) => Arc::new(cells.finish()),
             // Words of later batches are added behind those of earlier ones, as a file of Arrow needs it.
             Self::Repeated(cells) => Arc::new(cells.finish_preserve_values()),
