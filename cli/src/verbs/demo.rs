@@ -7,7 +7,7 @@ use clap::Args;
 use pledger_domain::values::Timestamp;
 use pledger_ledger::sqlite::{Mode, SqliteLog};
 use pledger_projections::query::Query;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     context::Context,
@@ -69,7 +69,7 @@ impl Demo {
         if !assembly.engine().wait_until_caught_up(FOLDING, |_| {}) {
             bail!("the read models are not folded yet; look at them with: pledger query pipeline");
         }
-        introduce(&assembly)?;
+        introduce(&assembly, context.json)?;
         if self.no_serve {
             assembly.stop();
             return Ok(ExitCode::SUCCESS);
@@ -93,8 +93,8 @@ impl Demo {
     }
 }
 
-/// The first answer: in words, and a small table.
-fn introduce(assembly: &Assembly) -> Result<()> {
+/// The first answer: in words, and a small table; or the same in JSON.
+fn introduce(assembly: &Assembly, in_json: bool) -> Result<()> {
     let ask = |view: &str, by: &[&str]| -> Result<Vec<Value>> {
         let query = Query { by: by.iter().map(|dim| (*dim).to_owned()).collect(), ..Query::default() };
         let page = assembly.engine().query(view, &query)?;
@@ -106,6 +106,12 @@ fn introduce(assembly: &Assembly) -> Result<()> {
     // Two names that may be one account are no contest.
     let conflicts = ask("conflicts", &[])?;
     let until = Timestamp::parse(ENDS_AT)?.date();
+    let contests = conflicts.iter().filter(|item| item["kind"] != "possible_duplicate").count();
+    let items = ask("pipeline", &["region"])?;
+    if in_json {
+        let pipeline = json!({"by_status": statuses, "by_region": items});
+        return output::print_json(&json!({"generated": true, "as_of": until, "contests": contests, "pipeline": pipeline}));
+    }
     output::print(format!(
         "\nA generated partner program, as of {until} (nobody in it exists).\n\
          Partners closed {} deals worth {}; {} deals worth {} are open, and {} were lost.\n\
@@ -115,9 +121,8 @@ fn introduce(assembly: &Assembly) -> Result<()> {
         figure("open", "count"),
         figure("open", "amount"),
         figure("lost", "count"),
-        conflicts.iter().filter(|item| item["kind"] != "possible_duplicate").count(),
+        contests,
     ))?;
-    let items = ask("pipeline", &["region"])?;
     let mut shown = vec!["region", "count", "amount", "approval_rate", "conversion", "cycle_time_median_days"];
     shown.retain(|name| items.iter().any(|item| !item[*name].is_null()));
     let rows: Vec<Vec<Value>> = items.iter().map(|item| shown.iter().map(|name| item[*name].clone()).collect()).collect();

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use pledger_command_api::listed_generations;
 use pledger_projections::{
-    engine::{self, Comparison, Engine, Options},
+    engine::{self, Comparison, Engine, Options, PromoteError},
     generation::{Answered, DirectoryGenerations, GenerationNumber, Generations as AllGenerations, Order, is_ready},
 };
 use serde_json::{Value, json};
@@ -243,9 +243,5 @@ fn take_away(generations: &dyn AllGenerations, context: &Context, generation: Ge
 
 fn known(generations: &dyn AllGenerations, generation: GenerationNumber) -> Result<()> {
     let there = generations.all()?;
-    if there.contains(&generation) {
-        return Ok(());
-    }
-    let there: Vec<String> = there.iter().map(ToString::to_string).collect();
-    Err(Usage(format!("there is no generation {generation}; there are {}", there.join(", "))).into())
+    if there.contains(&generation) { Ok(()) } else { Err(Usage(PromoteError::Unknown { generation, there }.to_string()).into()) }
 }

@@ -26,7 +26,8 @@ fn settled(mut report: Value) -> Value {
 fn a_server_simulates_and_proves_as_the_verbs_do() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
-    succeed(dir, &["demo", "--partners", "20", "--months", "9", "--no-serve"]);
+    let demo = json(dir, &["demo", "--partners", "20", "--months", "9", "--no-serve"]);
+    assert_eq!(demo["pipeline"]["by_status"], json(dir, &["query", "pipeline", "--by", "status"])["items"]);
     let base = succeed(dir, &["rules", "show"]);
     let strict = base.replacen("certifications = 4", "certifications = 6", 1);
     std::fs::write(dir.join("strict.toml"), &strict).expect("written");

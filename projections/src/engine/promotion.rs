@@ -59,11 +59,20 @@ impl Comparison {
     }
 }
 
+/// The generations that there are, in words.
+fn those(there: &[GenerationNumber]) -> String {
+    match there {
+        [] => "there is none yet: a server fills the first one, and pledger rebuild others".to_owned(),
+        [only] => format!("there is {only} only"),
+        several => format!("there are {}", several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Why a generation is not put in use.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
     /// There is none of this number.
-    #[error("there is no generation {generation}; there are {}", .there.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("there is no generation {generation}; {}", those(.there))]
     Unknown {
         /// What was asked for.
         generation: GenerationNumber,

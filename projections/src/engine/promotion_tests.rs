@@ -77,6 +77,16 @@ fn tamper(data: &Path, generation: GenerationNumber, sql: &'static str) {
 }
 
 #[test]
+fn a_generation_that_is_not_there_is_told_with_those_that_are() {
+    let told = |there: &[GenerationNumber]| PromoteError::Unknown { generation: 9, there: there.to_vec() }.to_string();
+    assert_eq!(told(&[]), "there is no generation 9; there is none yet: a server fills the first one, and pledger rebuild others");
+    assert_eq!(
+        (told(&[4]), told(&[4, 5])),
+        ("there is no generation 9; there is 4 only".into(), "there is no generation 9; there are 4, 5".into())
+    );
+}
+
+#[test]
 fn what_equals_the_live_one_takes_its_place_and_gives_it_back() {
     let data = tempfile::tempdir().expect("a directory");
     let ledger = Ledger::with(history());

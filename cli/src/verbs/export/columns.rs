@@ -30,7 +30,6 @@ const MONEY_PLACES: u32 = 4;
 /// Places of ratios and weights: no weight has more.
 const RATIO_PLACES: u32 = WEIGHT_PLACES;
 const UTC: &str = "UTC";
-const DAY_MICROS: i64 = 86_400_000_000;
 /// Words that stand for one thing each, so that keeping every one once would save nothing.
 const MANIFOLD: [&str; 4] = ["account", "deal", "deal_id", "entry"];
 
@@ -167,7 +166,7 @@ impl Cells {
             }
             Self::Date(cells) => {
                 let day = given(value, Value::as_str)?.map(Timestamp::parse).transpose()?;
-                cells.append_option(day.map(|day| i32::try_from(day.micros().div_euclid(DAY_MICROS))).transpose()?);
+                cells.append_option(day.map(Timestamp::day));
             }
             Self::Text(cells) => cells.append_option(words(value)),
             Self::Repeated(cells) => cells.append_option(words(value)),
