@@ -25,6 +25,8 @@ pub struct Outline<'a> {
     pub recorded_at: Timestamp,
     /// When it is true in the business.
     pub effective_at: Timestamp,
+    /// Whether it is history from before the ledger.
+    pub historical: bool,
 }
 
 /// A command as it is stored: few ask what it was, so it is read when one does.
@@ -79,6 +81,7 @@ struct Stored<'a> {
     rules: u32,
     recorded_at: Timestamp,
     effective_at: Timestamp,
+    historical: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +95,7 @@ enum Field {
     Rules,
     RecordedAt,
     EffectiveAt,
+    Historical,
     #[serde(other)]
     PassedOver,
 }
@@ -140,7 +144,7 @@ impl<'de> de::Visitor<'de> for StoredVisitor {
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Stored<'de>, A::Error> {
         let (mut v, mut stream, mut command, mut outcome) = (None, None::<StreamName>, None, None);
-        let (mut rules, mut recorded_at, mut effective_at) = (None, None, None);
+        let (mut rules, mut recorded_at, mut effective_at, mut historical) = (None, None, None, None);
         while let Some(field) = map.next_key()? {
             match field {
                 Field::V => once(&mut v, map.next_value()?)?,
@@ -155,6 +159,7 @@ impl<'de> de::Visitor<'de> for StoredVisitor {
                 Field::Rules => once(&mut rules, map.next_value()?)?,
                 Field::RecordedAt => once(&mut recorded_at, map.next_value()?)?,
                 Field::EffectiveAt => once(&mut effective_at, map.next_value()?)?,
+                Field::Historical => once(&mut historical, map.next_value()?)?,
                 Field::PassedOver => {
                     map.next_value::<de::IgnoredAny>()?;
                 }
@@ -173,6 +178,7 @@ impl<'de> de::Visitor<'de> for StoredVisitor {
             rules: there(rules)?,
             recorded_at: there(recorded_at)?,
             effective_at: there(effective_at)?,
+            historical: historical.unwrap_or(false),
         })
     }
 }
@@ -188,16 +194,16 @@ fn there<T, E: de::Error>(field: Option<T>) -> Result<T, E> {
 
 impl<'a> From<Stored<'a>> for Outline<'a> {
     fn from(stored: Stored<'a>) -> Self {
-        let Stored { stream, command, outcome, rules, recorded_at, effective_at, .. } = stored;
-        Self { stream, asked: Asked::Stored(command), outcome, rules, recorded_at, effective_at }
+        let Stored { stream, command, outcome, rules, recorded_at, effective_at, historical, v: _ } = stored;
+        Self { stream, asked: Asked::Stored(command), outcome, rules, recorded_at, effective_at, historical }
     }
 }
 
 impl<'a> From<Decision<'a>> for Outline<'a> {
     fn from(decision: Decision<'a>) -> Self {
-        let Decision { stream, command, outcome, rules, recorded_at, effective_at, .. } = decision;
+        let Decision { stream, command, outcome, rules, recorded_at, effective_at, historical, .. } = decision;
         let asked = Asked::Read { name: command.name, payload: command.payload };
-        Self { stream, asked, outcome, rules, recorded_at, effective_at }
+        Self { stream, asked, outcome, rules, recorded_at, effective_at, historical }
     }
 }
 
@@ -235,13 +241,14 @@ mod tests {
             BODY.replace("\"rules\"", "\"rejected\":null,\"rules\""),
             refused.replace("\"rules\"", "\"accepted\":null,\"rules\""),
             BODY.replace("\"rules\"", "\"later\":{\"a\":[1]},\"rules\""),
+            BODY.replace("\"rules\"", "\"historical\":true,\"rules\""),
             refused,
         ] {
             let outline = Outline::decode(body.as_bytes()).expect(&body).expect("a decision");
             let Ok(Body::Decision(whole)) = Body::decode(body.as_bytes()) else { panic!("{body} is no decision") };
             let told = |outline: &Outline<'_>| {
-                let Outline { stream, outcome, rules, recorded_at, effective_at, .. } = outline;
-                format!("{stream} {outcome:?} {rules} {recorded_at} {effective_at} {:?}", outline.command())
+                let Outline { stream, outcome, rules, recorded_at, effective_at, historical, asked: _ } = outline;
+                format!("{stream} {outcome:?} {rules} {recorded_at} {effective_at} {historical} {:?}", outline.command())
             };
             assert_eq!(told(&outline), told(&Outline::from(*whole)), "{body}");
         }

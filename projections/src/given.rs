@@ -83,6 +83,12 @@ impl Given {
         Self { rules: version - 1, ..Self::new("program", at, Outcome::Accepted(Events::Program(vec![event].into()))) }
     }
 
+    /// Whether it registers a deal as history: imports decide so.
+    fn is_history(&self) -> bool {
+        let Outcome::Accepted(Events::Account(events)) = &self.outcome else { return false };
+        events.iter().any(|event| matches!(event, AccountEvent::DealRegistered(registered) if registered.historical))
+    }
+
     fn encode(&self, version: u64) -> Bytes {
         let decision = Decision {
             stream: self.stream.clone(),
@@ -104,7 +110,7 @@ impl Given {
             recorded_at: self.recorded_at,
             effective_at: self.at,
             relied_on: Vec::new(),
-            historical: false,
+            historical: self.is_history(),
             next_command: None,
         };
         decision.encode().expect("a decision of a test has nothing plain in it")

@@ -135,7 +135,7 @@ impl Conflicts {
             others.filter(|(_, other)| (whole && protected_until(other).is_some()) || product_subject(other.product) == subject).collect();
         others.sort_unstable_by_key(|(id, other)| (Reverse(protected_until(other)), other.partner.name(), *id));
         let Some((first, held)) = others.first() else { return };
-        let kind = if deal.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
+        let kind = if decision.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::Overlap };
         // It may bring its protection along.
         let held = if protected_until(deal).is_some() { (deal.partner, id.as_str()) } else { (held.partner, first.as_str()) };
         self.contest(kind, Some(deal.product), Some(held), decision.effective_at, at);

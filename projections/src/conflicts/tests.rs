@@ -295,6 +295,18 @@ fn history_shows_its_overlaps_as_such() {
 }
 
 #[test]
+fn what_is_done_today_with_a_deal_of_history_is_an_overlap_of_today() {
+    let mut draft = registration("d2", "p1", "GTX Pro", "50.00");
+    (draft.historical, draft.draft) = (true, true);
+    let given = [
+        Given::account("acme.com", "2017-01-01", vec![registered("d1", "p2", "GTX Pro", "100.00")]),
+        Given::account("acme.com", "2017-01-02", vec![AccountEvent::DealRegistered(Box::new(draft))]),
+        moved("2026-01-03", "d2", "GTX Pro"),
+    ];
+    assert_eq!(pick(&conflicts(given, &[])[0], &["kind", "contender_count"]), json!({"kind": "overlap", "contender_count": 2}));
+}
+
+#[test]
 fn a_dispute_is_open_until_it_is_ruled() {
     let dispute_id = DisputeId::parse("dis-1").expect("an id");
     let text = |text: &str| Text::parse(text).expect("a text");
