@@ -11,7 +11,7 @@ use pledger_ledger::{log::Log, outline::Outline, record::Record, slices::Positio
 
 use super::{
     Contribution, ExplainError, Explanation, Figure, Groups, Items, Listed, MAX_DECISIONS, Telling, clauses, contribution, fields,
-    figures_of,
+    items::figures_of,
     parts::{Parts, Sums},
     relevant::{self, Relevant},
     settled,

@@ -6,7 +6,10 @@ use pledger_domain::{stream::StreamName, values::Month};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{Addend, Group, Groups, Items, formula_in, has, label, value};
+use super::{
+    Addend, Group, Groups, Items,
+    items::{formula_in, has, label, value},
+};
 use crate::query::{FieldKind, FieldSpec, ViewSpec};
 
 /// One sum: the item by its label, the field, and the currency of an amount.
