@@ -14,9 +14,13 @@ const DURATION_PLACES: u32 = 2;
 /// `{amount, currency}` of a sum in minor units.
 #[must_use]
 pub fn money(minor: i128, currency: Currency) -> Value {
-    let amount =
-        Decimal::try_from_i128_with_scale(minor, currency.digits()).map_or_else(|_| minor.to_string(), |amount| amount.to_string());
-    json!({ "amount": amount, "currency": currency.code() })
+    json!({ "amount": amount(minor, currency), "currency": currency.code() })
+}
+
+/// A sum in minor units as a decimal string.
+#[must_use]
+pub fn amount(minor: i128, currency: Currency) -> String {
+    Decimal::try_from_i128_with_scale(minor, currency.digits()).map_or_else(|_| minor.to_string(), |amount| amount.to_string())
 }
 
 /// `part / whole` as a decimal string; null where the whole is 0.

@@ -11,6 +11,8 @@ pub mod figures;
 pub mod generation;
 #[cfg(test)]
 pub(crate) mod given;
+#[cfg(test)]
+pub(crate) mod given_partners;
 pub mod page;
 pub mod parked;
 pub mod query;

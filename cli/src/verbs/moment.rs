@@ -24,6 +24,17 @@ impl Times {
         Ok(Moment { as_of: read("--as-of", self.as_of.as_deref())?, known_at: read("--known-at", self.known_at.as_deref())? })
     }
 
+    /// What stands before the instant that standing questions are asked at.
+    pub(crate) fn moment_words(&self) -> Result<String> {
+        let Moment { as_of, known_at } = self.moment()?;
+        Ok(match (as_of, known_at) {
+            (None, None) => "now, at ".to_owned(),
+            (None, Some(_)) => "as known at ".to_owned(),
+            (Some(_), None) => "as of ".to_owned(),
+            (Some(_), Some(known_at)) => format!("as known at {known_at}, as of "),
+        })
+    }
+
     /// The moment as query parameters, checked.
     pub(crate) fn parameters(&self) -> Result<Vec<String>> {
         self.moment()?;

@@ -75,6 +75,53 @@ fn a_partners_return_is_explained_to_the_cent() {
     assert!(fail(dir, &["replay", "--from", "2026-02-01", "--to", "2026-01-01"], 2).contains("does not lie before"));
 }
 
+/// Every partner of a demo is told beside the tiers, in terms that add up.
+#[test]
+fn tiers_are_explained_by_their_thresholds_and_terms() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "20", "--months", "12", "--no-serve"]);
+    let tiers = json(dir, &["query", "tiers"]);
+    for row in tiers["items"].as_array().expect("items") {
+        let told = json(dir, &["explain", "tiers", row["partner"].as_str().expect("a partner")]);
+        let held = &told["items"][0]["held"];
+        let list = |name: &str| held[name].as_array().expect(name);
+        assert_eq!(list("revenue").iter().map(|term| cents(&term["amount"])).sum::<i64>(), cents(&row["revenue"]), "{row}");
+        assert_eq!(
+            (list("net_new_logos").len(), list("certifications").len()),
+            (count(&row["net_new_logos"]), count(&row["active_certifications"]))
+        );
+        let stands =
+            |what: &str| list("tiers").iter().find(|tier| tier["stands"].as_array().is_some_and(|stands| stands.contains(&what.into())));
+        assert_eq!(stands("earned").expect("one is earned")["tier"], row["tier_earned"]);
+        assert_eq!(stands("next").map_or(&Value::Null, |tier| &tier["tier"]), &row["next_tier"]);
+        for (place, missing) in ["missing_revenue", "missing_certifications", "missing_net_new_logos"].into_iter().enumerate() {
+            assert_eq!(stands("next").map_or(&Value::Null, |tier| &tier["thresholds"][place]["missing"]), &row[missing], "{row}");
+        }
+    }
+    let words = succeed(dir, &["explain", "tiers", "p-009"]);
+    for said in [
+        "Held against the tiers now, at 2026-10-01T",
+        ": revenue and net-new logos count from 2025-10-02 to 2026-10-01, 365 days under rules 1.\n",
+        "  silver (awarded, earned): revenue 316,834.00 of 100,000.00 USD, reached; certifications 3 of 1, reached; net-new logos 2 of 1, reached\n",
+        "  gold (next): revenue 316,834.00 of 500,000.00 USD, missing 183,166.00; certifications 3 of 4, missing 1; net-new logos 2 of 3, missing 1\n",
+        "  missing_revenue 183,166.00 USD = max(0, next_revenue - revenue) = max(0, 500000.00 - 316834.00)\n",
+        " deal d-00006 revenue inv-d-00006: 205,800.00 USD\n",
+    ] {
+        assert!(words.contains(said), "{said} is not in {words}");
+    }
+    let past = succeed(dir, &["explain", "tiers", "p-009", "--field", "revenue", "--as-of", "2026-05-31"]);
+    assert!(
+        past.contains("Held against the tiers as of 2026-05-31T23:59:59.999999Z: revenue and net-new logos count from 2025-06-01"),
+        "{past}"
+    );
+    assert!(past.contains("(next): revenue 205,800.00 of 500,000.00 USD, missing 294,200.00\n"), "{past}");
+}
+
+fn count(value: &Value) -> usize {
+    value.as_u64().and_then(|count| count.try_into().ok()).expect("a count")
+}
+
 #[test]
 fn every_open_conflict_and_credit_is_explained() {
     let dir = tempfile::tempdir().expect("a folder");

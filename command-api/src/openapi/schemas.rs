@@ -130,7 +130,7 @@ fn explanation() -> Value {
         "properties": {
             "view": {"type": "string"},
             "at": {"type": ["string", "null"], "format": "date-time", "description": "The instant that the question is about."},
-            "items": list("What is explained: item, and its figures with formula and computed value."),
+            "items": list("What is explained: item, and its figures with formula and computed value. A partner's tier figures come with `held`: at which moment and over which window, every tier's thresholds with the figures beside them, and the revenue, net-new logos and certifications that count, with their decisions."),
             "groups": {
                 "type": "object",
                 "required": ["fields", "by_stream", "by_month"],

@@ -166,6 +166,10 @@ async fn a_figure_says_which_decisions_made_it() {
     assert_eq!(told["decisions"][0]["position"], position, "{told}");
     assert_eq!(told["decisions"][0]["changes"][0]["after"], approved["events"][0]["data"]["protected_until"]);
     assert_eq!(told["clauses"][1], json!({"rules": 1, "clause": "deal_registration.protection_days", "value": 90}), "{told}");
+    let tier = stack.get("/v1/tiers/p-1/why?field=missing_net_new_logos").await.json();
+    let held = &tier["items"][0]["held"];
+    assert_eq!((&held["tiers"][1]["stands"], &held["tiers"][1]["thresholds"][0]["missing"]), (&json!(["next"]), &json!(1)), "{tier}");
+    assert_eq!(held["at"], tier["at"]);
     let group = stack.get("/v1/pipeline/partner=p-1/why?field=count").await.json();
     assert_eq!(group["items"][0]["figures"][0]["value"], 2, "{group}");
     for (path, status, code) in [

@@ -48,7 +48,9 @@ pub fn distance_to_next<'r>(rules: &'r Rules, current: Option<&TierName>, inputs
     rules.tiers.get(next).map(|tier| (tier, distance(tier, inputs, rules.reporting_currency)))
 }
 
-fn distance(tier: &TierRule, inputs: &TierInputs, currency: Currency) -> Distance {
+/// What is missing for a tier.
+#[must_use]
+pub fn distance(tier: &TierRule, inputs: &TierInputs, currency: Currency) -> Distance {
     let missing = tier.revenue.checked_sub(inputs.revenue.decimal()).unwrap_or(Decimal::MAX);
     let minor = if missing > Decimal::ZERO { minor_units_up(missing, currency) } else { 0 };
     Distance {

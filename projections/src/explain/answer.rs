@@ -91,6 +91,109 @@ pub struct ExplainedItem {
     pub item: BTreeMap<&'static str, Value>,
     /// Its figures.
     pub figures: Vec<ExplainedFigure>,
+    /// Of a partner's tier figures: the thresholds beside them, and what they are the sums of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
+}
+
+/// A partner, held against the tiers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Held {
+    /// At which moment.
+    pub at: Timestamp,
+    /// The version of the rules in force then; 0 for the defaults.
+    pub rules: u32,
+    /// The first day on which revenue and net-new logos count.
+    pub window_from: String,
+    /// The last one.
+    pub window_to: String,
+    /// How many they are.
+    pub window_days: u32,
+    /// The tiers, lowest first.
+    pub tiers: Vec<HeldTier>,
+    /// Where revenue is told, what it is the sum of; what is in another currency than the thresholds counts for no tier.
+    pub revenue: Vec<RevenueTerm>,
+    /// The net-new logos, where these are told.
+    pub net_new_logos: Vec<LogoTerm>,
+    /// The certifications in force, where these are told.
+    pub certifications: Vec<CertificationTerm>,
+}
+
+/// A tier, with the partner's figures beside its thresholds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldTier {
+    /// Its name.
+    pub tier: String,
+    /// Whether every threshold is reached.
+    pub is_reached: bool,
+    /// What it is to the partner: `awarded`; `earned`, the highest one that is reached or else the lowest; `next`, the one that follows.
+    pub stands: Vec<&'static str>,
+    /// Its thresholds, of the figures that are told.
+    pub thresholds: Vec<HeldThreshold>,
+}
+
+/// A figure beside a threshold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldThreshold {
+    /// The figure.
+    pub field: &'static str,
+    /// What it is.
+    pub value: Value,
+    /// What the tier takes.
+    pub needed: Value,
+    /// What is missing; nothing where it is reached.
+    pub missing: Value,
+    /// Whether it is reached.
+    pub is_reached: bool,
+}
+
+/// Revenue that counts: recorded revenue, or the amount of a won deal that none is recorded of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RevenueTerm {
+    /// The decision.
+    pub position: Position,
+    /// Its stream: the account.
+    pub stream: String,
+    /// The deal; of recorded revenue where it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deal: Option<String>,
+    /// The revenue's id, where it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revenue_id: Option<String>,
+    /// When it was won or recognised.
+    pub at: Timestamp,
+    /// How much; less than nothing for a refund.
+    pub amount: Value,
+}
+
+/// A net-new logo.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LogoTerm {
+    /// The decision that won the account's first deal.
+    pub position: Position,
+    /// Its stream: the account.
+    pub stream: String,
+    /// The deal.
+    pub deal: String,
+    /// When it was won.
+    pub at: Timestamp,
+}
+
+/// A certification in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CertificationTerm {
+    /// The last decision about it.
+    pub position: Position,
+    /// Who holds it.
+    pub person_id: String,
+    /// The certification.
+    pub certification: &'static str,
+    /// Its level.
+    pub level: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
 }
 
 /// A figure, and how it is computed from others of its item.

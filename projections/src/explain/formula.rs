@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-/// The one function that formulas use: `percentile(0.95, fields)` lies at that part of the way from the least value to the
-/// greatest, between two neighbours in proportion (`quantile_cont` of SQL).
-const PERCENTILE: &str = "percentile";
+/// The functions that formulas use.
+///
+/// `percentile(0.95, fields)` lies at that part of the way from the least value to the greatest, between two neighbours in
+/// proportion (`quantile_cont` of SQL). `max(0, a - b)` is the greater one, `count(fields)` how many there are. Of the rules'
+/// tiers `highest_tier` is the highest one of which these figures reach every threshold, and `tier_above` the one above both.
+const FUNCTIONS: [&str; 5] = ["percentile", "max", "count", "highest_tier", "tier_above"];
 
 /// The fields that a formula names, each once.
 #[must_use]
@@ -12,7 +15,7 @@ pub fn operands(formula: &'static str) -> Vec<&'static str> {
     let words = formula.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     let mut names: Vec<&'static str> = Vec::new();
     for word in words.filter(|word| word.starts_with(|letter: char| letter.is_ascii_alphabetic())) {
-        if word != PERCENTILE && !names.contains(&word) {
+        if !FUNCTIONS.contains(&word) && !names.contains(&word) {
             names.push(word);
         }
     }
@@ -27,7 +30,7 @@ pub(super) fn with_values<'v>(formula: &'static str, value: impl Fn(&str) -> &'v
         let end = rest[start..].find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(rest.len(), |len| start + len);
         text.push_str(&rest[..start]);
         match &rest[start..end] {
-            PERCENTILE => text.push_str(PERCENTILE),
+            function if FUNCTIONS.contains(&function) => text.push_str(function),
             name => text.push_str(&number(value(name))?),
         }
         rest = &rest[end..];

@@ -16,6 +16,12 @@ pub(super) fn figures_of(items: Items, view: &ViewSpec, fields: &[FieldSpec]) ->
     items.into_values().map(|item| explained(item, view, fields)).collect()
 }
 
+/// Whether both say the same of the same figures, however they are computed.
+pub(super) fn is_told_as(told: &[ExplainedItem], known: &[ExplainedItem]) -> bool {
+    let values = |item: &ExplainedItem| item.figures.iter().map(|figure| (figure.field, figure.value.clone())).collect::<Vec<_>>();
+    told.len() == known.len() && told.iter().zip(known).all(|(one, other)| one.item == other.item && values(one) == values(other))
+}
+
 /// What tells an item from others of its answer.
 pub(super) fn label(item: &Item, view: &ViewSpec) -> BTreeMap<&'static str, Value> {
     item.0.iter().filter(|(name, value)| is_dimension(name, view) && !value.is_null()).cloned().collect()
@@ -87,5 +93,5 @@ fn explained(item: Item, view: &ViewSpec, fields: &[FieldSpec]) -> ExplainedItem
         |field: &FieldSpec| has(&item, field.name) && !(is_dimension(field.name, view) && value(Some(&item), field.name).is_null());
     let is_any = fields.iter().any(is_told);
     let figures = fields.iter().filter(|field| is_told(field) || !is_any).map(figure).collect();
-    ExplainedItem { item: label(&item, view), figures }
+    ExplainedItem { item: label(&item, view), figures, held: None }
 }

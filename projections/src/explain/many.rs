@@ -11,7 +11,6 @@ use pledger_ledger::{log::Log, outline::Outline, record::Record, slices::Positio
 
 use super::{
     Contribution, ExplainError, Explanation, Figure, Groups, Items, Listed, MAX_DECISIONS, Telling, clauses, contribution, fields,
-    items::figures_of,
     parts::{Parts, Sums},
     relevant::{self, Relevant},
     settled,
@@ -210,7 +209,7 @@ impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
         let versions = rules.iter().filter_map(|version| whole.program.version(*version));
         let clauses = versions.flat_map(|rules| clauses(rules, fields)).collect();
         let groups: Groups = parts.groups(&sums, &items, figure.view);
-        let items = figures_of(items, figure.view, fields);
+        let items = whole.explained(items);
         Ok(Explanation {
             view: figure.view.name,
             at: figure.query.at,

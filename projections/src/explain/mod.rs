@@ -9,6 +9,7 @@ mod asked;
 mod behind;
 mod formula;
 mod from_rows;
+mod held;
 mod items;
 mod many;
 mod metric;
@@ -29,11 +30,15 @@ use pledger_ledger::{
     slices::Position,
 };
 
-pub use answer::{Addend, Change, Clause, Contribution, ExplainedFigure, ExplainedItem, Explanation, Group, Groups, Listed};
+pub use answer::{
+    Addend, CertificationTerm, Change, Clause, Contribution, ExplainedFigure, ExplainedItem, Explanation, Group, Groups, Held,
+    HeldThreshold, HeldTier, Listed, LogoTerm, RevenueTerm,
+};
 pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
 pub use from_rows::streams_naming;
-use items::{by_label, changes, figures_of, value};
+use held::Noted;
+use items::{by_label, changes, figures_of, is_told_as, value};
 pub use many::explain_many;
 pub use metric::{UnknownMetric, find_metric};
 pub use nearest::nearest_keys;
@@ -149,7 +154,9 @@ fn settled(
         // What has no items has nothing that could be compared.
         if !known.items.is_empty() {
             match tell(known.streams.clone()) {
-                Ok(told) if told.items == figures_of(by_label(known.items.clone(), figure.view), figure.view, fields) => return Ok(told),
+                Ok(told) if is_told_as(&told.items, &figures_of(by_label(known.items.clone(), figure.view), figure.view, fields)) => {
+                    return Ok(told);
+                }
                 // A search finds no fewer.
                 Err(ExplainError::TooMany) => return Err(ExplainError::TooMany),
                 Ok(_) | Err(_) => {}
@@ -194,7 +201,7 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     let rules = versions.iter().filter_map(|version| program.version(*version));
     let clauses = rules.flat_map(|rules| clauses(rules, fields)).collect();
     let (view, at, looked_at) = (figure.view.name, figure.query.at, records.len());
-    let items = figures_of(telling.last, figure.view, fields);
+    let items = telling.explained(telling.last.clone());
     Ok(Explanation { view, at, items, groups: None, decisions, looked_at, listed: None, next: None, clauses })
 }
 
@@ -232,11 +239,13 @@ struct Telling<'f> {
     program: &'f Program,
     shard: Shard,
     last: Items,
+    /// What tier figures are made of.
+    noted: Noted,
 }
 
 impl<'f> Telling<'f> {
     fn of(figure: &'f Figure, fields: &'f [FieldSpec], program: &'f Program) -> Self {
-        Self { figure, fields, program, shard: Shard::default(), last: Items::new() }
+        Self { figure, fields, program, shard: Shard::default(), last: Items::new(), noted: Noted::default() }
     }
 
     /// Takes in a decision; what it changed, if anything.
@@ -264,10 +273,26 @@ impl<'f> Telling<'f> {
     }
 
     fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
+        if self.figure.view.name == "tiers" {
+            self.noted.take(outline, position);
+        }
         let rules = self.program.version(outline.rules);
         self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
         // Figures are read right away: what came late has to be in them.
         self.shard.settle(usize::MAX);
+    }
+
+    /// The items, told.
+    fn explained(&self, items: Items) -> Vec<ExplainedItem> {
+        let Some((held, operands)) = (self.figure.view.name == "tiers").then(|| self.noted.held(self)).flatten() else {
+            return figures_of(items, self.figure.view, self.fields);
+        };
+        let mut items = items;
+        items.values_mut().for_each(|item| item.0.extend(operands.iter().cloned()));
+        let mut told = figures_of(items, self.figure.view, self.fields);
+        // A tier figure is asked for by its partner: there is one item.
+        told.iter_mut().take(1).for_each(|item| item.held = Some(Box::new(held.clone())));
+        told
     }
 
     /// The items as they stand now.
@@ -309,6 +334,10 @@ fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
     names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)? })).collect()
 }
 
+#[cfg(test)]
+mod by_hand;
+#[cfg(test)]
+mod held_tests;
 #[cfg(test)]
 mod many_tests;
 #[cfg(test)]

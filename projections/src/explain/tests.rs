@@ -11,7 +11,11 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
 use super::{
-    About, ExplainError, Explanation, Figure, Known, MAX_DECISIONS, explain, figure, figure_of_rows, find_metric, watched::Watched,
+    About, ExplainError, Explanation, Figure, Known, MAX_DECISIONS,
+    by_hand::{by_hand, tier_of, value_of},
+    explain, figure, figure_of_rows, find_metric,
+    held_tests::tiered,
+    watched::Watched,
 };
 use crate::{
     engine::{Engine, Moment, Options},
@@ -136,16 +140,31 @@ fn more_than_can_be_told_is_said() {
 /// Every formula, computed anew from what is printed of its operands, is the figure.
 #[test]
 fn what_is_printed_can_be_computed_by_hand() {
-    let ledger = ledger();
+    let (ledger, tiered) = (ledger(), tiered());
     let mut computed = 0;
-    for (view, key) in
-        [("pipeline", "partner=p1"), ("pipeline", "all"), ("ropi", "p1"), ("ropi", "year=2026"), ("attribution", "d1"), ("deals", "d1")]
-    {
-        for figure in ask(&ledger, view, key, None).expect("an explanation").items.iter().flat_map(|item| &item.figures) {
+    for (ledger, view, key) in [
+        (&ledger, "pipeline", "partner=p1"),
+        (&ledger, "pipeline", "all"),
+        (&ledger, "ropi", "p1"),
+        (&ledger, "ropi", "year=2026"),
+        (&ledger, "attribution", "d1"),
+        (&ledger, "deals", "d1"),
+        (&tiered, "tiers", "p1"),
+        (&tiered, "tiers", "p2"),
+        (&tiered, "tiers", "p3"),
+    ] {
+        let told = ask(ledger, view, key, None).expect("an explanation");
+        for (item, figure) in told.items.iter().flat_map(|item| item.figures.iter().map(move |figure| (item, figure))) {
             // Weights are computed below.
             let Some(text) = figure.computed.as_ref().filter(|_| figure.field != "weight") else { continue };
+            let tiers = item.held.as_ref().map(|held| held.tiers.as_slice()).unwrap_or_default();
             let expected = match &figure.value {
+                tier if tier_of(text, tiers).is_some() => {
+                    assert_eq!(tier_of(text, tiers).as_deref(), Some(tier.as_str().unwrap_or_default()), "{text}");
+                    continue;
+                }
                 Value::String(text) => text.parse().expect("a decimal"),
+                Value::Number(count) => count.to_string().parse().expect("a count"),
                 Value::Object(money) => money["amount"].as_str().expect("an amount").parse::<Decimal>().expect("a decimal"),
                 // Nothing can be said: something is divided by nothing.
                 Value::Null => {
@@ -161,46 +180,28 @@ fn what_is_printed_can_be_computed_by_hand() {
             computed += 1;
         }
     }
-    assert!(computed >= 10, "{computed}");
+    assert!(computed >= 25, "{computed}");
     // What the view does not show is told of an item all the same.
     let rows = Engine::in_memory(Arc::new(ledger.clone()), Options::default()).expect("it starts");
     assert!(rows.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
     let detailed = rows.query("pipeline", &Query { details: true, ..Query::default() }).expect("an answer").items.remove(0);
     let is_told = |operand: &str| detailed.0.iter().any(|(name, _)| *name == operand);
+    let told = ask(&tiered, "tiers", "p1", None).expect("an explanation");
+    let computed = |figure: &super::ExplainedFigure| figure.computed.as_ref().and(figure.formula);
+    let of_tiers: Vec<&str> = told.items[0].figures.iter().filter_map(computed).collect();
     let formulas = VIEWS.iter().flat_map(|view| view.fields.iter().map(move |field| (view, field)));
     for (view, field) in formulas.filter_map(|(view, field)| Some((view, field.formula?))) {
         for operand in super::operands(field) {
-            let is_detail = (view.name == "pipeline" && is_told(operand)) || (view.name == "attribution" && operand.ends_with("_shares"));
+            let is_detail = match view.name {
+                "pipeline" => is_told(operand),
+                "attribution" => operand.ends_with("_shares"),
+                "tiers" => of_tiers.contains(&field),
+                _ => false,
+            };
             let is_known = view.fields.iter().any(|field| field.name == operand) || is_detail;
             assert!(is_known, "{}: {field} names {operand}", view.name);
         }
     }
-}
-
-/// The value of sums, differences, products, a percentile, one quotient, with parentheses; none where something is divided by 0.
-fn value_of(text: &str) -> Option<Decimal> {
-    let (above, below) = text.rsplit_once(" / ").map_or((text, None), |(above, below)| (above, Some(below)));
-    let above = above.strip_prefix("percentile(").map_or_else(|| sum(above), percentile);
-    below.map_or(Some(above), |below| above.checked_div(sum(below)))
-}
-
-fn number(text: &str) -> Decimal {
-    text.parse().expect(text)
-}
-
-fn sum(text: &str) -> Decimal {
-    let terms = text.trim_matches(['(', ')']).replace(" - -", " + ").replace(" - ", " + -");
-    terms.split(" + ").map(|term| term.split(" * ").map(number).product::<Decimal>()).sum()
-}
-
-/// `0.5, [30, 45])`, as the textbook has it.
-fn percentile(text: &str) -> Decimal {
-    let (part, values) = text.split_once(", [").expect("a part and values");
-    let values: Vec<Decimal> = values.trim_end_matches("])").split(", ").map(number).collect();
-    assert!(values.is_sorted(), "{values:?}");
-    let along = number(part) * Decimal::from(values.len() - 1);
-    let at = |place: Decimal| values[usize::try_from(place).expect("a place")];
-    at(along.floor()) + (at(along.ceil()) - at(along.floor())) * along.fract()
 }
 
 /// Five touches of two partners and a channel, the last one recorded after the win; what is too old or too young does not count.
@@ -308,49 +309,6 @@ fn touched_by(id: &str, who: &str, at: &str) -> AccountEvent {
         campaign_id: None,
         occurred_at: time(at),
     }
-}
-
-/// The value of a formula as it is written: sums of products and quotients of numbers, powers and sums in parentheses.
-fn by_hand(text: &str) -> f64 {
-    let signs = ['+', '*', '/', '^', '(', ')'];
-    let spaced = signs.iter().fold(text.to_owned(), |text, sign| text.replace(*sign, &format!(" {sign} ")));
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let (value, rest) = total(&words);
-    assert!(rest.is_empty(), "{text}: {rest:?}");
-    value
-}
-
-fn total<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
-    let (mut value, mut rest) = product(words);
-    while let ["+", more @ ..] = rest {
-        let (term, left) = product(more);
-        (value, rest) = (value + term, left);
-    }
-    (value, rest)
-}
-
-fn product<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
-    let (mut value, mut rest) = power(words);
-    while let [sign @ ("*" | "/"), more @ ..] = rest {
-        let (factor, left) = power(more);
-        value = if *sign == "*" { value * factor } else { value / factor };
-        rest = left;
-    }
-    (value, rest)
-}
-
-fn power<'w>(words: &'w [&'w str]) -> (f64, &'w [&'w str]) {
-    let (base, rest) = match words {
-        ["(", inner @ ..] => {
-            let (value, rest) = total(inner);
-            (value, rest.strip_prefix(&[")"]).expect("what is opened is closed"))
-        }
-        [number, rest @ ..] => (number.parse().expect("a number"), rest),
-        [] => panic!("a formula ends too soon"),
-    };
-    let ["^", exponent @ ..] = rest else { return (base, rest) };
-    let (exponent, rest) = power(exponent);
-    (f64::powf(base, exponent), rest)
 }
 
 #[test]

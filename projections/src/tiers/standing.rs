@@ -1,6 +1,6 @@
 //! Figures over a window, and the rules they are held against: pure functions of rows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use hashbrown::HashMap;
 use pledger_domain::{
@@ -8,7 +8,7 @@ use pledger_domain::{
     values::{Currency, DAY_US, Timestamp},
 };
 
-use crate::{query::Rows, symbol::Symbol};
+use crate::{partners::Certification, query::Rows, symbol::Symbol};
 
 /// What a partner's days of a window add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,14 +19,19 @@ pub struct Figures {
     pub net_new_logos: i64,
 }
 
+/// The `window_days` days that end with the day of `at`.
+pub(super) fn window(at: Timestamp, window_days: u32) -> RangeInclusive<i64> {
+    let last = i64::from(at.day());
+    last - i64::from(window_days) + 1..=last
+}
+
 /// The figures of every partner that has any, over the `window_days` days that end with the day of `at`.
 #[must_use]
 pub fn figures(rows: &Rows<'_>, at: Timestamp, window_days: u32) -> HashMap<Symbol, Figures> {
-    let last = i64::from(at.day());
-    let first = last - i64::from(window_days) + 1;
+    let window = window(at, window_days);
     let mut partners: HashMap<Symbol, Figures> = HashMap::new();
     for (key, day) in rows.shards().flat_map(|shard| shard.revenue.days().iter()) {
-        if (first..=last).contains(&i64::from(key.day)) {
+        if window.contains(&i64::from(key.day)) {
             let partner = partners.entry(key.partner).or_default();
             *partner.revenue.entry(key.currency).or_default() += day.revenue;
             partner.net_new_logos += day.net_new_logos;
@@ -40,11 +45,16 @@ pub fn figures(rows: &Rows<'_>, at: Timestamp, window_days: u32) -> HashMap<Symb
 pub fn active_certifications(rows: &Rows<'_>, at: Timestamp) -> HashMap<Symbol, u32> {
     let mut active: HashMap<Symbol, u32> = HashMap::new();
     for (key, held, _) in rows.shards().flat_map(|shard| shard.partners.certifications.iter()) {
-        if held.revoked_at.is_none() && held.since <= at && at < held.expires_at {
+        if is_active(held, at) {
             *active.entry(key.partner).or_default() += 1;
         }
     }
     active
+}
+
+/// Whether a certification counts at `at`.
+pub(crate) fn is_active(held: &Certification, at: Timestamp) -> bool {
+    held.revoked_at.is_none() && held.since <= at && at < held.expires_at
 }
 
 /// The rules in force at `at`; the defaults as version 0 where none are, as the processor decides.

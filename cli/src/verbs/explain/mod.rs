@@ -1,5 +1,7 @@
 //! `pledger explain`: why a figure is what it is.
 
+mod held;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -85,7 +87,7 @@ impl Explain {
             if list(&document, "items").next().is_none() {
                 output::print(format!("{} shows nothing of {}.", view.name, self.key))?;
             }
-            tell(&document, &self.key)?;
+            tell(&document, &self.key, &self.times.moment_words()?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -180,14 +182,21 @@ fn added(add: &Value) -> String {
     format!("{item}{} {sign}{adds}", output::cell(&add["field"]))
 }
 
-fn tell(document: &Value, key: &str) -> Result<()> {
+fn tell(document: &Value, key: &str, moment: &str) -> Result<()> {
     for item in list(document, "items") {
         let name = item_name(&item["item"]);
         output::print(if name.is_empty() { key } else { &name })?;
+        let held = &item["held"];
+        if !held.is_null() {
+            held::tell_tiers(held, moment)?;
+        }
         for figure in list(item, "figures") {
             let formula = figure["formula"].as_str().map(|formula| format!(" = {formula}")).unwrap_or_default();
             let computed = figure["computed"].as_str().map(computed).unwrap_or_default();
             output::print(format!("  {} {}{formula}{computed}", output::cell(&figure["field"]), output::cell(&figure["value"])))?;
+        }
+        if !held.is_null() {
+            held::tell_terms(item)?;
         }
     }
     tell_groups(&document["groups"])?;

@@ -1,0 +1,261 @@
+//! What a partner's tier figures are the sums of, and the thresholds beside them.
+
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+use pledger_domain::{
+    account::{AccountEvent, RevenueKind},
+    partner::tier::{Distance, distance},
+    rules::TierRule,
+    values::{Currency, Money, TierName, Timestamp},
+};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+    slices::Position,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Telling,
+    answer::{CertificationTerm, Held, HeldThreshold, HeldTier, LogoTerm, RevenueTerm},
+};
+use crate::{
+    deals::{Deal, DealKey, DealStatus},
+    figures::{amount, money},
+    query::{FieldSpec, Rows},
+    shard::Shard,
+    symbol::Symbol,
+    tiers::{Against, is_active},
+};
+
+/// The figures that tiers are held against.
+const FIGURES: [&str; 3] = ["revenue", "active_certifications", "net_new_logos"];
+
+/// What rows keep only the sums of, as decisions brought it.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// Which decision won a deal, the last time.
+    wins: BTreeMap<(Symbol, CompactString), Position>,
+    /// Every record of revenue.
+    revenue: Vec<Recorded>,
+}
+
+/// A record of revenue, refunds with their sign.
+struct Recorded {
+    partner: Symbol,
+    minor: i128,
+    currency: Currency,
+    at: Timestamp,
+    position: Position,
+    stream: String,
+    deal: Option<String>,
+    revenue_id: String,
+}
+
+impl Noted {
+    pub(super) fn take(&mut self, outline: &Outline<'_>, position: Position) {
+        let Outcome::Accepted(Events::Account(events)) = &outline.outcome else { return };
+        for event in events.iter() {
+            if let AccountEvent::DealWon { deal_id, .. } = event {
+                self.wins.insert((Symbol::of(outline.stream.key()), deal_id.as_str().into()), position);
+            }
+            if let AccountEvent::RevenueRecorded { revenue_id, partner_id: Some(partner), amount, deal_id, kind, recognized_at, .. } = event
+            {
+                let sign = match kind {
+                    RevenueKind::New | RevenueKind::Renewal | RevenueKind::Expansion => 1,
+                    RevenueKind::Refund => -1,
+                };
+                self.revenue.push(Recorded {
+                    partner: Symbol::of(partner.as_str()),
+                    minor: sign * i128::from(amount.minor()),
+                    currency: amount.currency(),
+                    at: *recognized_at,
+                    position,
+                    stream: outline.stream.to_string(),
+                    deal: deal_id.as_ref().map(|deal| deal.as_str().to_owned()),
+                    revenue_id: revenue_id.as_str().to_owned(),
+                });
+            }
+        }
+    }
+
+    /// The partner of the figures that are told, held against the tiers, and the operands of their formulas.
+    pub(super) fn held(&self, telling: &Telling<'_>) -> Option<(Held, Vec<(&'static str, Value)>)> {
+        let is_told = |figure: &str| telling.fields.iter().any(|field| field.name == figure);
+        if !FIGURES.into_iter().any(is_told) {
+            return None;
+        }
+        let rows = Rows::new(vec![Box::new(&telling.shard) as Box<_>]);
+        let query = &telling.figure.query;
+        let against = Against::read(&rows, query.at, query.key.as_deref()?)?;
+        let counted = Counted::of(self, &telling.shard, &against);
+        let currency = against.rules.rules.reporting_currency;
+        debug_assert_eq!(counted.total(currency), i128::from(against.inputs.revenue.minor()), "what counts adds up to the figure");
+        let mut operands = counted.operands(currency);
+        operands.extend(next(&against));
+        let Counted { wins, recorded, net_new_logos, certifications } = counted;
+        let mut revenue: Vec<_> = wins.into_iter().chain(recorded).map(|(_, _, term)| term).collect();
+        revenue.sort_by_key(|term| (term.at, term.position));
+        let window = against.window();
+        let day = |day: &i64| Timestamp::from_micros(0).plus_days(*day).date();
+        let held = Held {
+            at: against.at,
+            rules: against.rules.version,
+            window_from: day(window.start()),
+            window_to: day(window.end()),
+            window_days: against.rules.rules.tier_policy.window_days,
+            tiers: against.rules.rules.tiers.iter().map(|rule| tier(rule, &against, telling.fields)).collect(),
+            revenue: if is_told("revenue") { revenue } else { Vec::new() },
+            net_new_logos: if is_told("net_new_logos") { net_new_logos } else { Vec::new() },
+            certifications: if is_told("active_certifications") { certifications } else { Vec::new() },
+        };
+        Some((held, operands))
+    }
+}
+
+/// What counts.
+struct Counted {
+    /// Won deals without recorded revenue, with their amounts.
+    wins: Vec<(i128, Currency, RevenueTerm)>,
+    recorded: Vec<(i128, Currency, RevenueTerm)>,
+    net_new_logos: Vec<LogoTerm>,
+    certifications: Vec<CertificationTerm>,
+}
+
+impl Counted {
+    fn of(noted: &Noted, shard: &Shard, against: &Against) -> Self {
+        let window = against.window();
+        let counts = |partner: Symbol, at: Timestamp| partner == against.partner && window.contains(&i64::from(at.day()));
+        let won = shard.deals.deals.iter().filter(|(_, deal, _)| deal.status == DealStatus::Won);
+        let won = won.filter_map(|(key, deal, stand)| {
+            let at = deal.closed_at.filter(|at| counts(deal.partner, *at))?;
+            let position = noted.wins.get(&(key.account, key.deal.clone())).copied().unwrap_or(stand.position);
+            Some((key, deal, at, position))
+        });
+        let mut won: Vec<(&DealKey, &Deal, Timestamp, Position)> = won.collect();
+        won.sort_by_key(|(_, _, at, position)| (*at, *position));
+        let stream = |key: &DealKey| format!("account/{}", key.account.name());
+        let wins = won.iter().filter(|(_, deal, ..)| deal.revenues == 0).map(|(key, deal, at, position)| {
+            let minor = i128::from(deal.amount);
+            let (deal_id, amount) = (Some(key.deal.to_string()), money(minor, deal.currency));
+            let term = RevenueTerm { position: *position, stream: stream(key), deal: deal_id, revenue_id: None, at: *at, amount };
+            (minor, deal.currency, term)
+        });
+        let logos = won.iter().filter(|(_, deal, ..)| deal.net_new_logo);
+        let logo = |(key, _, at, position): &(&DealKey, &Deal, Timestamp, Position)| LogoTerm {
+            position: *position,
+            stream: stream(key),
+            deal: key.deal.to_string(),
+            at: *at,
+        };
+        let mut recorded: Vec<&Recorded> = noted.revenue.iter().filter(|one| counts(one.partner, one.at)).collect();
+        recorded.sort_by_key(|one| (one.at, one.position));
+        let recorded = recorded.into_iter().map(|one| {
+            let term = RevenueTerm {
+                position: one.position,
+                stream: one.stream.clone(),
+                deal: one.deal.clone(),
+                revenue_id: Some(one.revenue_id.clone()),
+                at: one.at,
+                amount: money(one.minor, one.currency),
+            };
+            (one.minor, one.currency, term)
+        });
+        let (wins, recorded, net_new_logos) = (wins.collect(), recorded.collect(), logos.map(logo).collect());
+        Self { wins, recorded, net_new_logos, certifications: certifications(shard, against) }
+    }
+
+    fn total(&self, currency: Currency) -> i128 {
+        let counts = self.wins.iter().chain(&self.recorded).filter(|(_, of, _)| *of == currency);
+        counts.map(|(minor, ..)| minor).sum()
+    }
+
+    /// What the formulas of the figures name, as it is computed by hand.
+    fn operands(&self, currency: Currency) -> Vec<(&'static str, Value)> {
+        let listed = |names: Vec<String>| Value::String(format!("[{}]", names.join(", ")));
+        let account = |logo: &LogoTerm| logo.stream.trim_start_matches("account/").to_owned();
+        let held = |one: &CertificationTerm| format!("{} {}", one.person_id, one.certification);
+        vec![
+            ("won_amounts", sum(&self.wins, currency).into()),
+            ("recorded_revenue", sum(&self.recorded, currency).into()),
+            ("logo_accounts", listed(self.net_new_logos.iter().map(account).collect())),
+            ("certifications_in_force", listed(self.certifications.iter().map(held).collect())),
+        ]
+    }
+}
+
+fn certifications(shard: &Shard, against: &Against) -> Vec<CertificationTerm> {
+    let held = shard.partners.certifications.iter().filter(|(key, held, _)| key.partner == against.partner && is_active(held, against.at));
+    let mut terms: Vec<_> = held
+        .map(|(key, held, stand)| CertificationTerm {
+            position: stand.position,
+            person_id: key.person.to_string(),
+            certification: key.certification.name(),
+            level: held.level.name(),
+            since: held.since,
+            expires_at: held.expires_at,
+        })
+        .collect();
+    terms.sort_by(|a, b| (a.expires_at, &a.person_id, a.certification).cmp(&(b.expires_at, &b.person_id, b.certification)));
+    terms
+}
+
+/// The terms in a currency, added up as they are written.
+fn sum(terms: &[(i128, Currency, RevenueTerm)], currency: Currency) -> String {
+    let mut text = String::new();
+    for (minor, ..) in terms.iter().filter(|(_, of, _)| *of == currency) {
+        let sign = match (text.is_empty(), *minor < 0) {
+            (true, false) => "",
+            (true, true) => "-",
+            (false, false) => " + ",
+            (false, true) => " - ",
+        };
+        text.push_str(sign);
+        text.push_str(&amount(minor.abs(), currency));
+    }
+    if text.is_empty() { "0".to_owned() } else { text }
+}
+
+/// The thresholds of the tier that follows.
+fn next(against: &Against) -> Vec<(&'static str, Value)> {
+    let rules = &against.rules.rules;
+    let next = rules.tiers.iter().find(|rule| against.next.as_ref() == Some(&rule.name));
+    let of = |pick: fn(&TierRule, Currency) -> Value| next.map_or(Value::Null, |rule| pick(rule, rules.reporting_currency));
+    vec![
+        ("next_revenue", of(needed_revenue)),
+        ("next_certifications", of(|rule, _| rule.certifications.into())),
+        ("next_net_new_logos", of(|rule, _| rule.net_new_logos.into())),
+    ]
+}
+
+/// The threshold with the places of the currency, or more where it has more.
+fn needed_revenue(rule: &TierRule, currency: Currency) -> Value {
+    let mut needed = rule.revenue.normalize();
+    needed.rescale(needed.scale().max(currency.digits()));
+    json!({"amount": needed.to_string(), "currency": currency.code()})
+}
+
+fn tier(rule: &TierRule, against: &Against, fields: &[FieldSpec]) -> HeldTier {
+    let (inputs, currency) = (&against.inputs, against.rules.rules.reporting_currency);
+    let Distance { revenue, certifications, net_new_logos } = distance(rule, inputs, currency);
+    let threshold = |field, value, needed, missing, is_reached| HeldThreshold { field, value, needed, missing, is_reached };
+    let of_money = |sum: Money| money(sum.minor().into(), sum.currency());
+    let thresholds = [
+        threshold(FIGURES[0], of_money(inputs.revenue), needed_revenue(rule, currency), of_money(revenue), revenue.minor() == 0),
+        threshold(FIGURES[1], inputs.active_certifications.into(), rule.certifications.into(), certifications.into(), certifications == 0),
+        threshold(FIGURES[2], inputs.net_new_logos.into(), rule.net_new_logos.into(), net_new_logos.into(), net_new_logos == 0),
+    ];
+    let is_told = |threshold: &HeldThreshold| fields.iter().any(|field| field.name == threshold.field);
+    let stands = [
+        ("awarded", against.awarded),
+        ("earned", against.earned.as_ref().map(TierName::as_str)),
+        ("next", against.next.as_ref().map(TierName::as_str)),
+    ];
+    HeldTier {
+        tier: rule.name.to_string(),
+        is_reached: thresholds.iter().all(|threshold| threshold.is_reached),
+        stands: stands.into_iter().filter_map(|(stands, tier)| (tier == Some(rule.name.as_str())).then_some(stands)).collect(),
+        thresholds: thresholds.into_iter().filter(is_told).collect(),
+    }
+}
