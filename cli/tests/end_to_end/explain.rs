@@ -141,4 +141,9 @@ fn every_open_conflict_and_credit_is_explained() {
     assert!(told.contains(" = (party_shares) / (all_shares) = ("), "{told}");
     assert!(told.contains(" RecordTouchpoint under rules 1\n    touch - -> place=1 of="), "{told}");
     assert!(!told.contains("sourced - "), "{told}");
+    // A sum of credits stands on the same touches, each told with its deal.
+    let partner = linear["items"].as_array().expect("items").iter().find_map(|item| item["partner"].as_str()).expect("a partner");
+    let told = succeed(dir, &["explain", "attribution", &format!("partner={partner},model=linear")]);
+    assert!(told.contains(" RecordTouchpoint under rules 1\n    deal=d-"), "{told}");
+    assert!(told.contains(": touch - -> place=1 of="), "{told}");
 }

@@ -1,62 +1,63 @@
 //! Decisions that a figure was made from before there was any figure that they could change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pledger_domain::account::AccountEvent;
-use pledger_ledger::{
-    outline::Outline,
-    record::{Events, Outcome},
-    slices::Position,
-};
+use pledger_domain::stream::StreamName;
+use pledger_ledger::{outline::Outline, slices::Position};
 use serde_json::{Value, json};
 
-use super::{Change, Telling, relevant::Relevant, value};
+use super::{About, Change, Telling, relevant::Relevant, value};
 use crate::{
     accounts::{Account, AccountRowKey, Accounts},
     attribution::LedTo,
     deals::{DealKey, DealStatus, Deals},
-    query::Query,
     shard::{At, Fold},
     symbol::Symbol,
 };
 
-/// What of a won deal rests on its touches.
-const CREDITS: [&str; 3] = ["weight", "credited", "standing"];
+/// What the streams of accounts begin with.
+const ACCOUNT: &str = "account/";
+/// What of credits, of one won deal or of several, rests on the touches.
+const CREDITS: [&str; 7] = ["weight", "credited", "standing", "credits", "sourced", "influenced", "touched"];
 
 /// What these decisions brought, by where they stand.
 pub(super) fn brought(telling: &Telling<'_>, records: &[Relevant]) -> BTreeMap<Position, Vec<Change>> {
     match telling.figure.view.name {
         "conflicts" if telling.last.values().any(|item| !value(Some(item), "other_account").is_null()) => descriptions(records),
-        "attribution" if telling.fields.iter().any(|field| CREDITS.contains(&field.name)) => credited(telling, records),
+        "attribution" => credited(telling, |_| true),
         _ => BTreeMap::new(),
     }
 }
 
-/// A won deal is credited to the touches that led to it, from the registration on.
-fn credited(telling: &Telling<'_>, records: &[Relevant]) -> BTreeMap<Position, Vec<Change>> {
-    let Query { by, filters, .. } = &telling.figure.query;
-    let Some((_, id)) = filters.iter().find(|(name, _)| by.is_empty() && name == "deal") else { return BTreeMap::new() };
-    let mut brought = BTreeMap::new();
-    let shard = &telling.shard;
-    for (key, deal, stand) in shard.deals.deals.iter().filter(|(key, deal, _)| *id == key.deal && deal.status == DealStatus::Won) {
-        let registered = records.iter().filter(|relevant| registers(relevant, key)).map(|relevant| relevant.record.position());
-        let by = json!({"partner": deal.sourced_by.name(), "at": deal.registered_at});
-        brought.extend(registered.map(|position| (position, vec![came("registered", by.clone())])));
-        let touches = shard.attribution.led_to(stand.position.slice, key, deal);
-        let number = touches.len();
-        brought
-            .extend(touches.iter().zip(1..).map(|(touch, place)| (touch.position, vec![came("touch", described(touch, place, number))])));
-    }
-    brought
+/// What the decisions of one stream brought that was folded whole, where credits are told.
+pub(super) fn brought_in(telling: &Telling<'_>, stream: &StreamName) -> BTreeMap<Position, Vec<Change>> {
+    let is_of_it = |key: &DealKey| stream.as_str().strip_prefix(ACCOUNT) == Some(key.account.name());
+    if telling.figure.view.name == "attribution" { credited(telling, is_of_it) } else { BTreeMap::new() }
 }
 
-/// Whether the deal was registered by this decision.
-fn registers(relevant: &Relevant, deal: &DealKey) -> bool {
-    let Ok(Some(outline)) = Outline::decode(&relevant.record.body) else { return false };
-    let Outcome::Accepted(Events::Account(events)) = &outline.outcome else { return false };
-    let is_it =
-        |event: &AccountEvent| matches!(event, AccountEvent::DealRegistered(registered) if registered.deal_id.as_str() == deal.deal);
-    outline.stream.key() == deal.account.name() && events.iter().any(is_it)
+/// Won deals are credited to the touches that led to them, from the registration on. Of several deals each is named.
+fn credited(telling: &Telling<'_>, is_asked: impl Fn(&DealKey) -> bool) -> BTreeMap<Position, Vec<Change>> {
+    if !telling.fields.iter().any(|field| CREDITS.contains(&field.name)) {
+        return BTreeMap::new();
+    }
+    let (ids, is_named): (BTreeSet<&str>, bool) = match &telling.figure.about {
+        About::Id(id) => (BTreeSet::from([id.as_str()]), false),
+        About::Ids(ids) => (ids.iter().flatten().map(String::as_str).collect(), true),
+        About::Accounts(_) => return BTreeMap::new(),
+    };
+    let mut brought: BTreeMap<Position, Vec<Change>> = BTreeMap::new();
+    let shard = &telling.shard;
+    let won = shard.deals.deals.iter().filter(|(key, deal, _)| deal.status == DealStatus::Won && ids.contains(&*key.deal));
+    for (key, deal, stand) in won.filter(|(key, ..)| is_asked(key)) {
+        let mut bring = |position, field, after| {
+            let item = if is_named { BTreeMap::from([("deal", key.deal.as_str().into())]) } else { BTreeMap::new() };
+            brought.entry(position).or_default().push(Change { item, field, before: Value::Null, after });
+        };
+        bring(deal.registered_by, "registered", json!({"partner": deal.sourced_by.name(), "at": deal.registered_at}));
+        let touches = shard.attribution.led_to(stand.position.slice, key, deal);
+        touches.iter().zip(1..).for_each(|(touch, place)| bring(touch.position, "touch", described(touch, place, touches.len())));
+    }
+    brought
 }
 
 /// Who touched it, as which of how many touches, how, when, and how long before the close.
@@ -68,10 +69,6 @@ fn described(touch: &LedTo<'_>, place: usize, number: usize) -> Value {
         described[name] = text.into();
     }
     described
-}
-
-const fn came(field: &'static str, after: Value) -> Change {
-    Change { item: BTreeMap::new(), field, before: Value::Null, after }
 }
 
 /// Accounts are alike by what registrations say of them: those that said something new, with what is known since.

@@ -10,7 +10,7 @@ use pledger_domain::stream::StreamName;
 use pledger_ledger::{log::Log, outline::Outline, record::Record, slices::Position};
 
 use super::{
-    Contribution, ExplainError, Explanation, Figure, Groups, Items, Listed, MAX_DECISIONS, Telling, clauses, contribution, fields,
+    Contribution, ExplainError, Explanation, Figure, Groups, Items, Listed, MAX_DECISIONS, Telling, behind, clauses, contribution, fields,
     parts::{Parts, Sums},
     relevant::{self, Relevant},
     settled,
@@ -73,7 +73,7 @@ fn told(
         is_seen: true,
         sums: Sums::default(),
         parts: Parts::of(fields, bounds.streams),
-        list: List { after, seen: 0, listed: None, work: 0, decisions: Vec::new(), last: None, next: None },
+        list: List { after, seen: 0, listed: None, work: 0, decisions: Vec::new(), at_hand: Vec::new(), last: None, next: None },
         rules: BTreeSet::new(),
     };
     for record in &publications {
@@ -126,6 +126,8 @@ struct List {
     listed: Option<Listed>,
     work: usize,
     decisions: Vec<Contribution>,
+    /// Those of the stream at hand, what changed nothing too: a win may come to rest on it.
+    at_hand: Vec<Contribution>,
     /// The last one that was listed.
     last: Option<Position>,
     /// Where to go on, where there are more.
@@ -163,8 +165,8 @@ impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
     fn tell(&mut self, outline: &Outline<'_>, position: Position) {
         let before = std::mem::take(&mut self.near.last);
         self.look();
-        let changes = self.near.changes_since(&before);
-        self.list.decisions.extend(changes.map(|changes| contribution(outline, position, changes)));
+        let changes = self.near.changes_since(&before).unwrap_or_default();
+        self.list.at_hand.push(contribution(outline, position, changes));
     }
 
     /// Sees what was added since the last look.
@@ -182,6 +184,7 @@ impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         self.look();
         self.parts.end(&stream);
+        self.list.end(&stream, &self.near);
         // The more there is to begin with, the rarer is it begun with.
         if self.near_decisions >= self.bounds.fresh.max(self.base.len()) {
             self.near = (self.begin_anew)();
@@ -225,6 +228,20 @@ impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
 }
 
 impl List {
+    /// The stream was folded to its end.
+    fn end(&mut self, stream: &StreamName, telling: &Telling<'_>) {
+        if self.at_hand.is_empty() {
+            return;
+        }
+        let mut brought = behind::brought_in(telling, stream);
+        for mut one in self.at_hand.drain(..) {
+            one.changes.splice(0..0, brought.remove(&one.position).unwrap_or_default());
+            if !one.changes.is_empty() {
+                self.decisions.push(one);
+            }
+        }
+    }
+
     /// Whether the decision is one of those that are told, with so many beside it.
     fn takes(&mut self, position: Position, beside: usize, bounds: Bounds) -> bool {
         self.seen += 1;

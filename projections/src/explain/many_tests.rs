@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     About, ExplainError, Explanation, Figure, MAX_DECISIONS, explain, explain_many, figure_of_rows,
     many::{Bounds, within},
+    tests::touched,
     watched::Watched,
 };
 use crate::{
@@ -140,6 +141,27 @@ fn pages_together_are_the_whole_list() {
     let short = within(&ledger, &figure, None, Bounds { work: 1, ..LARGE }).expect("a page");
     assert_eq!(short.listed.map(|listed| listed.last), Some(2));
     assert!(short.next.is_some());
+}
+
+#[test]
+fn pages_of_credits_name_the_touches() {
+    let ledger = touched();
+    for key in ["d1", "partner=p1,model=linear"] {
+        let figure = asked(&ledger, "attribution", key, None).expect("a figure");
+        let told = explain(&ledger, &figure).expect("an explanation");
+        assert!(told.decisions.iter().any(|decision| decision.changes[0].field == "touch"), "{key}");
+        let (mut pages, mut after) = (Vec::new(), None);
+        for _ in 0..told.looked_at {
+            let page = within(&ledger, &figure, after, SMALL).expect("a page");
+            pages.extend(page.decisions);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        // What a page begins after is known on it.
+        assert_eq!(pages, told.decisions, "{key}");
+    }
 }
 
 #[test]

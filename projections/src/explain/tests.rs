@@ -1,6 +1,6 @@
 //! What is told of a figure is what makes it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pledger_domain::{
     account::AccountEvent,
@@ -65,18 +65,19 @@ fn a_group_is_made_by_the_deals_in_it() {
 
 #[test]
 fn a_group_of_returns_and_of_credits_is_made_by_its_members() {
-    for (view, key, field) in [
-        ("ropi", "all", "revenue"),
-        ("ropi", "year=2026", "revenue"),
-        ("ropi", "year=2026,partner=p1", "revenue"),
-        ("attribution", "partner=p1,model=linear", "credited"),
-        ("attribution", "model=first", "credited"),
-    ] {
+    for (view, key, field) in [("ropi", "all", "revenue"), ("ropi", "year=2026", "revenue"), ("ropi", "year=2026,partner=p1", "revenue")] {
         let told = ask(&ledger(), view, key, Some(field)).expect("an explanation");
         assert_eq!(told.items.len(), 1, "{view} {key}");
         assert_eq!(told.items[0].figures[0].value, json!({"amount": "120.00", "currency": "USD"}), "{view} {key}");
         let made: Vec<_> = told.decisions.iter().map(|decision| (&*decision.stream, decision.changes[0].after["amount"].clone())).collect();
         assert_eq!(made, [("account/acme.com", json!("120.00"))], "{view} {key}");
+    }
+    for key in ["partner=p1,model=linear", "model=first"] {
+        let told = ask(&ledger(), "attribution", key, Some("credited")).expect("an explanation");
+        let made: Vec<_> = told.decisions.iter().map(|decision| (decision.changes[0].field, decision.changes[0].item.clone())).collect();
+        // Where nobody touched it, the registration is what it is credited to.
+        assert_eq!(made, [("registered", BTreeMap::from([("deal", json!("d1"))])), ("credited", BTreeMap::new())], "{key}");
+        assert_eq!(told.decisions[1].changes[0].after, json!({"amount": "120.00", "currency": "USD"}), "{key}");
     }
     assert_eq!(ask(&ledger(), "attribution", "all", Some("credited")).expect("an explanation").items.len(), 6, "an item a model");
     assert!(matches!(ask(&ledger(), "ropi", "colour=red", None), Err(ExplainError::Query(_))));
@@ -205,7 +206,7 @@ fn what_is_printed_can_be_computed_by_hand() {
 }
 
 /// Five touches of two partners and a channel, the last one recorded after the win; what is too old or too young does not count.
-fn touched() -> Ledger {
+pub(super) fn touched() -> Ledger {
     let touch = |id: &str, who: &str, at: &str, recorded: &str| Given::account("acme.com", recorded, vec![touched_by(id, who, at)]);
     Ledger::with([
         touch("t0", "p3", "2024-01-01", "2026-01-01"),
@@ -295,6 +296,32 @@ fn a_credit_is_made_by_every_touch_that_counts() {
     let told = ask(&ledger(), "attribution", "d1", Some("weight")).expect("an explanation");
     let made: Vec<_> = told.decisions.iter().map(|decision| decision.changes[0].field).collect();
     assert_eq!(made, ["registered", "weight"], "without any touch it is the registering partner's");
+}
+
+#[test]
+fn sums_of_credits_are_made_by_the_touches_of_their_deals() {
+    let one = ask(&touched(), "attribution", "d1", None).expect("an explanation");
+    let brought = |told: &Explanation| -> Vec<_> {
+        let changes = told.decisions.iter().flat_map(|decision| decision.changes.iter().map(|change| (decision.position, change.clone())));
+        changes.filter(|(_, change)| ["touch", "registered"].contains(&change.field)).collect()
+    };
+    let expected: Vec<_> = brought(&one)
+        .into_iter()
+        .map(|(position, change)| (position, super::Change { item: BTreeMap::from([("deal", json!("d1"))]), ..change }))
+        .collect();
+    assert_eq!(expected.len(), 6);
+    for (key, field) in
+        [("partner=p1,model=linear", None), ("all", None), ("quarter=2026-Q1", Some("sourced")), ("deal=d1", Some("credited"))]
+    {
+        let told = ask(&touched(), "attribution", key, field).expect("an explanation");
+        assert_eq!(brought(&told), expected, "{key}");
+    }
+    // Whose deals are not in the group says nothing of it.
+    let ledger = touched();
+    ledger.add(Given::account("b.com", "2026-01-01", vec![touched_by("t9", "p4", "2026-01-01")]));
+    ledger.add(Given::account("b.com", "2026-01-10", vec![registered("d9", "p4", "GTX", "100.00"), won("d9", "100.00", "2026-03-12")]));
+    let told = ask(&ledger, "attribution", "partner=p1,model=linear", None).expect("an explanation");
+    assert_eq!(brought(&told), expected);
 }
 
 /// A touchpoint of a partner, or where it begins with `#` of a channel.
