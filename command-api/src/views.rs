@@ -11,6 +11,7 @@ use pledger_domain::values::Timestamp;
 use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment, WaitError},
+    explain::{UnknownKey, unknown_key},
     query::{Incomplete, Page, Query, QueryError, VIEWS, ViewSpec, find_view},
 };
 
@@ -65,7 +66,7 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let columns = csv::columns(view, &query);
     let engine = engine(api, moment, Some(view)).await?;
     reach(api, &engine, &at_least).await?;
-    let mut page = ask(engine, view, query).await?;
+    let mut page = ask(engine, view, query, moment).await?;
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
@@ -116,9 +117,24 @@ fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timest
 }
 
 /// Asks where it may take some milliseconds.
-async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query) -> Result<Page, Problem> {
-    let answered = tokio::task::spawn_blocking(move || engine.query(view.name, &query)).await;
-    answered.map_err(|failed| Problem::internal(&failed))?.map_err(|error| problem(view, &error))
+async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query, moment: Moment) -> Result<Page, Problem> {
+    let answering = move || engine.query(view.name, &query).map_err(|error| unanswered(&engine, view, &error, moment));
+    tokio::task::spawn_blocking(answering).await.map_err(|failed| Problem::internal(&failed))?
+}
+
+/// The problem of a question without an answer, with what there is near an unknown key.
+fn unanswered(engine: &Engine, view: &'static ViewSpec, error: &QueryError, moment: Moment) -> Problem {
+    let unknown = match error {
+        QueryError::NotFound { key, .. } => engine.read(|rows| unknown_key(rows, view, key)),
+        _ => None,
+    };
+    unknown.map_or_else(|| problem(view, error), |unknown| self::unknown(&unknown, moment))
+}
+
+/// The problem of a key that is none. What is there now may not have been there then.
+pub(crate) fn unknown(unknown: &UnknownKey, moment: Moment) -> Problem {
+    let detail = if moment.is_past() { format!("by then there was {unknown}") } else { unknown.to_string() };
+    Problem::not_found(detail).with("nearest", unknown.nearest.clone())
 }
 
 /// Waits until the read models stand at these positions.

@@ -10,7 +10,7 @@ use axum::{
 use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, Figure, explain, explain_many, figure_of_rows, nearest_keys},
+    explain::{ExplainError, Explanation, Figure, explain, explain_many, figure_of_rows, unknown_key},
     query::{Query, QueryError, ViewSpec},
 };
 
@@ -100,21 +100,27 @@ impl Asked {
             };
             let problem = problem(view, &error);
             let is_unknown = matches!(error, ExplainError::Unknown | ExplainError::Query(QueryError::NotFound { .. }));
-            let nearest = if is_unknown { engine.read(|rows| nearest_keys(rows, view, &key)) } else { Vec::new() };
-            // Near keys say more than what a key is.
-            if nearest.is_empty() { problem } else { problem.field("key").accepted(nearest) }
+            let unknown = is_unknown.then(|| engine.read(|rows| unknown_key(rows, view, &key))).flatten();
+            match unknown {
+                // Near keys say more than what a key is.
+                Some(unknown) if unknown.nearest.is_empty() => views::unknown(&unknown, moment).accepted(keys_of(view)),
+                Some(unknown) => views::unknown(&unknown, moment),
+                None => problem,
+            }
         })
     }
 }
 
-/// What figures of a view are asked for by.
-fn keys_of(view: &ViewSpec) -> String {
+/// What figures of a view are asked for by, whoever asks.
+fn keys_of(view: &ViewSpec) -> &'static str {
     match view.name {
-        "ropi" => "the id of a partner, or a group of /v1/ropi such as region=EMEA,quarter=2026-Q1, or all".to_owned(),
-        "attribution" => "the id of a won deal, or a group of /v1/attribution such as partner=p-001,model=linear, or all".to_owned(),
-        "pipeline" => "a group of /v1/pipeline such as region=EMEA,status=won, or all".to_owned(),
-        "mdf" => "the id of a budget, or a group of /v1/mdf such as partner=p-001, or all".to_owned(),
-        name => format!("a key of /v1/{name}"),
+        "partners" | "tiers" => "the id of a partner",
+        "deals" => "the id of a deal",
+        "conflicts" => "the id of a conflict, or an account that has one",
+        "ropi" => "the id of a partner, or a group such as region=EMEA,quarter=2026-Q1, or all",
+        "attribution" => "the id of a won deal, or a group such as partner=p-001,model=linear, or all",
+        "mdf" => "the id of a budget, or a group such as partner=p-001, or all",
+        _ => "a group such as region=EMEA,status=won, or all",
     }
 }
 

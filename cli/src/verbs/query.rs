@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use pledger_projections::query::{VIEWS, find_view};
+use pledger_projections::query::{VIEWS, ViewSpec, find_view};
 
 use crate::{
     cluster::PlaceFlags,
@@ -94,10 +94,29 @@ fn after_help() -> String {
     text
 }
 
+/// What to ask instead of a view that has figures by dimension for one key.
+fn no_key(view: &ViewSpec, key: &str) -> Usage {
+    let dims: Vec<&str> = view.by.iter().map(|dim| dim.name).collect();
+    // Where one dimension is what keys are of elsewhere, the key is most likely one of its values.
+    let example = match view.name {
+        "ropi" => format!("--by partner --filter partner={key}"),
+        "attribution" => format!("--filter deal={key}"),
+        _ => format!("--by {}", dims[0]),
+    };
+    Usage(format!(
+        "{0} has figures by dimension and no keys: try pledger query {0} {example}\nThe dimensions are {1}. What made a figure is told by: pledger explain {0} KEY",
+        view.name,
+        dims.join(", ")
+    ))
+}
+
 impl Query {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let view = find_view(&self.view).map_err(|error| Usage(format!("{error}\nThe views are listed by: pledger query --help")))?;
         let format = Format::of(self.format, context)?;
+        if let (Some(key), None) = (&self.key, view.key) {
+            return Err(no_key(view, key).into());
+        }
         self.columns.check(view, format == Format::Table)?;
         let path = self.path()?;
         let connection = Connection::to_read_at(&self.place, context)?;

@@ -113,7 +113,7 @@ fn a_mistake_of_the_caller_is_told_as_one() {
     assert!(early.contains("no such decision within these bounds; it was begun at 20") && !early.contains("PublishRules"), "{early}");
     assert!(fail(dir, &["replay", "--account", "Acme Corp"], 2).contains("\"name:acme%20corp\""));
     assert!(fail(dir, &["conflicts", "--cursor", "zz"], 2).contains("the cursor is none"));
-    assert!(fail(dir, &["explain", "tiers", "p-11"], 1).contains("(accepted: p-1)"));
+    assert!(fail(dir, &["explain", "tiers", "p-11"], 1).contains("no partner p-11; nearest: p-1"));
     assert!(succeed(dir, &["export", "partners", "--format", "csv", "--out", "-"]).contains("Nordwind"));
     let elsewhere = tempfile::tempdir().expect("a folder");
     std::fs::write(elsewhere.path().join("data"), "").expect("written");

@@ -85,7 +85,17 @@ fn what_nobody_knew_is_said_in_a_line() {
     let before = fail(dir.path(), &["query", "deals", "--known-at", "2001-01-01"], 1);
     assert!(before.contains("BeforeHistory") && before.lines().count() == 1, "{before}");
     let unknown = fail(dir.path(), &["explain", "ropi_margin", "p-999"], 1);
-    assert!(unknown.contains("NotFound"), "{unknown}");
+    assert_eq!(
+        unknown,
+        "pledger: NotFound: no partner p-999 (accepted: the id of a partner, or a group such as region=EMEA,quarter=2026-Q1, or all)\n"
+    );
+    for verb in ["query", "explain"] {
+        assert_eq!(fail(dir.path(), &[verb, "tiers", "p-03"], 1), "pledger: NotFound: no partner p-03; nearest: p-003\n", "{verb}");
+    }
+    let keyed = fail(dir.path(), &["query", "ropi", "p-001"], 2);
+    assert!(keyed.contains("try pledger query ropi --by partner --filter partner=p-001\n") && !keyed.contains("/v1"), "{keyed}");
+    let keyed = fail(dir.path(), &["query", "pipeline", "p-001"], 2);
+    assert!(keyed.contains("try pledger query pipeline --by partner\n") && !keyed.contains("/v1"), "{keyed}");
 }
 
 #[test]

@@ -181,6 +181,26 @@ async fn a_figure_says_which_decisions_made_it() {
     ] {
         assert_eq!(stack.get(path).await.problem(), (status, code.into()), "{path}");
     }
+    // An unknown key is told with those that are nearest, by questions and by explanations.
+    let position = approved["position"].as_str().expect("a position");
+    for (path, detail, nearest) in [
+        ("deals/d-9/why", "no deal d-9; nearest: d-1, d-2", json!(["d-1", "d-2"])),
+        ("deals/d-9", "no deal d-9; nearest: d-1, d-2", json!(["d-1", "d-2"])),
+        ("ropi/p-9/why", "no partner p-9; nearest: p-1", json!(["p-1"])),
+        ("tiers/p-9", "no partner p-9; nearest: p-1", json!(["p-1"])),
+        ("tiers/nobody", "no partner nobody", json!([])),
+    ] {
+        let told = stack.get(&format!("/v1/{path}?at_least={position}")).await.json();
+        assert_eq!((&told["detail"], &told["nearest"], &told["field"]), (&json!(detail), &nearest, &Value::Null), "{path}: {told}");
+        assert_eq!(told["accepted"], Value::Null, "they are not what is accepted: {told}");
+    }
+    let past = stack.get("/v1/tiers/p-9/why?known_at=2300-01-01").await.json();
+    assert_eq!(past["detail"], "by then there was no partner p-9; nearest: p-1");
+    let told = stack.get("/v1/ropi/nobody/why").await.json();
+    assert_eq!(
+        (&told["detail"], &told["accepted"]),
+        (&json!("no partner nobody"), &json!("the id of a partner, or a group such as region=EMEA,quarter=2026-Q1, or all"))
+    );
     // Views without keys of their own say what their figures are asked for by.
     for (path, accepted) in [("ropi/year=1999", "the id of a partner"), ("attribution/model=linear", "the id of a won deal")] {
         let told = stack.get(&format!("/v1/{path}/why")).await.json();

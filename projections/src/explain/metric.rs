@@ -52,17 +52,17 @@ pub fn find_metric(name: &str) -> Result<(&'static ViewSpec, Option<&'static str
         [(view, field)] => Ok((view, Some(field.name))),
         [] => {
             let names = VIEWS.iter().map(|view| view.name).chain(figures().map(|(_, field)| field.name));
-            Err(UnknownMetric::Nothing { metric: name.chars().take(80).collect(), nearest: nearest(name, names) })
+            Err(UnknownMetric::Nothing { metric: name.chars().take(80).collect(), nearest: nearest(name, names, NEAR) })
         }
         [(_, field), ..] => Err(UnknownMetric::OfSeveral { figure: field.name, views: having.iter().map(|(view, _)| view.name).collect() }),
     }
 }
 
-/// The names near enough to be meant, the nearest first.
-pub(super) fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+/// The names nearer than `near_enough` to the one that is asked for, the nearest first.
+pub(super) fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>, near_enough: f64) -> Vec<&'n str> {
     let asked = asked.to_lowercase();
     let mut near: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(&name.to_lowercase(), &asked), name)).collect();
-    near.retain(|(score, _)| *score > NEAR);
+    near.retain(|(score, _)| *score > near_enough);
     near.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
     near.dedup_by_key(|(_, name)| *name);
     let best = near.first().map_or(1.0, |(score, _)| *score);

@@ -41,7 +41,7 @@ use held::Noted;
 use items::{by_label, changes, figures_of, is_told_as, value};
 pub use many::explain_many;
 pub use metric::{UnknownMetric, find_metric};
-pub use nearest::nearest_keys;
+pub use nearest::{UnknownKey, unknown_key};
 pub use relevant::About;
 use relevant::Relevant;
 

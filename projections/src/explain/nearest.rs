@@ -1,4 +1,6 @@
-//! Keys near to one that a view does not have.
+//! What is said of a key that a view does not have: what it would be of, and those near to it.
+
+use std::fmt;
 
 use super::metric::nearest;
 use crate::{
@@ -9,23 +11,60 @@ use crate::{
 /// How much longer or shorter a key may be to be looked at: a ledger has millions.
 const LONGER: usize = 3;
 
-/// The keys of a view that are near enough to be meant, the nearest first.
+/// How near a key has to be to be named: it is told as the nearest there is, and not as the one that is meant.
+const NEAR: f64 = 0.7;
+/// The most letters of an unknown key that are repeated.
+const MAX_SHOWN: usize = 80;
+
+/// A key that a view does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// What it would be of.
+    kind: &'static str,
+    key: String,
+    /// The nearest keys that there are, the nearest first.
+    pub nearest: Vec<String>,
+}
+
+/// `no partner p-999; nearest: p-099, p-199`.
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no {} {}", self.kind, self.key)?;
+        if self.nearest.is_empty() { Ok(()) } else { write!(f, "; nearest: {}", self.nearest.join(", ")) }
+    }
+}
+
+/// What there is in place of an unknown key of a view; none where it names a group.
 #[must_use]
-pub fn nearest_keys(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Vec<String> {
+pub fn unknown_key(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Option<UnknownKey> {
+    let kind = match view.name {
+        "conflicts" => "conflict",
+        _ if key.contains('=') || key == "all" => return None,
+        "partners" | "tiers" | "ropi" => "partner",
+        "deals" | "attribution" => "deal",
+        "mdf" => "budget",
+        _ => return None,
+    };
+    Some(UnknownKey { kind, key: key.chars().take(MAX_SHOWN).collect(), nearest: nearest_keys(rows, view, key) })
+}
+
+/// The keys of a view that are nearest.
+fn nearest_keys(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Vec<String> {
     let is_near = |known: &&str| known.len().abs_diff(key.len()) <= LONGER;
     let partners = || rows.shards().flat_map(|shard| shard.partners.partners.iter().map(|(key, ..)| Symbol::name(key.partner)));
     let deals = || rows.shards().flat_map(|shard| shard.deals.deals.iter().map(|(key, ..)| key.deal.as_str()));
     let found = match view.name {
-        "partners" | "tiers" | "ropi" => nearest(key, partners().filter(is_near)),
-        "deals" | "attribution" => nearest(key, deals().filter(is_near)),
+        "partners" | "tiers" | "ropi" => nearest(key, partners().filter(is_near), NEAR),
+        "deals" | "attribution" => nearest(key, deals().filter(is_near), NEAR),
         "mdf" => nearest(
             key,
             rows.shards().flat_map(|shard| shard.funds.budgets.iter().map(|(key, ..)| Symbol::name(key.budget))).filter(is_near),
+            NEAR,
         ),
         "conflicts" => {
             let account = key.split_once(',').map_or(key, |(account, _)| account);
             let accounts = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter().map(|(key, ..)| Symbol::name(key.account)));
-            nearest(account, accounts.filter(|known| known.len().abs_diff(account.len()) <= LONGER))
+            nearest(account, accounts.filter(|known| known.len().abs_diff(account.len()) <= LONGER), NEAR)
         }
         // Groups are named by their dimensions.
         _ => Vec::new(),
