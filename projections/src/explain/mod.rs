@@ -53,7 +53,7 @@ use crate::{
 };
 
 /// The most decisions that are told one by one in one answer: the figures are read after each of them.
-pub const MAX_DECISIONS: usize = 20_000;
+pub const MAX_DECISIONS: usize = 5_000;
 
 /// Costs that are no partner's.
 const COSTS_OF_ALL: &str = "cost/program";

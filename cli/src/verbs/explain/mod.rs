@@ -37,7 +37,7 @@ const FEW_VALUES: usize = 10;
 The key is that of a view's item; of ropi a partner, of attribution a deal. Where a view is asked `--by` something (pipeline, ropi,
 attribution, mdf), it may be a group such as region=EMEA,quarter=2026-Q1, or all.
 
-Of a figure that more than 20,000 decisions made, the whole arithmetic is told by stream and by month, each of which adds up
+Of a figure that more than 5,000 decisions made, the whole arithmetic is told by stream and by month, each of which adds up
 to the figure, and the decisions in pages.")]
 pub(crate) struct Explain {
     /// A view, or a figure that only one view has
