@@ -83,7 +83,8 @@ pub enum AccountEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gross_margin: Option<Money>,
         closed_at: Timestamp,
-        /// Whether this is the account's first won deal (F30 net-new logo).
+        /// Whether no deal of the account was recorded as won before. The net-new logo of read models (F30) is the one that
+        /// was closed first.
         net_new_logo: bool,
     },
     /// The deal was lost.

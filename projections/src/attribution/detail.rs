@@ -18,7 +18,6 @@ use crate::{
     figures::{money, time},
     page::{Selection, cursor, read_cursor},
     query::{Answer, Item, Query, QueryError, Rows},
-    symbol::Symbol,
 };
 
 /// Deals that are looked at together: some may turn out to have no credit that is asked for.
@@ -69,7 +68,7 @@ pub(super) fn facts(key: &DealKey, deal: &AttributedDeal) -> impl Iterator<Item 
 
 fn fact(key: &DealKey, deal: &AttributedDeal, credit: &Credit, model: Model) -> Fact {
     Fact {
-        account: account(key),
+        account: key.matched_account(),
         party: credit.party,
         model,
         quarter: quarter(deal.closed_at),
@@ -161,7 +160,7 @@ const fn credit_of(party: Party) -> Fact {
 /// What is known of a deal's credits before they are made: the party is the one where nobody else touched it.
 fn probe(key: &DealKey, deal: &Deal) -> Fact {
     let quarter = quarter(deal.closed_at.unwrap_or(deal.registered_at));
-    Fact { account: account(key), quarter, ..credit_of(Party::Partner(deal.sourced_by)) }
+    Fact { account: key.matched_account(), quarter, ..credit_of(Party::Partner(deal.sourced_by)) }
 }
 
 fn item(key: &DealKey, deal: &Deal, attributed: &AttributedDeal, credit: &Credit, model: Model) -> Item {
@@ -179,16 +178,11 @@ fn item(key: &DealKey, deal: &Deal, attributed: &AttributedDeal, credit: &Credit
         ("currency", currency.code().into()),
         ("weight", weight(credit.weights[model]).into()),
         ("credited", money(credit.credited[model].into(), currency)),
-        ("account", DimValue::name(account(key)).json()),
+        ("account", DimValue::name(key.matched_account()).json()),
         ("standing", attributed.standing.word().into()),
         ("amount", money(deal.amount.into(), currency)),
         ("closed_at", time(deal.closed_at)),
     ])
-}
-
-/// The account; none for an imported deal without one.
-fn account(key: &DealKey) -> Option<Symbol> {
-    Some(key.account).filter(|account| !account.name().starts_with("none:"))
 }
 
 fn write_place((deal, account, model, party): &Place) -> String {

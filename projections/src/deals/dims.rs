@@ -30,8 +30,7 @@ impl DealFact<'_> {
     /// The account; none for an imported deal without one.
     #[must_use]
     pub fn account(&self) -> Option<Symbol> {
-        // Domains hold no colon, and no other key begins like this: `AccountKey::none` made it.
-        (!self.key.account.name().starts_with("none:")).then_some(self.key.account)
+        self.key.matched_account()
     }
 
     /// The month it counts in: that of the close for won and lost, of the registration otherwise.

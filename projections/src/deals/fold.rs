@@ -27,8 +27,12 @@ pub struct Deals {
     left: Vec<(DealId, Symbol)>,
     /// The deals that the decision folded last had compete anew, or for another product, or for another partner.
     entered: Vec<DealId>,
+    /// The deals that the decision folded last took the net-new logo from: another win turned out to be earlier.
+    not_first: Vec<DealId>,
     /// Derived: the deals of each account that compete.
     competing: HashMap<Symbol, Vec<CompactString>>,
+    /// Derived: the deal of each account that is its net-new logo.
+    logos: HashMap<Symbol, CompactString>,
 }
 
 impl Deals {
@@ -36,6 +40,7 @@ impl Deals {
     pub fn fold(&mut self, decision: &Outline<'_>, at: &At<'_>) {
         self.left.clear();
         self.entered.clear();
+        self.not_first.clear();
         if let Outcome::Accepted(Events::Account(events)) = &decision.outcome {
             for event in events.iter() {
                 self.event(event, decision.effective_at, at);
@@ -59,6 +64,11 @@ impl Deals {
         self.entered.contains(deal)
     }
 
+    /// The deals that the decision which is being folded took the net-new logo from.
+    pub(crate) fn not_first(&self) -> &[DealId] {
+        &self.not_first
+    }
+
     /// The deals of the account that compete, in no order that means anything.
     pub(crate) fn competing(&self, account: Symbol) -> impl Iterator<Item = (&CompactString, &Deal)> {
         let ids = self.competing.get(&account).into_iter().flatten();
@@ -76,6 +86,8 @@ impl Deals {
         for (key, ..) in self.deals.iter().filter(|(_, deal, _)| deal.competes()) {
             self.competing.entry(key.account).or_default().push(key.deal.clone());
         }
+        let logos = self.deals.iter().filter(|(_, deal, _)| deal.net_new_logo);
+        self.logos = logos.map(|(key, ..)| (key.account, key.deal.clone())).collect();
     }
 
     /// Its tables.
@@ -138,15 +150,18 @@ impl Deals {
             AccountEvent::DealExpired { deal_id, .. } => self.change(deal_id, at, |deal| release(deal, DealStatus::Expired)),
             AccountEvent::ApprovalSlaBreached { deal_id, .. } => self.change(deal_id, at, |deal| deal.sla_breached = true),
             AccountEvent::StageAdvanced { deal_id, to, .. } => self.change(deal_id, at, |deal| deal.stage = *to),
-            AccountEvent::DealWon { deal_id, amount, gross_margin, closed_at, net_new_logo } => self.change(deal_id, at, |deal| {
-                release(deal, DealStatus::Won);
-                deal.currency = amount.currency();
-                deal.amount = amount.minor();
-                deal.gross_margin = gross_margin.map(|margin| margin.minor());
-                deal.closed_at = Some(*closed_at);
-                deal.net_new_logo = *net_new_logo;
-                deal.won_rules = at.stand().rules;
-            }),
+            // Whether it is the first is known of the deals here, not of the decision: one closed earlier may be recorded later.
+            AccountEvent::DealWon { deal_id, amount, gross_margin, closed_at, net_new_logo: _ } => {
+                self.change(deal_id, at, |deal| {
+                    release(deal, DealStatus::Won);
+                    deal.currency = amount.currency();
+                    deal.amount = amount.minor();
+                    deal.gross_margin = gross_margin.map(|margin| margin.minor());
+                    deal.closed_at = Some(*closed_at);
+                    deal.won_rules = at.stand().rules;
+                });
+                self.earliest(deal_id, *closed_at, at);
+            }
             AccountEvent::DealLost { deal_id, closed_at, .. } => self.change(deal_id, at, |deal| {
                 release(deal, DealStatus::Lost);
                 deal.closed_at = Some(*closed_at);
@@ -193,6 +208,29 @@ impl Deals {
             self.entered.extend((stands.0 && stands != stood).then(|| id.clone()));
             self.follow(&key, stood.0, stands.0);
         }
+    }
+
+    /// The net-new logo of an account is the won deal that was closed first; of those closed at one time, the one recorded
+    /// first. An account that matches nothing has none.
+    fn earliest(&mut self, id: &DealId, closed_at: Timestamp, at: &At<'_>) {
+        let won = key(at.key, id);
+        if self.deals.get(&won).is_none() || won.matched_account().is_none() {
+            return;
+        }
+        if let Some(holder) = self.logos.get(&at.key) {
+            let holder = DealKey { account: at.key, deal: holder.clone() };
+            if self.deals.get(&holder).and_then(|deal| deal.closed_at).is_some_and(|first| first <= closed_at) {
+                return;
+            }
+            if let Some(deal) = self.deals.change(&holder, at) {
+                deal.net_new_logo = false;
+            }
+            self.not_first.extend(DealId::parse(&holder.deal));
+        }
+        if let Some(deal) = self.deals.change(&won, at) {
+            deal.net_new_logo = true;
+        }
+        self.logos.insert(won.account, won.deal);
     }
 
     fn follow(&mut self, key: &DealKey, competed: bool, competes: bool) {

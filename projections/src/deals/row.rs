@@ -122,12 +122,21 @@ row! {
         expected_close: Option<Timestamp>,
         /// Who decides.
         reviewer: Option<Symbol>,
-        /// Whether a won deal is the account's first (F30).
+        /// Whether a won deal is the first of the account to be closed (F30).
         net_new_logo: bool,
         /// The version of the rules that its win was decided under; 0 where none was in force, or it is not won.
         won_rules: u32,
         /// How many records of revenue name it, refunds left out: with the first, its own amount counts no more.
         revenues: u32,
+    }
+}
+
+impl DealKey {
+    /// The account; none for an imported deal without one.
+    #[must_use]
+    pub fn matched_account(&self) -> Option<Symbol> {
+        // Domains hold no colon, and no other key begins like this: `AccountKey::none` made it.
+        (!self.account.name().starts_with("none:")).then_some(self.account)
     }
 }
 

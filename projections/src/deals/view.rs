@@ -58,7 +58,7 @@ const FIELDS: &[FieldSpec] = &[
         .under(&["deal_registration.validity_days", "deal_registration.extension_days"]),
     FieldSpec::new("reviewer", Text, "Who decides; null where nobody was named.")
         .under(&["deal_registration.routing", "deal_registration.default_reviewer"]),
-    FieldSpec::new("net_new_logo", Flag, "Whether it is the account's first won deal."),
+    FieldSpec::new("net_new_logo", Flag, "Whether it is the first of the account's won deals to be closed, whenever that was recorded."),
     FieldSpec::new("position", Position, "The last decision that changed it."),
     FieldSpec::new("rules", Count, "The version of the rules of that decision."),
     FieldSpec::new(

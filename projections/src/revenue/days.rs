@@ -108,3 +108,9 @@ pub(super) fn of_deal(deal: &Deal, partner: Symbol, sign: i128) -> Option<(DayKe
     }
     Some((key, figures))
 }
+
+/// The logo that a won deal counts with no more: another win was closed before it.
+pub(super) fn of_logo(deal: &Deal) -> Option<(DayKey, DayFigures)> {
+    let key = DayKey { partner: deal.partner, day: deal.closed_at?.day(), currency: deal.currency };
+    Some((key, DayFigures { net_new_logos: -1, ..DayFigures::default() }))
+}

@@ -9,7 +9,7 @@ use pledger_ledger::{
     record::{Events, Outcome},
 };
 
-use super::days::{DayFigures, DayKey, Days, of_deal};
+use super::days::{DayFigures, DayKey, Days, of_deal, of_logo};
 use crate::{
     deals::{Deal, DealStatus, Deals},
     row,
@@ -142,6 +142,9 @@ impl Fold for Revenue {
                 | AccountEvent::NoteAdded { .. }
                 | AccountEvent::DealLost { .. }
                 | AccountEvent::DirectClaimed { .. }
+                    // A decision wins one deal, which takes the logo from one other at most.
+                    let not_first = deals.not_first().iter().filter_map(|id| deals.get(at.key, id));
+                    not_first.filter_map(of_logo).for_each(|(key, figures)| self.days.add(key, &figures));
                 | AccountEvent::ProtectionOpened { .. }
                 | AccountEvent::TouchpointRecorded { .. }
                 | AccountEvent::DisputeOpened { .. }

@@ -53,11 +53,11 @@ fn a_won_deal_counts_until_revenue_names_it() {
         with(vec![on("2026-03-01", revenue("r1", "7.00", RevenueKind::New, Some("d2"), "2026-03-01"))]),
         ["p1 2026-02 100.00", "p1 2026-03 7.00"]
     );
-    // Revenue that names it takes its place, however little it is.
+    // Revenue that names it takes its place, however little it is; in the month of the close the new customer is left.
     let first = on("2026-03-01", revenue("r1", "40.00", RevenueKind::New, Some("d1"), "2026-03-01"));
-    assert_eq!(with(vec![first.clone()]), ["p1 2026-03 40.00"]);
+    assert_eq!(with(vec![first.clone()]), ["p1 2026-02 0.00", "p1 2026-03 40.00"]);
     let second = on("2026-04-01", revenue("r2", "60.00", RevenueKind::Renewal, Some("d1"), "2026-04-01"));
-    assert_eq!(with(vec![first.clone(), second]), ["p1 2026-03 40.00", "p1 2026-04 60.00"]);
+    assert_eq!(with(vec![first.clone(), second]), ["p1 2026-02 0.00", "p1 2026-03 40.00", "p1 2026-04 60.00"]);
     // A refund is taken off, and takes no deal's place.
     let refund = on("2026-02-05", revenue("r3", "30.00", RevenueKind::Refund, Some("d1"), "2026-02-05"));
     assert_eq!(with(vec![refund.clone()]), ["p1 2026-02 70.00"]);
@@ -68,7 +68,7 @@ fn a_won_deal_counts_until_revenue_names_it() {
 fn revenue_that_came_before_the_win_counts_in_its_place() {
     let mut given = deals();
     given.insert(2, on("2026-01-15", revenue("r1", "40.00", RevenueKind::New, Some("d1"), "2026-01-15")));
-    assert_eq!(months(given), ["p1 2026-01 40.00"]);
+    assert_eq!(months(given), ["p1 2026-01 40.00", "p1 2026-02 0.00"]);
 }
 
 #[test]

@@ -63,6 +63,34 @@ fn windows_certifications_and_logos_are_those_of_the_questions_time() {
 }
 
 #[test]
+fn an_accounts_logo_is_the_deal_that_was_closed_first_whenever_that_was_recorded() {
+    let win = |deal: &str, partner: &str, closed: &str| {
+        let [registered, mut won] = <[Given; 2]>::try_from(logo("acme.com", "1.00", "USD", closed)).expect("two decisions");
+        let event = AccountEvent::DealRegistered(Box::new(crate::given::registration(deal, partner, "GTX", "1.00")));
+        won.outcome = Outcome::Accepted(Events::Account(vec![crate::given::won(deal, "1.00", closed)].into()));
+        [Given { outcome: Outcome::Accepted(Events::Account(vec![event].into())), ..registered }, won]
+    };
+    let joined = [joined("p1"), joined("p2")];
+    let logos = |wins: &[[Given; 2]], at: &str| {
+        let ledger = Ledger::with(joined.iter().chain(wins.iter().flatten()).cloned());
+        lines(&ask(&ledger, "tiers", &Query { at: Some(time(at)), ..Query::default() }), &["partner", "net_new_logos"])
+    };
+    let [may, march, april] = [win("d1", "p1", "2026-05-01"), win("d2", "p2", "2026-03-01"), win("d3", "p1", "2026-04-01")];
+    assert_eq!(logos(std::slice::from_ref(&may), "2026-06-01"), ["p1 1", "p2 0"]);
+    assert_eq!(logos(&[may.clone(), march.clone()], "2026-06-01"), ["p1 0", "p2 1"]);
+    for order in [[&may, &march, &april], [&april, &may, &march], [&march, &april, &may]] {
+        let order = order.map(Clone::clone);
+        assert_eq!(logos(&order, "2026-06-01"), ["p1 0", "p2 1"]);
+        assert_eq!(logos(&order, "2026-03-01"), ["p1 0", "p2 1"], "the window ends with the win");
+        assert_eq!(logos(&order, "2026-02-28"), ["p1 0", "p2 0"]);
+    }
+    // Of two closed at one time, the one recorded first.
+    let twin = win("d4", "p1", "2026-03-01");
+    assert_eq!(logos(&[march.clone(), twin.clone()], "2026-06-01"), ["p1 0", "p2 1"]);
+    assert_eq!(logos(&[twin, march], "2026-06-01"), ["p1 1", "p2 0"]);
+}
+
+#[test]
 fn grace_is_a_risk_until_it_ends() {
     let grace = PartnerEvent::TierGraceStarted { tier: tier("silver"), earned: tier("registered"), until: time("2026-06-29") };
     let mut given = vec![
