@@ -77,6 +77,12 @@ impl Timestamp {
         Self(self.0.saturating_add(micros).clamp(Self::MIN, Self::MAX))
     }
 
+    /// The last instant that it may mean: a bare date is its midnight, and means the whole day.
+    #[must_use]
+    pub const fn last_instant(self) -> Self {
+        if self.0.rem_euclid(DAY_US) == 0 { Self(self.0 + DAY_US - 1) } else { self }
+    }
+
     /// Days since 1970-01-01, rounded down.
     #[must_use]
     pub const fn day(self) -> i32 {
@@ -380,6 +386,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_bare_date_lasts_the_whole_day() {
+        for (given, last) in [
+            ("2026-11-05", "2026-11-05T23:59:59.999999Z"),
+            ("1955-12-31", "1955-12-31T23:59:59.999999Z"),
+            ("2026-11-05T00:00:00.000001Z", "2026-11-05T00:00:00.000001Z"),
+        ] {
+            assert_eq!(Timestamp::parse(given).expect(given).last_instant().to_string(), last);
+        }
+    }
 
     #[test]
     fn times_are_read_and_written_in_utc() {

@@ -30,6 +30,11 @@ impl Shares {
     }
 }
 
+/// What ages are counted from: the close, or the last touch where that came later on the day of the close.
+pub(super) fn aged_until(closed_at: Timestamp, last_touch: Option<Timestamp>) -> Timestamp {
+    last_touch.map_or(closed_at, |last| last.max(closed_at))
+}
+
 /// How long before the close it was, in days.
 pub(super) fn age_days(at: Timestamp, closed_at: Timestamp) -> String {
     let age = Decimal::from(closed_at.micros() - at.micros()) / Decimal::from(DAY_US);
@@ -56,7 +61,8 @@ fn terms(model: Model, journey: &Journey<'_>, closed_at: Timestamp, rules: &Attr
         }
         Model::TimeDecay => {
             let half_life = rules.half_life_days.max(1);
-            journey.touches.iter().map(|touch| format!("0.5^({} / {half_life})", age_days(touch.at, closed_at))).collect()
+            let until = aged_until(closed_at, journey.touches.last().map(|touch| touch.at));
+            journey.touches.iter().map(|touch| format!("0.5^({} / {half_life})", age_days(touch.at, until))).collect()
         }
     }
 }

@@ -16,7 +16,7 @@ use pledger_ledger::{
 };
 
 use super::{
-    arithmetic::age_days,
+    arithmetic::{age_days, aged_until},
     journey::{Act, History, Standing},
     models::{Journey, Party, Touch, credits},
     row::{AttributionVersion, AttributionVersionKey, Touchpoint, TouchpointKey},
@@ -27,7 +27,7 @@ use crate::{
     deals::{Deal, DealKey, DealStatus, Deals},
     shard::{At, Fold},
     symbol::Symbol,
-    table::{AnyTable, Table},
+    table::{AnyTable, Stand, Table},
 };
 
 /// What governs where no rules are in force yet.
@@ -101,8 +101,10 @@ impl Attribution {
         let Some((closed_at, history)) = closed_at(deal).zip(self.accounts.get(&key.account)) else { return Vec::new() };
         let acts = history.led_to(&key.deal, closed_at, self.rules(slice, deal.won_rules));
         let keys = acts.map(|act| TouchpointKey { account: key.account, touchpoint: act.id.clone() });
-        let found = keys.filter_map(|key| Some((self.touchpoints.get(&key)?, self.touchpoints.stand(&key)?)));
-        found.map(|(row, stand)| LedTo { row, position: stand.position, age_days: age_days(row.occurred_at, closed_at) }).collect()
+        let found: Vec<_> = keys.filter_map(|key| Some((self.touchpoints.get(&key)?, self.touchpoints.stand(&key)?))).collect();
+        let until = aged_until(closed_at, found.last().map(|(row, _)| row.occurred_at));
+        let led = |(row, stand): (_, Stand)| LedTo { row, position: stand.position, age_days: age_days(row.occurred_at, until) };
+        found.into_iter().map(led).collect()
     }
 
     /// The accounts on which a touchpoint is of such a party.

@@ -53,9 +53,10 @@ impl Act {
         Self { at: row.occurred_at, id: key.touchpoint.clone(), party, kind: row.kind, deal: row.deal.clone() }
     }
 
-    /// Whether it counts for the deal closed at `closed_at`: up to the close, in the rules' window before it.
+    /// Whether it counts for the deal closed at `closed_at`: up to the close, in the rules' window before it. A close that was
+    /// given as a bare date is the whole day.
     pub(super) fn counts_for(&self, deal: &str, closed_at: Timestamp, rules: &AttributionRules) -> bool {
-        self.at <= closed_at && self.at >= window_start(closed_at, rules) && self.is_about(deal) && self.is_counted(rules)
+        self.at <= closed_at.last_instant() && self.at >= window_start(closed_at, rules) && self.is_about(deal) && self.is_counted(rules)
     }
 
     fn is_about(&self, deal: &str) -> bool {
@@ -115,10 +116,10 @@ impl History {
         self.wins.sort_unstable();
     }
 
-    /// The wins that an act may have come too late for: closed no earlier than it took place, and no later than `days`
-    /// after.
+    /// The wins that an act may have come too late for: closed no earlier than on the day that it took place, and no later
+    /// than `days` after.
     pub(super) fn won_within(&self, act: &Act, days: u32) -> impl Iterator<Item = &(Timestamp, CompactString)> {
-        let first = self.wins.partition_point(|(closed_at, _)| *closed_at < act.at);
+        let first = self.wins.partition_point(|(closed_at, _)| closed_at.day() < act.at.day());
         let end = act.at.plus_days(days.into());
         self.wins[first..].iter().take_while(move |(closed_at, _)| *closed_at <= end)
     }
@@ -131,7 +132,7 @@ impl History {
     /// The touchpoints that led to a won deal, in order.
     pub(super) fn led_to(&self, deal: &str, closed_at: Timestamp, rules: &AttributionRules) -> impl Iterator<Item = &Act> {
         let from = self.acts.partition_point(|act| act.at < window_start(closed_at, rules));
-        let window = self.acts[from..].iter().take_while(move |act| act.at <= closed_at);
+        let window = self.acts[from..].iter().take_while(move |act| act.at <= closed_at.last_instant());
         window.filter(move |act| act.counts_for(deal, closed_at, rules))
     }
 

@@ -112,6 +112,32 @@ fn a_late_touchpoint_takes_a_deal_from_its_registering_partner() {
 }
 
 #[test]
+fn a_close_of_a_bare_date_is_the_whole_day() {
+    let story = |closed: &str, order: [usize; 3]| {
+        let last = [
+            on("acme.com", "2026-03-11T09:00:00Z", touch("t1", "p2", "demo", "2026-03-11T09:00:00Z", None)),
+            on("acme.com", "2026-03-11T23:59:59Z", touch("t2", "p3", "demo", "2026-03-11T23:59:59Z", None)),
+            on("acme.com", closed, won("d1", "100.00", closed)),
+        ];
+        let registered = on("acme.com", "2026-03-01", registered("d1", "p1", "GTX", "100.00"));
+        let next_day = on("acme.com", "2026-03-12", touch("t3", "p4", "demo", "2026-03-12", None));
+        Ledger::with(std::iter::once(registered).chain(order.map(|place| last[place].clone())).chain([next_day]))
+    };
+    // Touchpoints that were recorded after the win, too.
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let whole_day = story("2026-03-11", order);
+        assert_eq!(credits(&whole_day, "d1", "linear"), ["p2 - 0.5 50.00", "p3 - 0.5 50.00"]);
+        let details = Query { details: true, ..by(&[], &[("deal", "d1"), ("model", "time_decay"), ("partner", "p3")]) };
+        // Ages are counted from the last touch where that came after the close's midnight: none is negative.
+        assert_eq!(lines(&ask(&whole_day, "attribution", &details), &["party_shares"]), ["0.5^(0 / 7)"]);
+        let sums = ask(&whole_day, "attribution", &by(&["partner"], &[("model", "last")]));
+        assert_eq!(lines(&sums, &["partner", "credited"]), ["p3 100.00"]);
+        // A time is that time.
+        assert_eq!(credits(&story("2026-03-11T12:00:00Z", order), "d1", "linear"), ["p2 - 1 100.00"]);
+    }
+}
+
+#[test]
 fn sourced_and_influenced_are_disjoint() {
     let story = |account: &str, touches: &[(&str, &str, &str)]| {
         let mut given: Vec<_> =

@@ -34,7 +34,7 @@ impl Touch {
     fn links(&self, id: &str, deal: &Deal) -> bool {
         let in_time = match deal.status {
             DealStatus::Open => true,
-            DealStatus::Won => deal.closed_at.is_some_and(|closed_at| self.at <= closed_at),
+            DealStatus::Won => deal.closed_at.is_some_and(|closed_at| self.at <= closed_at.last_instant()),
             DealStatus::Lost | DealStatus::Rejected | DealStatus::Expired | DealStatus::Withdrawn => false,
         };
         in_time && self.deal.as_ref().is_none_or(|named| named == id)

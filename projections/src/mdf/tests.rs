@@ -206,6 +206,18 @@ fn a_campaigns_return_is_that_of_the_accounts_it_touched() {
 }
 
 #[test]
+fn a_campaign_touched_on_the_day_of_a_close_counts_for_it() {
+    let given = vec![
+        fund("b1", history()),
+        on("acme.com", "2026-01-01", registered("d1", "p1", "GTX", "500.00")),
+        touched("t1", "acme.com", "spring", "2026-03-01T15:00:00Z", None),
+        won("acme.com", "d1", "600.00", "180.00", "2026-03-01"),
+    ];
+    let page = ask(&Ledger::with(given), "mdf", &by(&["campaign"], &[("campaign", "spring")]));
+    assert_eq!(lines(&page, &["linked_won"]), ["600.00"]);
+}
+
+#[test]
 fn a_campaign_that_brought_nothing_lost_what_was_paid() {
     let page = ask(&Ledger::with([fund("b1", history())]), "mdf", &by(&["campaign"], &[("campaign", "spring")]));
     assert_eq!(lines(&page, &RETURNS), ["spring 45.00 0.00 0.00 0.00 -1 -1"]);
