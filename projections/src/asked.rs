@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pledger_domain::values::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    engine::{Engine, Options, Stored},
+    engine::{Engine, Moment, Options, Stored},
     given::Ledger,
     query::{Item, Page, Query, Rows},
     table::Places,
@@ -50,6 +51,15 @@ pub(crate) fn ask(ledger: &Ledger, view: &str, query: &Query) -> Page {
 /// The answer of one worker, without a database.
 pub(crate) fn ask_once(ledger: &Ledger, view: &str, query: &Query) -> Page {
     in_memory(ledger, 1).query(view, query).expect("an answer")
+}
+
+/// The same, as of a time.
+pub(crate) fn ask_as_of(ledger: &Ledger, as_of: Timestamp, view: &str, query: &Query) -> Page {
+    let moment = Moment { as_of: Some(as_of), known_at: None };
+    let options = Options { workers: 2, rules_wait: Duration::ZERO, moment, ..Options::default() };
+    let engine = Engine::in_memory(Arc::new(ledger.clone()), options).expect("it starts");
+    assert!(engine.wait_until_caught_up(LONG, |_| {}));
+    engine.query(view, query).expect("an answer")
 }
 
 /// What `read` finds in rows that one worker made.

@@ -2,7 +2,11 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use pledger_domain::{program::Program, rules::RuleSet, values::Timestamp};
+use pledger_domain::{
+    program::Program,
+    rules::RuleSet,
+    values::{Month, Timestamp},
+};
 use pledger_ledger::{
     chain::ChainHead,
     slices::{Position, SliceId},
@@ -208,19 +212,31 @@ pub struct Answer {
 pub struct Rows<'a> {
     shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>,
     supposed: Option<&'a Supposed>,
+    as_of: Option<Timestamp>,
 }
 
 impl<'a> Rows<'a> {
     /// The rows of these shards.
     #[must_use]
     pub fn new(shards: Vec<Box<dyn Deref<Target = Shard> + 'a>>) -> Self {
-        Self { shards, supposed: None }
+        Self { shards, supposed: None, as_of: None }
     }
 
     /// The same, answered under a draft of the rules.
     #[must_use]
     pub(crate) fn supposing(self, supposed: Option<&'a Supposed>) -> Self {
         Self { supposed, ..self }
+    }
+
+    /// The same, as of a time: what says itself from when it is true is in the rows, however late that is.
+    #[must_use]
+    pub(crate) fn true_by(self, as_of: Option<Timestamp>) -> Self {
+        Self { as_of, ..self }
+    }
+
+    /// Whether something of this month is asked about: as of a time it is, once it has begun.
+    pub(crate) fn has_begun(&self, month: Month) -> bool {
+        self.as_of.is_none_or(|as_of| month <= as_of.month())
     }
 
     /// The draft that governs at `at` in place of what was published.

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use pledger_domain::{stream::StreamName, values::Timestamp};
+use pledger_domain::{
+    stream::{StreamKind, StreamName},
+    values::Timestamp,
+};
 use pledger_ledger::{outline::Outline, slices::SliceId};
 
 /// A length of ten characters is a date: `2026-03-31`.
@@ -40,13 +43,21 @@ impl Moment {
         self.as_of.or_else(|| self.known_at.map(|known_at| known_at.min(now))).unwrap_or(now)
     }
 
-    /// Whether a decision of `stream` counts. Rules count as soon as they are known: each version says itself from when it
-    /// governs.
+    /// Whether a decision of `stream` counts.
     #[must_use]
     pub fn counts(self, stream: &StreamName, recorded_at: Timestamp, effective_at: Timestamp) -> bool {
         let known = self.known_at.is_none_or(|known_at| recorded_at <= known_at);
-        let is_true = self.as_of.is_none_or(|as_of| effective_at <= as_of) || *stream == StreamName::program();
+        let is_true = self.as_of.is_none_or(|as_of| effective_at <= as_of) || dates_itself(stream);
         known && is_true
+    }
+}
+
+/// Whether decisions of the stream count as soon as they are known, since they say themselves from when they are true: rules
+/// from when they govern, costs the months that they are booked on.
+fn dates_itself(stream: &StreamName) -> bool {
+    match stream.kind() {
+        StreamKind::Program | StreamKind::Cost => true,
+        StreamKind::Partner | StreamKind::Account | StreamKind::Fund => false,
     }
 }
 
@@ -100,7 +111,7 @@ impl Admission {
             return true;
         }
         let counts = self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at);
-        if counts && decision.stream != StreamName::program() {
+        if counts && !dates_itself(&decision.stream) {
             self.admitted.fetch_add(1, Ordering::Relaxed);
             if let Some(latest) = self.latest.get(usize::from(slice)) {
                 latest.fetch_max(decision.effective_at.micros(), Ordering::Relaxed);

@@ -98,7 +98,8 @@ impl Shared {
     /// All rows, held still.
     pub(super) fn rows(&self) -> Rows<'_> {
         // Always in the order of the shards, so that no two questions and the workers can wait for each other.
-        Rows::new(self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect()).supposing(self.supposed.as_ref())
+        let shards = self.shards.iter().map(|shard| Box::new(settled(shard)) as Box<_>).collect();
+        Rows::new(shards).supposing(self.supposed.as_ref()).true_by(self.options.moment.as_of)
     }
 
     /// Makes rules known to every worker before anything that was decided under them is folded; whether there were any.

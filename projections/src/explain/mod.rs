@@ -297,7 +297,7 @@ impl<'f> Telling<'f> {
 
     /// The items as they stand now.
     fn answer(&self) -> Result<Items, QueryError> {
-        let rows = Rows::new(vec![Box::new(&self.shard) as Box<_>]);
+        let rows = Rows::new(vec![Box::new(&self.shard) as Box<_>]).true_by(self.figure.moment.as_of);
         let answer = (self.figure.view.answer)(&rows, &self.figure.query)?;
         Ok(by_label(answer.items, self.figure.view))
     }

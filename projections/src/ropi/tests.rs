@@ -12,7 +12,7 @@ use pledger_domain::{
 use pledger_ledger::record::{Events, Outcome};
 
 use crate::{
-    asked::{ask, by, lines},
+    asked::{ask, ask_as_of, by, lines},
     given::{Given, Ledger, deal_id, registered, time, usd},
 };
 
@@ -165,6 +165,22 @@ fn costs_of_a_period_are_spread_to_the_cent() {
     let expected = ["8.34", "8.34", "8.34", "8.34", "8.33", "8.33", "9.34", "8.34", "8.33", "8.33", "8.33", "8.33"];
     assert_eq!(lines(&months, &["staff"]), expected);
     assert_eq!(lines(&ask(&ledger, "ropi", &by(&["year", "partner"], &[])), &["partner", "staff"]), ["- 101.02"]);
+}
+
+#[test]
+fn as_of_a_day_costs_count_by_the_months_that_they_are_booked_on() {
+    // All of them were recorded, and dated, on 2026-06-01.
+    let ledger = Ledger::with([
+        cost("c1", CostKind::Commission, usd("100.00"), Some("p1"), "2026-02"),
+        cost("c2", CostKind::Staff, usd("90.00"), None, "2026-Q2"),
+        cost("c3", CostKind::Technology, usd("7.00"), None, "2026-09"),
+    ]);
+    let costs = |at: &str| lines(&ask_as_of(&ledger, time(at), "ropi", &by(&["month"], &[])), &["month", "costs"]);
+    assert_eq!(costs("2026-01-31T23:59:59Z"), [""; 0]);
+    assert_eq!(costs("2026-02-01"), ["2026-02 100.00"]);
+    assert_eq!(costs("2026-05-15"), ["2026-02 100.00", "2026-04 30.00", "2026-05 30.00"]);
+    assert_eq!(costs("2026-07-15").len(), 4, "September is yet to come");
+    assert_eq!(lines(&ask(&ledger, "ropi", &by(&[], &[])), &["costs"]), ["197.00"], "where no day is asked about, all count");
 }
 
 #[test]

@@ -37,7 +37,11 @@ const DIM_SPECS: [FieldSpec; 8] = [
     FieldSpec::new("tier", Text, "The tier that the partner is awarded; null where none is."),
     FieldSpec::new("region", Text, "The partner's region at the question's time; null where it has none."),
     FieldSpec::new("partner_region", Text, "The same as `region`."),
-    FieldSpec::new("month", Text, "The month in which revenue was recognised or a cost is booked."),
+    FieldSpec::new(
+        "month",
+        Text,
+        "The month in which revenue was recognised or a cost is booked. As of a day, costs of the months that have begun count, whenever they were recorded.",
+    ),
     FieldSpec::new("quarter", Text, "Its quarter."),
     FieldSpec::new("year", Text, "Its year."),
 ];
@@ -168,7 +172,8 @@ fn cac_saved(rules: &Rules) -> i128 {
 }
 
 fn costs<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = Fact> + 'a {
-    rows.shards().flat_map(|shard| shard.costs.months.iter()).map(|(key, row, _)| {
+    let months = rows.shards().flat_map(|shard| shard.costs.months.iter());
+    months.filter(|(key, ..)| rows.has_begun(key.month)).map(|(key, row, _)| {
         let mut figures = Figures { listed: row.listed.into(), ..Figures::default() };
         figures.costs[key.kind as usize] = row.amount.into();
         let partner = Some(key.partner).filter(|partner| *partner != Symbol::empty());
