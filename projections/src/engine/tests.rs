@@ -88,6 +88,27 @@ fn a_history_becomes_figures() {
 }
 
 #[test]
+fn a_won_deal_was_approved_whatever_day_its_approval_is_dated() {
+    // d1 was closed before the day that its approval is dated; d2 is approved and open, d3 rejected.
+    let given = [("d1", "a.com"), ("d2", "b.com"), ("d3", "c.com")]
+        .map(|(deal, account)| Given::account(account, "2026-01-10", vec![registered(deal, "p1", "GTX", "100.00")]));
+    let ledger = Ledger::with(given.into_iter().chain([
+        Given::account("b.com", "2026-01-12", vec![approved("d2")]),
+        Given::account("a.com", "2026-04-01", vec![approved("d1")]),
+        Given::account("a.com", "2026-03-01", vec![won("d1", "100.00", "2026-03-01")]),
+    ]));
+    for (as_of, expected) in [
+        ("2026-02-01", [json!(1), json!(1), json!(0), json!("1"), json!("0")]),
+        ("2026-03-15", [json!(2), json!(2), json!(1), json!("1"), json!("0.5")]),
+        ("2026-04-02", [json!(2), json!(2), json!(1), json!("1"), json!("0.5")]),
+    ] {
+        let moment = Moment { as_of: Some(time(as_of)), known_at: None };
+        let page = folded(&ledger, Options { moment, ..options(1) }).query("pipeline", &by(&[], &[])).expect("figures");
+        assert_eq!(figures(&page, &["approved", "decided", "won", "approval_rate", "conversion"]), [expected], "{as_of}");
+    }
+}
+
+#[test]
 fn a_moment_before_history_says_where_it_begins() {
     let ledger = Ledger::with(history());
     let begins = |moment| folded(&ledger, Options { moment, ..options(2) }).begins_later().map(|begins| begins.effective_at);

@@ -26,7 +26,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     .computed(
         "0.1 * open_prospect + 0.25 * open_qualified + 0.4 * open_technical_validation + 0.6 * open_business_validation + 0.8 * open_committed + 0.9 * open_launched + won_amount",
     ),
-    FieldSpec::new("approved", Count, "How many were approved."),
+    FieldSpec::new("approved", Count, "How many were approved; a won deal was."),
     FieldSpec::new("decided", Count, "How many were approved or rejected."),
     FieldSpec::new("won", Count, "How many were won."),
     FieldSpec::new("approval_rate", Decimal, "approved / decided; null where none was decided.").computed("approved / decided"),
@@ -106,9 +106,11 @@ impl Figures {
             DealStatus::Won => self.won_amount += amount,
             DealStatus::Lost | DealStatus::Rejected | DealStatus::Expired | DealStatus::Withdrawn => {}
         }
-        self.approved += u64::from(deal.approved);
-        self.decided += u64::from(deal.decided_at.is_some());
-        if deal.status == DealStatus::Won {
+        // Only approved deals are won: as of a time between the close and a later day that the approval is dated, too.
+        let won = deal.status == DealStatus::Won;
+        self.approved += u64::from(deal.approved || won);
+        self.decided += u64::from(deal.decided_at.is_some() || won);
+        if won {
             self.won += 1;
             self.cycles.extend(deal.closed_at.and_then(|closed| minutes_between(deal.registered_at, closed)));
         }
