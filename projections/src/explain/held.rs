@@ -26,7 +26,7 @@ use crate::{
     query::{FieldSpec, Rows},
     shard::Shard,
     symbol::Symbol,
-    tiers::{Against, is_active},
+    tiers::{Against, counted_certifications},
 };
 
 /// The figures that tiers are held against.
@@ -186,8 +186,9 @@ impl Counted {
 }
 
 fn certifications(shard: &Shard, against: &Against) -> Vec<CertificationTerm> {
-    let held = shard.partners.certifications.iter().filter(|(key, held, _)| key.partner == against.partner && is_active(held, against.at));
-    let mut terms: Vec<_> = held
+    let counted = counted_certifications(shard.partners.certifications.iter(), against.at);
+    let mut terms: Vec<_> = counted
+        .filter(|(key, ..)| key.partner == against.partner)
         .map(|(key, held, stand)| CertificationTerm {
             position: stand.position,
             person_id: key.person.to_string(),

@@ -65,7 +65,11 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("deals", Count, "How many deals are its own."),
     FieldSpec::new("open_deals", Count, "How many of them are open."),
     FieldSpec::new("won_deals", Count, "How many of them are won."),
-    FieldSpec::new("active_certifications", Count, "Certifications in force when something last happened to the partner."),
+    FieldSpec::new(
+        "active_certifications",
+        Count,
+        "Certifications in force when something last happened to the partner, of persons who count for another one by now too.",
+    ),
     FieldSpec::new("last_at", Time, "When something last happened to the partner."),
     FieldSpec::new("position", Position, "The last decision on the partner."),
     FieldSpec::new("rules", Count, "The version of the rules of that decision."),

@@ -130,12 +130,18 @@ pub const JOINED: &[JoinedView] = &[
             ("grace_until", Time, "Until when the tier is kept although it is no longer earned."),
             ("at_risk_since", Time, "Since when the tier is no longer earned."),
             ("evaluated_until", Time, "The end of the latest period that it was held against the tiers for."),
-            ("active_certifications", Count, "Certifications of its people in force now."),
+            (
+                "active_certifications",
+                Count,
+                "Certifications of its people in force now; a person counts for the partner that certified it last.",
+            ),
             ("is_retiring", Flag, "Whether its retirement has begun."),
         ],
         query: "SELECT p.partner, p.name, p.tier, p.grace_until, p.at_risk_since, p.evaluated_until, \
                 coalesce(c.active, 0) AS active_certifications, p.retiring_since IS NOT NULL AS is_retiring FROM {}.partners p \
-                LEFT JOIN (SELECT partner, count(*) AS active FROM {}.certifications \
-                WHERE since <= now() AND now() < expires_at AND (revoked_at IS NULL OR now() < revoked_at) GROUP BY 1) c USING (partner)",
+                LEFT JOIN (SELECT partner, count(*) AS active FROM (\
+                SELECT partner, first_value(partner) OVER (PARTITION BY person ORDER BY since DESC, partner COLLATE \"C\") AS counted_at \
+                FROM {}.certifications WHERE since <= now() AND now() < expires_at AND (revoked_at IS NULL OR now() < revoked_at)) held \
+                WHERE partner = counted_at GROUP BY 1) c USING (partner)",
     },
 ];

@@ -10,7 +10,7 @@ mod view;
 
 pub(crate) use against::Against;
 pub use held::{Held, HeldPartner};
-pub(crate) use standing::is_active;
+pub(crate) use standing::counted_certifications;
 pub use standing::{Figures, active_certifications, figures, in_force_at, last_day_of};
 pub use unevaluated::{Unevaluated, unevaluated};
 pub use view::VIEW;

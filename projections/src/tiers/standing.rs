@@ -1,6 +1,6 @@
 //! Figures over a window, and the rules they are held against: pure functions of rows.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use hashbrown::HashMap;
 use pledger_domain::{
@@ -8,7 +8,12 @@ use pledger_domain::{
     values::{Currency, DAY_US, Timestamp},
 };
 
-use crate::{partners::Certification, query::Rows, symbol::Symbol};
+use crate::{
+    partners::{Certification, CertificationKey},
+    query::Rows,
+    symbol::Symbol,
+    table::Stand,
+};
 
 /// What a partner's days of a window add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,21 +45,30 @@ pub fn figures(rows: &Rows<'_>, at: Timestamp, window_days: u32) -> HashMap<Symb
     partners
 }
 
-/// How many certifications each partner's people hold at `at`, of those that were not revoked since.
+/// How many certifications of each partner's people count at `at`.
 #[must_use]
 pub fn active_certifications(rows: &Rows<'_>, at: Timestamp) -> HashMap<Symbol, u32> {
-    let mut active: HashMap<Symbol, u32> = HashMap::new();
-    for (key, held, _) in rows.shards().flat_map(|shard| shard.partners.certifications.iter()) {
-        if is_active(held, at) {
-            *active.entry(key.partner).or_default() += 1;
-        }
+    let mut counts: HashMap<Symbol, u32> = HashMap::new();
+    for (key, ..) in counted_certifications(rows.shards().flat_map(|shard| shard.partners.certifications.iter()), at) {
+        *counts.entry(key.partner).or_default() += 1;
     }
-    active
+    counts
 }
 
-/// Whether a certification counts at `at`.
-pub(crate) fn is_active(held: &Certification, at: Timestamp) -> bool {
-    held.revoked_at.is_none() && held.since <= at && at < held.expires_at
+/// A certification with where it stands.
+type Held<'r> = (&'r CertificationKey, &'r Certification, Stand);
+
+/// The certifications that count at `at`: those in force that were not revoked since. A person counts for one partner (F22): the
+/// one that certified it last, of several at one time the first by its id.
+pub(crate) fn counted_certifications<'r>(all: impl Iterator<Item = Held<'r>>, at: Timestamp) -> impl Iterator<Item = Held<'r>> {
+    let is_active = |held: &Certification| held.revoked_at.is_none() && held.since <= at && at < held.expires_at;
+    let active: Vec<Held<'_>> = all.filter(|(_, held, _)| is_active(held)).collect();
+    let mut partners: HashMap<&str, (Timestamp, Reverse<&str>)> = HashMap::new();
+    for (key, held, _) in &active {
+        let latest = (held.since, Reverse(key.partner.name()));
+        partners.entry(&key.person).and_modify(|known| *known = latest.max(*known)).or_insert(latest);
+    }
+    active.into_iter().filter(move |(key, ..)| partners.get(key.person.as_str()).is_some_and(|(_, of)| of.0 == key.partner.name()))
 }
 
 /// The rules in force at `at`; the defaults as version 0 where none are, as the processor decides.

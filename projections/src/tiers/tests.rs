@@ -91,6 +91,38 @@ fn an_accounts_logo_is_the_deal_that_was_closed_first_whenever_that_was_recorded
 }
 
 #[test]
+fn a_person_counts_for_the_partner_that_certified_it_last() {
+    let at_partner = |partner_id: &str, person: &str, certification: &str, awarded: &str, expires: &str| {
+        let event = PartnerEvent::CertificationAwarded {
+            person_id: PersonId::parse(person).expect(person),
+            certification: CertificationId::parse(certification).expect(certification),
+            level: Label::parse("expert").expect("a level"),
+            awarded_at: time(awarded),
+            expires_at: time(expires),
+            person_name: None,
+        };
+        partner(partner_id, awarded, event)
+    };
+    let given = [
+        joined("p1"),
+        joined("p2"),
+        at_partner("p1", "ann", "cloud", "2026-01-01", "2027-01-01"),
+        at_partner("p1", "ann", "data", "2026-01-01", "2027-01-01"),
+        at_partner("p1", "ben", "cloud", "2026-01-01", "2027-01-01"),
+        at_partner("p2", "ann", "cloud", "2026-03-01", "2026-06-01"),
+        at_partner("p2", "cid", "cloud", "2026-02-01", "2027-01-01"),
+        // Certified at both at the same time: the first partner by its id.
+        at_partner("p1", "cid", "cloud", "2026-02-01", "2027-01-01"),
+    ];
+    let ledger = Ledger::with(given);
+    let active =
+        |at: &str| lines(&ask(&ledger, "tiers", &Query { at: Some(time(at)), ..Query::default() }), &["partner", "active_certifications"]);
+    assert_eq!(active("2026-02-15"), ["p1 4", "p2 0"]);
+    assert_eq!(active("2026-04-01"), ["p1 2", "p2 1"], "ann has moved on");
+    assert_eq!(active("2026-07-01"), ["p1 4", "p2 0"], "what she had there ran out");
+}
+
+#[test]
 fn grace_is_a_risk_until_it_ends() {
     let grace = PartnerEvent::TierGraceStarted { tier: tier("silver"), earned: tier("registered"), until: time("2026-06-29") };
     let mut given = vec![
