@@ -67,6 +67,18 @@ pub fn minutes_between(start: Timestamp, end: Timestamp) -> Option<u32> {
     u32::try_from(micros / 60_000_000).ok()
 }
 
+/// `number / by`, rounded to the nearest whole, a half to the even one.
+#[must_use]
+pub fn half_even(number: i128, by: i128) -> i128 {
+    let (whole, rest) = (number.div_euclid(by), number.rem_euclid(by));
+    let up = match (rest * 2).cmp(&by) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => whole % 2 != 0,
+        std::cmp::Ordering::Greater => true,
+    };
+    whole + i128::from(up)
+}
+
 /// A score between 0 and 1 as a decimal string, to four places.
 #[must_use]
 pub fn decimal(score: f64) -> Value {
@@ -118,6 +130,13 @@ mod tests {
             (vec![60, 120, 180, 240, 300], 95, json!("4.8")),
         ] {
             assert_eq!(percentile(&mut minutes, percent, 60), expected);
+        }
+    }
+
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        for (number, expected) in [(2500, 2), (3500, 4), (2501, 3), (2499, 2), (-2500, -2), (0, 0)] {
+            assert_eq!(half_even(number, 1000), expected, "{number}");
         }
     }
 

@@ -5,17 +5,19 @@ use hashbrown::HashMap;
 use pledger_domain::values::{Currency, Timestamp};
 
 use crate::{
-    deals::{Deal, DealStatus, facts},
+    deals::{Deal, DealKey, DealStatus, facts},
+    figures::half_even,
     query::Rows,
+    revenue::{DealRefund, DealRefundKey},
     symbol::Symbol,
 };
 
 /// The deals that a campaign's touchpoints link to it, of one currency, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Linked {
-    /// The gross margin of those won, where it was given.
+    /// The gross margin of those won, where it was given, less that of what was refunded.
     pub(super) gross_margin: i128,
-    /// The value of those won.
+    /// The value of those won, less what was refunded.
     pub(super) won: i128,
     /// The expected value of those open.
     pub(super) pipeline: i128,
@@ -60,17 +62,33 @@ pub(super) fn linked(rows: &Rows<'_>) -> HashMap<(Symbol, Currency), Linked> {
         of_deal.sort_unstable();
         of_deal.dedup();
         for campaign in of_deal {
-            campaigns.entry((campaign, fact.deal.currency)).or_default().add(fact.deal);
+            campaigns.entry((campaign, fact.deal.currency)).or_default().add(fact.deal, refund(rows, fact.key, fact.deal));
         }
     }
     campaigns
 }
 
+/// What was given back of a deal, in its own currency.
+fn refund<'r>(rows: &'r Rows<'_>, key: &DealKey, deal: &Deal) -> Option<&'r DealRefund> {
+    let key = DealRefundKey { account: key.account, deal: key.deal.clone(), currency: deal.currency };
+    rows.shards().find_map(|shard| shard.revenue.refunds.get(&key))
+}
+
+/// The gross margin that went with a refund: what it gave, and where it gave none the deal's in proportion.
+fn refunded_margin(deal: &Deal, refund: &DealRefund) -> i128 {
+    let margin = i128::from(deal.gross_margin.unwrap_or(0));
+    let share = match i128::from(deal.amount) {
+        0 => 0,
+        amount => half_even(margin * i128::from(refund.without_margin), amount),
+    };
+    i128::from(refund.gross_margin) + share
+}
+
 impl Linked {
-    fn add(&mut self, deal: &Deal) {
+    fn add(&mut self, deal: &Deal, refund: Option<&DealRefund>) {
         if deal.status == DealStatus::Won {
-            self.won += i128::from(deal.amount);
-            self.gross_margin += i128::from(deal.gross_margin.unwrap_or(0));
+            self.won += i128::from(deal.amount) - refund.map_or(0, |refund| i128::from(refund.refunded));
+            self.gross_margin += i128::from(deal.gross_margin.unwrap_or(0)) - refund.map_or(0, |refund| refunded_margin(deal, refund));
         } else {
             self.pipeline += i128::from(deal.amount);
         }

@@ -30,9 +30,9 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "linked_gross_margin",
         Money,
-        "By campaign: the gross margin of won deals on accounts that the campaign touched before the close.",
+        "By campaign: the gross margin of won deals on accounts that the campaign touched up to the close, less that of refunds: what each gave, or the deal's in proportion.",
     ),
-    FieldSpec::new("linked_won", Money, "By campaign: the value of these deals."),
+    FieldSpec::new("linked_won", Money, "By campaign: the value of these deals, less what was refunded of them."),
     FieldSpec::new("linked_pipeline", Money, "By campaign: the expected value of open deals on accounts that the campaign touched."),
     FieldSpec::new("roi", Decimal, "By campaign: (linked gross margin - paid) / paid, to six places; null where nothing was paid.")
         .computed("(linked_gross_margin - paid) / paid"),

@@ -1,9 +1,9 @@
 //! Given decisions, then balances and returns, recomputed by hand.
 
 use pledger_domain::{
-    account::AccountEvent,
+    account::{AccountEvent, RevenueKind},
     fund::FundEvent,
-    values::{AllocationId, CampaignId, ClaimId, Label, PartnerId, RequestId, Text, TouchpointId},
+    values::{AllocationId, Amount, CampaignId, ClaimId, Currency, Label, Money, PartnerId, RequestId, RevenueId, Text, TouchpointId},
 };
 use pledger_ledger::record::{Events, Outcome};
 use proptest::prelude::*;
@@ -203,6 +203,41 @@ fn a_campaigns_return_is_that_of_the_accounts_it_touched() {
     );
     let of_partner = ask(&Ledger::with(campaigns()), "mdf", &by(&["campaign", "partner"], &[("campaign", "spring")]));
     assert_eq!(lines(&of_partner, &["campaign", "partner", "paid", "linked_won", "roi"]), ["spring p1 45.00 - -"]);
+}
+
+#[test]
+fn refunds_are_taken_off_what_a_campaign_brought() {
+    let refund = |id: &str, deal: &str, amount: Amount, margin: Option<Money>, kind: RevenueKind| {
+        let event = AccountEvent::RevenueRecorded {
+            revenue_id: RevenueId::parse(id).expect(id),
+            partner_id: PartnerId::parse("p1").ok(),
+            amount,
+            gross_margin: margin,
+            deal_id: Some(deal_id(deal)),
+            kind,
+            recognized_at: time("2026-04-01"),
+        };
+        on("acme.com", "2026-04-01", event)
+    };
+    let spring = |more: Vec<Given>| {
+        let page = ask(&Ledger::with([campaigns(), more].concat()), "mdf", &by(&["campaign"], &[("campaign", "spring")]));
+        lines(&page, &["linked_gross_margin", "linked_won", "linked_pipeline", "roi"])
+    };
+    let euros = Amount::new(Money::parse("5.00", Currency::parse("EUR").expect("EUR")).expect("money")).expect("an amount");
+    for (more, expected) in [
+        (vec![], "180.00 600.00 90.00 3"),
+        // The margin that a refund gives is taken off.
+        (vec![refund("r1", "d1", usd("100.00"), Some(usd("45.00").money()), RevenueKind::Refund)], "135.00 500.00 90.00 2"),
+        // One that gives none takes the deal's margin with it in proportion: 180 / 600 of 150.
+        (vec![refund("r1", "d1", usd("150.00"), None, RevenueKind::Refund)], "135.00 450.00 90.00 2"),
+        (vec![refund("r1", "d1", usd("600.00"), None, RevenueKind::Refund)], "0.00 0.00 90.00 -1"),
+        // Revenue is none, nor what another currency was given back of; an open deal's value stays.
+        (vec![refund("r1", "d1", usd("600.00"), None, RevenueKind::New)], "180.00 600.00 90.00 3"),
+        (vec![refund("r1", "d1", euros, None, RevenueKind::Refund)], "180.00 600.00 90.00 3"),
+        (vec![refund("r1", "d2", usd("1.00"), None, RevenueKind::Refund)], "180.00 600.00 90.00 3"),
+    ] {
+        assert_eq!(spring(more), [expected]);
+    }
 }
 
 #[test]

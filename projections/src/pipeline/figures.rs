@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     deals::{Deal, DealFact, DealStatus},
-    figures::{minutes_between, money, percentile, ratio},
+    figures::{half_even, minutes_between, money, percentile, ratio},
     query::{FieldKind::*, FieldSpec},
 };
 
@@ -167,26 +167,5 @@ impl Figures {
             ("cycle_minutes", sorted(&self.cycles)),
         ];
         open.chain(others).collect()
-    }
-}
-
-/// `number / by`, rounded to the nearest whole, a half to the even one.
-fn half_even(number: i128, by: i128) -> i128 {
-    let (whole, rest) = (number.div_euclid(by), number.rem_euclid(by));
-    let up = match (rest * 2).cmp(&by) {
-        std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => whole % 2 != 0,
-        std::cmp::Ordering::Greater => true,
-    };
-    whole + i128::from(up)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn halves_go_to_the_even_neighbour() {
-        for (number, expected) in [(2500, 2), (3500, 4), (2501, 3), (2499, 2), (-2500, -2), (0, 0)] {
-            assert_eq!(super::half_even(number, 1000), expected, "{number}");
-        }
     }
 }

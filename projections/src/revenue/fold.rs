@@ -1,5 +1,6 @@
 //! The fold of revenue.
 
+use compact_str::CompactString;
 use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     values::{Amount, Currency, DealId, Money, PartnerId, Timestamp},
@@ -41,11 +42,33 @@ row! {
     }
 }
 
+row! {
+    /// What was given back of a deal's revenue.
+    DealRefund keyed DealRefundKey in "deal_refunds" {
+        key {
+            /// The account's key.
+            account: Symbol,
+            /// The deal's id.
+            deal: CompactString,
+            /// The currency.
+            currency: Currency,
+        }
+        /// How much, in minor units.
+        refunded: i64,
+        /// The gross margin in it, where that was given.
+        gross_margin: i64,
+        /// The part of it whose margin was not given.
+        without_margin: i64,
+    }
+}
+
 /// The revenue of a shard.
 #[derive(Debug, Default)]
 pub struct Revenue {
     /// By account, partner, day and currency.
     pub recorded: Table<RevenueDay>,
+    /// By account, deal and currency.
+    pub refunds: Table<DealRefund>,
     /// Derived: recorded revenue and the deals that count without.
     days: Days,
 }
@@ -85,6 +108,13 @@ impl Revenue {
         row.revenue = plus(row.revenue, figures.revenue);
         row.gross_margin = plus(row.gross_margin, figures.gross_margin);
         row.without_margin = plus(row.without_margin, figures.without_margin);
+        if let Some(deal) = record.deal.filter(|_| record.kind == RevenueKind::Refund) {
+            let key = DealRefundKey { account: at.key, deal: CompactString::new(deal.as_str()), currency };
+            let row = self.refunds.upsert(key, at, || DealRefund { refunded: 0, gross_margin: 0, without_margin: 0 });
+            row.refunded = plus(row.refunded, -figures.revenue);
+            row.gross_margin = plus(row.gross_margin, -figures.gross_margin);
+            row.without_margin = plus(row.without_margin, -figures.without_margin);
+        }
     }
 
     fn deal(&mut self, deal: &Deal, partner: Symbol, sign: i128) {
@@ -112,6 +142,9 @@ impl Fold for Revenue {
                     if let Some(deal) = deals.get(at.key, deal_id) {
                         self.deal(deal, deal.partner, 1);
                     }
+                    // A decision wins one deal, which takes the logo from one other at most.
+                    let not_first = deals.not_first().iter().filter_map(|id| deals.get(at.key, id));
+                    not_first.filter_map(of_logo).for_each(|(key, figures)| self.days.add(key, &figures));
                 }
                 AccountEvent::DealReassigned { deal_id, from, to } => {
                     if let Some(deal) = deals.get(at.key, deal_id) {
@@ -142,9 +175,6 @@ impl Fold for Revenue {
                 | AccountEvent::NoteAdded { .. }
                 | AccountEvent::DealLost { .. }
                 | AccountEvent::DirectClaimed { .. }
-                    // A decision wins one deal, which takes the logo from one other at most.
-                    let not_first = deals.not_first().iter().filter_map(|id| deals.get(at.key, id));
-                    not_first.filter_map(of_logo).for_each(|(key, figures)| self.days.add(key, &figures));
                 | AccountEvent::ProtectionOpened { .. }
                 | AccountEvent::TouchpointRecorded { .. }
                 | AccountEvent::DisputeOpened { .. }
@@ -171,10 +201,10 @@ impl Fold for Revenue {
     }
 
     fn tables(&self) -> Vec<&dyn AnyTable> {
-        vec![&self.recorded]
+        vec![&self.recorded, &self.refunds]
     }
 
     fn tables_mut(&mut self) -> Vec<&mut dyn AnyTable> {
-        vec![&mut self.recorded]
+        vec![&mut self.recorded, &mut self.refunds]
     }
 }

@@ -10,4 +10,4 @@ mod fold;
 mod tests;
 
 pub use days::{DayFigures, DayKey, Days, MonthKey};
-pub use fold::{Revenue, RevenueDay, RevenueDayKey};
+pub use fold::{DealRefund, DealRefundKey, Revenue, RevenueDay, RevenueDayKey};
