@@ -97,6 +97,8 @@ pub enum Rejection {
     TouchpointExists { touchpoint_id: TouchpointId },
     #[error("the revenue {revenue_id} is recorded already")]
     RevenueExists { revenue_id: RevenueId },
+    #[error("{available} of the deal {deal_id} is left to be refunded, {requested} was given back")]
+    RefundExceeded { deal_id: DealId, available: Money, requested: Money },
     #[error("the direct claim {claim_id} is recorded already")]
     DirectClaimExists { claim_id: DirectClaimId },
     #[error("the dispute {dispute_id} is open or ruled already")]
@@ -172,7 +174,7 @@ impl Rejection {
     }
 
     /// Whether it rests on another stream's facts or on the moment, so that the same request may succeed tomorrow: such
-    /// a refusal does not use up its idempotency key.
+    /// a refusal does not use up its idempotency key. A refund may come before the revenue that it is of.
     #[must_use]
     pub const fn may_pass_later(&self) -> bool {
         matches!(
@@ -188,6 +190,7 @@ impl Rejection {
                 | Self::RetirementBlocked { .. }
                 | Self::PrerequisiteMissing { .. }
                 | Self::TierNotEligible { .. }
+                | Self::RefundExceeded { .. }
                 | Self::NotDue { .. }
                 | Self::OutsideBudgetPeriod { .. }
         )

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// The version of the snapshot's own form: another one is left aside.
-const SNAPSHOT_FORM: u32 = 5;
+const SNAPSHOT_FORM: u32 = 6;
 
 /// Why no snapshot could be made.
 #[derive(Debug, thiserror::Error)]

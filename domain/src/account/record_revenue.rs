@@ -13,7 +13,7 @@ use crate::{
     values::{AccountRef, Amount, DealId, InvalidAccount, Money, PartnerId, RevenueId, Timestamp},
 };
 
-/// Records revenue. It is the named partner's, else that of the partner whose deal it belongs to, else nobody's.
+/// Records revenue, or what was given back of it. It is the named partner's, else that of the partner whose deal it belongs to, else nobody's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecordRevenue {
@@ -24,7 +24,7 @@ pub struct RecordRevenue {
     pub partner_id: Option<PartnerId>,
     /// The customer.
     pub account: AccountRef,
-    /// How much; of a refund how much was given back.
+    /// How much; of a refund how much was given back, of a deal no more than it brought in.
     pub amount: Amount,
     /// The gross margin in it, in the same currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +38,18 @@ pub struct RecordRevenue {
     /// When; the command's business time where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognized_at: Option<Timestamp>,
+}
+
+impl RecordRevenue {
+    /// Refuses a refund of more than the deal that it names brought in. History may come in another order.
+    fn within_what_was_recorded(&self, state: &Account, facts: &Facts) -> Result<(), Rejection> {
+        let Some(deal_id) = self.deal_id.as_ref().filter(|_| self.kind == RevenueKind::Refund && !facts.historical) else { return Ok(()) };
+        let (available, requested) = (state.refundable(deal_id, self.amount.currency()), self.amount.money());
+        if requested.minor() > available.minor() {
+            return Err(Rejection::RefundExceeded { deal_id: deal_id.clone(), available, requested });
+        }
+        Ok(())
+    }
 }
 
 impl CommandPayload for RecordRevenue {
@@ -72,6 +84,7 @@ impl CommandPayload for RecordRevenue {
         if let Some(given) = self.gross_margin.map(Money::currency).filter(|given| *given != expected) {
             return Err(Rejection::WrongCurrency { expected, given });
         }
+        self.within_what_was_recorded(state, facts)?;
         let deal = self.deal_id.as_ref().and_then(|id| state.deal(id));
         let recognized_at =
             self.recognized_at.unwrap_or_else(|| self.builds_on(state).map_or(facts.effective_at, |at| facts.effective_at.max(at)));
@@ -89,7 +102,7 @@ impl CommandPayload for RecordRevenue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{Story, time, with};
+    use super::super::story::{Story, d1, time, with};
     use super::*;
     use crate::values::Currency;
     use serde_json::{Value, json};
@@ -129,7 +142,8 @@ mod tests {
         for (fields, partner, kind, at) in [
             (json!({}), None, RevenueKind::New, "2026-10-01"),
             (json!({"deal_id": "d-1"}), Some("p-1"), RevenueKind::New, "2026-10-01"),
-            (json!({"deal_id": "d-1", "partner_id": "p-2", "kind": "refund"}), Some("p-2"), RevenueKind::Refund, "2026-10-01"),
+            (json!({"deal_id": "d-1", "partner_id": "p-2"}), Some("p-2"), RevenueKind::New, "2026-10-01"),
+            (json!({"kind": "refund"}), None, RevenueKind::Refund, "2026-10-01"),
             (json!({"kind": "renewal", "recognized_at": "2026-07-01"}), None, RevenueKind::Renewal, "2026-07-01"),
         ] {
             match Story::registered().event("RecordRevenue", &revenue(fields)) {
@@ -138,6 +152,46 @@ mod tests {
                 }
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_deal_is_given_back_than_was_recorded() {
+        let of_deal = |id: &str, kind: &str, amount: &str| {
+            revenue(json!({"revenue_id": id, "deal_id": "d-1", "kind": kind, "amount": {"amount": amount, "currency": "USD"}}))
+        };
+        let usd = |amount: &str| Money::parse(amount, Currency::USD).expect(amount);
+        let exceeded = |available: &str, requested: &str| {
+            let deal_id = "d-1".parse().expect("an id");
+            Some(Rejection::RefundExceeded { deal_id, available: usd(available), requested: usd(requested) })
+        };
+        let sold = || Story::registered().then("RecordRevenue", &of_deal("r-1", "new", "40.00"));
+        let renewed = || sold().then("RecordRevenue", &of_deal("r-2", "renewal", "10.00"));
+        let refunded = || renewed().then("RecordRevenue", &of_deal("r-3", "refund", "45.00"));
+        let won = || Story::approved().then("CloseWon", &with(d1(), json!({"amount": {"amount": "900.00", "currency": "USD"}})));
+        let euros = with(of_deal("r-9", "refund", "1.00"), json!({"amount": {"amount": "1.00", "currency": "EUR"}}));
+        let none_in_euros = Rejection::RefundExceeded {
+            deal_id: "d-1".parse().expect("an id"),
+            available: Money::parse("0.00", Currency::parse("EUR").expect("EUR")).expect("money"),
+            requested: Money::parse("1.00", Currency::parse("EUR").expect("EUR")).expect("money"),
+        };
+        for (story, payload, refusal) in [
+            (sold(), of_deal("r-9", "refund", "40.00"), None),
+            (sold(), of_deal("r-9", "refund", "40.01"), exceeded("40.00", "40.01")),
+            (renewed(), of_deal("r-9", "refund", "50.00"), None),
+            (refunded(), of_deal("r-9", "refund", "5.00"), None),
+            (refunded(), of_deal("r-9", "refund", "5.01"), exceeded("5.00", "5.01")),
+            (sold(), euros, Some(none_in_euros)),
+            // A won deal counts with its own amount until revenue names it.
+            (Story::registered(), of_deal("r-9", "refund", "1.00"), exceeded("0.00", "1.00")),
+            (won(), of_deal("r-9", "refund", "900.00"), None),
+            (won(), of_deal("r-9", "refund", "900.01"), exceeded("900.00", "900.01")),
+            (won().then("RecordRevenue", &of_deal("r-1", "new", "40.00")), of_deal("r-9", "refund", "41.00"), exceeded("40.00", "41.00")),
+            // What names no deal is held against none, and history happened.
+            (Story::new(), revenue(json!({"kind": "refund"})), None),
+            (sold().import(true), of_deal("r-9", "refund", "40.01"), None),
+        ] {
+            assert_eq!(story.decide("RecordRevenue", &payload).err(), refusal, "{payload}");
         }
     }
 }

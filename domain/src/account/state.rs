@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    AccountEvent, Deal, DealPhase, DealRegistered, Overlap, Stage,
+    AccountEvent, Deal, DealPhase, DealRegistered, Overlap, RevenueKind, Stage,
     index::{Due, Folded, Index, Listed},
 };
 use crate::{
@@ -15,7 +15,9 @@ use crate::{
     rejection::Rejection,
     rules::ProtectionScope,
     stream::{Stream, StreamKind},
-    values::{AccountDescription, DealId, DirectClaimId, DisputeId, Label, PartnerId, RevenueId, Timestamp, TouchpointId},
+    values::{
+        AccountDescription, Amount, Currency, DealId, DirectClaimId, DisputeId, Label, Money, PartnerId, RevenueId, Timestamp, TouchpointId,
+    },
 };
 
 /// How many overlaps a registration lists; it counts them all.
@@ -33,6 +35,8 @@ pub struct Account {
     won: bool,
     touchpoints: BTreeSet<TouchpointId>,
     revenues: BTreeSet<RevenueId>,
+    /// Of the deals that revenue or a refund names, by currency.
+    takings: BTreeMap<DealId, BTreeMap<Currency, Takings>>,
     direct_claims: BTreeSet<DirectClaimId>,
     disputes: BTreeMap<DisputeId, Dispute>,
 }
@@ -44,6 +48,15 @@ struct Described {
     domain: Option<String>,
     duns: Option<String>,
     country: Option<String>,
+}
+
+/// What a deal brought in, in minor units of a currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Takings {
+    recorded: i64,
+    refunded: i64,
+    /// How many records there are of it, refunds left out.
+    records: u32,
 }
 
 /// A dispute over a deal.
@@ -135,6 +148,19 @@ impl Account {
         }
     }
 
+    /// What may still be given back of a deal, in a currency: of the revenue that names it, or of the value won until any does.
+    pub(super) fn refundable(&self, id: &DealId, currency: Currency) -> Money {
+        let takings = self.takings.get(id);
+        let is_recorded = takings.is_some_and(|takings| takings.values().any(|takings| takings.records > 0));
+        let of_currency = takings.and_then(|takings| takings.get(&currency)).copied().unwrap_or_default();
+        let won = self.deals.get(id).filter(|deal| deal.phase == DealPhase::Won && deal.amount.currency() == currency);
+        let brought_in = match won {
+            Some(deal) if !is_recorded => deal.amount.minor(),
+            Some(_) | None => of_currency.recorded,
+        };
+        Money::from_minor(brought_in.saturating_sub(of_currency.refunded).max(0), currency)
+    }
+
     /// Refuses where the scope of `product` under the rules is protected, now, for anyone but `contender`. No product
     /// means all of them; no contender means the vendor itself.
     pub(super) fn unprotected(&self, facts: &Facts, product: Option<&Label>, contender: Option<&PartnerId>) -> Result<(), Rejection> {
@@ -213,6 +239,19 @@ impl Account {
         }
     }
 
+    /// Counts revenue, or what was given back of it, of a deal.
+    fn take(&mut self, id: &DealId, amount: Amount, kind: RevenueKind) {
+        let takings = self.takings.entry(id.clone()).or_default().entry(amount.currency()).or_default();
+        // 90,000 of the largest amounts fit.
+        match kind {
+            RevenueKind::New | RevenueKind::Renewal | RevenueKind::Expansion => {
+                takings.recorded = takings.recorded.saturating_add(amount.minor());
+                takings.records = takings.records.saturating_add(1);
+            }
+            RevenueKind::Refund => takings.refunded = takings.refunded.saturating_add(amount.minor()),
+        }
+    }
+
     fn enter(&mut self, id: &DealId, phase: DealPhase) {
         self.change(id, |deal| deal.phase = phase);
     }
@@ -282,8 +321,11 @@ impl Stream for Account {
             AccountEvent::TouchpointRecorded { touchpoint_id, .. } => {
                 self.touchpoints.insert(touchpoint_id.clone());
             }
-            AccountEvent::RevenueRecorded { revenue_id, .. } => {
+            AccountEvent::RevenueRecorded { revenue_id, partner_id: _, amount, gross_margin: _, deal_id, kind, recognized_at: _ } => {
                 self.revenues.insert(revenue_id.clone());
+                if let Some(deal_id) = deal_id {
+                    self.take(deal_id, *amount, *kind);
+                }
             }
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender: _, reason: _ } => {
                 self.disputes.insert(dispute_id.clone(), Dispute { deal_id: deal_id.clone(), ruled: false });

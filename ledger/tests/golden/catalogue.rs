@@ -47,7 +47,7 @@ names!(
     RetirementBlocked, CompletionExists, CourseNotCompleted, PrerequisiteMissing, CertificationHeld, CertificationNotHeld,
     UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, DealExists,
     DealUnknown, WrongDealPhase, ExpectedCloseInPast, StageNotAhead, NoExtensionLeft, ClosedBeforeRegistered,
-    NoProtectionByRules, AccountRequired, TouchpointExists, RevenueExists, DirectClaimExists, DisputeExists, DisputeNotOpen,
+    NoProtectionByRules, AccountRequired, TouchpointExists, RevenueExists, RefundExceeded, DirectClaimExists, DisputeExists, DisputeNotOpen,
     SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
     OutsideBudgetPeriod, AllocationExists, AllocationUnknown, BudgetExceeded, AllocationExceeded, RequestExceeded,
     MoreThanAsked, RequestExists, RequestUnknown, WrongRequestPhase, StaleRevision, ClaimExists, ClaimUnknown,
