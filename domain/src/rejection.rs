@@ -107,6 +107,8 @@ pub enum Rejection {
     DisputeNotOpen { dispute_id: DisputeId },
     #[error("the shares of a split add up to {sum}, not 1")]
     SharesNotWhole { sum: String },
+    #[error("{partner_id} is no party to the dispute {dispute_id}")]
+    NotAParty { dispute_id: DisputeId, partner_id: PartnerId },
     #[error("the share {share} of {partner_id} is not above 0 and at most 1")]
     ShareOutOfRange { partner_id: PartnerId, share: String },
     #[error("the approval of the deal {deal_id} does not run out")]

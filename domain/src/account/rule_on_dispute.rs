@@ -13,7 +13,7 @@ use crate::{
     values::{AccountRef, DealId, DisputeId, InvalidAccount, PartnerId, Text, Timestamp},
 };
 
-/// Rules on an open dispute: names one winner, or shares that add up to exactly 1. The ruling moves no deal and no
+/// Rules on an open dispute between its parties: names one winner, or shares that add up to exactly 1. The ruling moves no deal and no
 /// protection; ReassignDeal does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,10 +72,12 @@ impl CommandPayload for RuleOnDispute {
 
     fn decide(&self, state: &Account, _facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         state.open_dispute(&self.dispute_id, &self.deal_id)?;
+        let shares = self.whole_shares()?;
+        shares.iter().try_for_each(|share| state.party_to(&self.dispute_id, &share.partner_id))?;
         Ok(vec![AccountEvent::DisputeRuled {
             dispute_id: self.dispute_id.clone(),
             deal_id: self.deal_id.clone(),
-            shares: self.whole_shares()?,
+            shares,
             reason: self.reason.clone(),
         }])
     }
@@ -124,6 +126,27 @@ mod tests {
                 shares.into_iter().map(share).collect::<Vec<_>>()
             });
             assert_eq!(shares, expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn only_parties_to_a_dispute_are_ruled_for() {
+        let no_party = |partner: &str| {
+            let (dispute_id, partner_id) = ("dis-1".parse().expect("an id"), partner.parse().expect("an id"));
+            Some(Rejection::NotAParty { dispute_id, partner_id })
+        };
+        let reassigned = || disputed().then("ReassignDeal", &json!({"deal_id": "d-1", "partner_id": "p-3"}));
+        let half = |partner: &str| json!({"partner_id": partner, "share": "0.5"});
+        for (story, fields, refusal) in [
+            (disputed(), json!({"winner": "p-1"}), None),
+            (disputed(), json!({"winner": "p-3"}), no_party("p-3")),
+            (disputed(), json!({"winner": "p-9"}), no_party("p-9")),
+            (disputed(), json!({"shares": [half("p-2"), half("p-3")]}), no_party("p-3")),
+            // Whose it was, and whose it is.
+            (reassigned(), json!({"winner": "p-1"}), None),
+            (reassigned(), json!({"shares": [half("p-2"), half("p-3")]}), None),
+        ] {
+            assert_eq!(story.decide("RuleOnDispute", &ruling(fields.clone())).err(), refusal, "{fields}");
         }
     }
 

@@ -63,6 +63,8 @@ struct Takings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Dispute {
     deal_id: DealId,
+    /// Whose the deal was when it was opened, and who says that it is theirs.
+    parties: Vec<PartnerId>,
     ruled: bool,
 }
 
@@ -146,6 +148,17 @@ impl Account {
             Some(dispute) if !dispute.ruled && dispute.deal_id == *deal => Ok(()),
             _ => Err(Rejection::DisputeNotOpen { dispute_id: id.clone() }),
         }
+    }
+
+    /// Refuses where a partner has no part in the dispute: neither was the deal its when that was opened, nor is it now, nor
+    /// does it contend it.
+    pub(super) fn party_to(&self, id: &DisputeId, partner: &PartnerId) -> Result<(), Rejection> {
+        let dispute = self.disputes.get(id);
+        let holder = dispute.and_then(|dispute| self.deals.get(&dispute.deal_id)).map(Deal::partner_id);
+        if dispute.into_iter().flat_map(|dispute| &dispute.parties).chain(holder).any(|party| party == partner) {
+            return Ok(());
+        }
+        Err(Rejection::NotAParty { dispute_id: id.clone(), partner_id: partner.clone() })
     }
 
     /// What may still be given back of a deal, in a currency: of the revenue that names it, or of the value won until any does.
@@ -327,8 +340,10 @@ impl Stream for Account {
                     self.take(deal_id, *amount, *kind);
                 }
             }
-            AccountEvent::DisputeOpened { dispute_id, deal_id, contender: _, reason: _ } => {
-                self.disputes.insert(dispute_id.clone(), Dispute { deal_id: deal_id.clone(), ruled: false });
+            AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason: _ } => {
+                let holder = self.deals.get(deal_id).map(|deal| deal.partner_id.clone());
+                let parties = holder.into_iter().chain([contender.clone()]).collect();
+                self.disputes.insert(dispute_id.clone(), Dispute { deal_id: deal_id.clone(), parties, ruled: false });
             }
             AccountEvent::DisputeRuled { dispute_id, deal_id: _, shares: _, reason: _ } => {
                 if let Some(dispute) = self.disputes.get_mut(dispute_id) {

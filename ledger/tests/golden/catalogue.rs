@@ -48,7 +48,7 @@ names!(
     UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, DealExists,
     DealUnknown, WrongDealPhase, ExpectedCloseInPast, StageNotAhead, NoExtensionLeft, ClosedBeforeRegistered,
     NoProtectionByRules, AccountRequired, TouchpointExists, RevenueExists, RefundExceeded, DirectClaimExists, DisputeExists, DisputeNotOpen,
-    SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
+    NotAParty, SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
     OutsideBudgetPeriod, AllocationExists, AllocationUnknown, BudgetExceeded, AllocationExceeded, RequestExceeded,
     MoreThanAsked, RequestExists, RequestUnknown, WrongRequestPhase, StaleRevision, ClaimExists, ClaimUnknown,
     WrongClaimPhase, ProofMissing, ClaimWindowClosed, TierNotEligible, NothingAsked, CostExists,
