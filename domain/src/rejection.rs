@@ -151,6 +151,8 @@ pub enum Rejection {
     ClaimUnknown { claim_id: ClaimId },
     #[error("that is not possible while the claim {claim_id} is {phase}")]
     WrongClaimPhase { claim_id: ClaimId, phase: String },
+    #[error("the payment {paid_at} lies before the approval of the claim {approved_at}")]
+    PaidBeforeApproved { claim_id: ClaimId, paid_at: Timestamp, approved_at: Timestamp },
     #[error("a claim needs proof of execution")]
     ProofMissing {},
     #[error("the claim window closed at {closed_at}")]

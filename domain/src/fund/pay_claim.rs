@@ -20,7 +20,7 @@ pub struct PayClaim {
     /// The budget; where absent, the one that the claim is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_id: Option<BudgetId>,
-    /// When it was paid; now where absent, and at most 24 hours from now.
+    /// When it was paid; now where absent, no earlier than on the day of the approval, and at most 24 hours from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
 }
@@ -46,7 +46,11 @@ impl CommandPayload for PayClaim {
     fn decide(&self, state: &Fund, facts: &Facts) -> Result<Vec<FundEvent>, Rejection> {
         let claim = state.claim_in(&self.claim_id, &[ClaimPhase::Approved])?;
         let request = state.known_request(&claim.request_id)?;
-        let paid_at = business_date(self.paid_at, facts)?;
+        let approved_at = claim.since;
+        let paid_at = business_date(self.paid_at.or_else(|| Some(facts.effective_at.max(approved_at))), facts)?;
+        if !facts.historical && paid_at.day() < approved_at.day() {
+            return Err(Rejection::PaidBeforeApproved { claim_id: self.claim_id.clone(), paid_at, approved_at });
+        }
         Ok(vec![FundEvent::ClaimPaid {
             claim_id: self.claim_id.clone(),
             request_id: claim.request_id.clone(),
@@ -61,7 +65,7 @@ impl CommandPayload for PayClaim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fund::scenario::{after, at, check_claim_phases, closed, command, facts, given, request_id, usd};
+    use crate::fund::scenario::{after, at, check_claim_phases, closed, command, facts, given, history_at, request_id, usd};
     use serde_json::json;
 
     fn pay(paid_at: Option<&str>) -> PayClaim {
@@ -89,12 +93,27 @@ mod tests {
         let ahead = Rejection::DateInFuture { date: at("2026-11-06T12:00:01Z"), now: facts().now };
         for (date, expected) in [
             ("2026-11-01", Ok(vec![paid(at("2026-11-01"))])),
+            ("2026-01-05", Ok(vec![paid(at("2026-01-05"))])),
             ("2026-11-06T12:00:00Z", Ok(vec![paid(at("2026-11-06T12:00:00Z"))])),
             ("2026-11-06T12:00:01Z", Err(ahead)),
         ] {
             assert_eq!(pay(Some(date)).business_time(), Some(at(date)));
             assert_eq!(pay(Some(date)).decide(&given("claim_approved"), &facts()), expected, "{date}");
         }
+    }
+
+    #[test]
+    fn nothing_is_paid_before_the_day_of_its_approval() {
+        let early = Rejection::PaidBeforeApproved {
+            claim_id: pay(None).claim_id,
+            paid_at: at("2026-01-04T23:59:59Z"),
+            approved_at: at("2026-01-05"),
+        };
+        let command = pay(Some("2026-01-04T23:59:59Z"));
+        assert_eq!(command.decide(&given("claim_approved"), &facts()), Err(early));
+        let dated = pay(None).decide(&given("claim_approved"), &Facts { effective_at: at("2026-01-02"), ..facts() });
+        assert_eq!(dated, Ok(vec![paid(at("2026-01-05"))]), "a command's business time is no payment's");
+        assert_eq!(command.decide(&given("claim_approved"), &history_at("2026-01-04")), Ok(vec![paid(at("2026-01-04T23:59:59Z"))]));
     }
 
     #[test]

@@ -51,7 +51,7 @@ names!(
     NotAParty, SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
     OutsideBudgetPeriod, AllocationExists, AllocationUnknown, BudgetExceeded, AllocationExceeded, RequestExceeded,
     MoreThanAsked, RequestExists, RequestUnknown, WrongRequestPhase, StaleRevision, ClaimExists, ClaimUnknown,
-    WrongClaimPhase, ProofMissing, ClaimWindowClosed, TierNotEligible, NothingAsked, CostExists,
+    WrongClaimPhase, PaidBeforeApproved, ProofMissing, ClaimWindowClosed, TierNotEligible, NothingAsked, CostExists,
 );
 
 /// Everything that can be recorded, as `partner.PartnerNominated` or `rejected.DealExists`.
