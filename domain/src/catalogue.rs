@@ -16,7 +16,7 @@ use crate::{
     reading::{self, Unreadable},
     rejection::Rejection,
     stream::{Stream, StreamKind},
-    values::{InvalidAccount, PartnerId, PersonalVisitor, Timestamp},
+    values::{InvalidAccount, InvalidCountry, PartnerId, PersonalVisitor, Timestamp},
 };
 
 type Schema = utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
@@ -159,6 +159,16 @@ macro_rules! catalogue {
             pub fn address(&self) -> Result<Address, InvalidAccount> {
                 match self {
                     $(Self::$kind(command) => match &**command { $($commands::$name(payload) => payload.address()),* }),*
+                }
+            }
+
+            /// Puts what comes in anew in its usual form.
+            ///
+            /// # Errors
+            /// Where the payload's country is none.
+            pub fn normalise(&mut self) -> Result<(), InvalidCountry> {
+                match self {
+                    $(Self::$kind(command) => match Arc::make_mut(command) { $($commands::$name(payload) => payload.normalise()),* }),*
                 }
             }
 

@@ -6,7 +6,7 @@ use crate::{
     facts::Facts,
     rejection::Rejection,
     stream::{Stream, StreamName},
-    values::{AllocationId, ClaimId, DealId, InvalidAccount, PartnerId, PersonalVisitor, RequestId, Timestamp},
+    values::{AllocationId, ClaimId, DealId, InvalidAccount, InvalidCountry, PartnerId, PersonalVisitor, RequestId, Timestamp},
 };
 
 /// Where a command goes: a pure function of its payload, or an id to look up in the directory.
@@ -51,6 +51,14 @@ pub trait CommandPayload: Clone + std::fmt::Debug + PartialEq + Serialize + Dese
     /// # Errors
     /// Where the payload's account is none.
     fn address(&self) -> Result<Address, InvalidAccount>;
+
+    /// Puts what comes in anew in its usual form: a country's code in capitals. What is recorded stays as it is.
+    ///
+    /// # Errors
+    /// Where the country is none.
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        Ok(())
+    }
 
     /// The id that it makes known where it is accepted: later commands may name that and leave this one's stream out.
     fn introduces(&self) -> Option<Address> {

@@ -159,6 +159,31 @@ fn what_is_no_command_is_refused() {
 }
 
 #[test]
+fn countries_are_assigned_codes_in_capitals() {
+    let partner = |country: &str| {
+        request("RegisterPartner", &json!({"partner_id": "p1", "name": "Nordwind", "roles": ["reseller"], "country": country}))
+    };
+    let deal = |country: &str| request("RegisterDeal", &register("d1", &json!({"name": "Globex", "country": country}), &Value::Null));
+    for (given, code) in [("DE", "DE"), ("us", "US"), ("gB", "GB")] {
+        let payload = |request: Request| serde_json::from_str::<Value>(request.prepare(&edge()).expect(given).payload.get()).expect("JSON");
+        assert_eq!(payload(partner(given))["country"], code);
+        assert_eq!(payload(deal(given))["account"]["country"], code);
+        assert_eq!(deal(given).prepare(&edge()).expect(given).stream, stream(&format!("account/name:globex:{}", code.to_lowercase())));
+    }
+    for given in ["ZZ", "UK", "Germany"] {
+        let told = |request: Request| {
+            let refused = request.prepare(&edge()).expect_err(given);
+            (refused.code(), refused.field().map(str::to_owned), refused.to_string().contains("is not an assigned ISO 3166-1 alpha-2 code"))
+        };
+        assert_eq!(told(partner(given)), ("InvalidPayload", Some("country".to_owned()), true));
+        assert_eq!(told(deal(given)), ("InvalidAccount", Some("account.country".to_owned()), true));
+    }
+    // What stands under such a code is still found by its key.
+    let touch = json!({"touchpoint_id": "t1", "account": "name:globex:zz", "kind": "demo", "occurred_at": "2026-01-01"});
+    assert_eq!(request("RecordTouchpoint", &touch).prepare(&edge()).expect("a key").stream, stream("account/name:globex:zz"));
+}
+
+#[test]
 fn persons_are_sealed_and_given_an_id() {
     let edge = edge();
     let envelope = request("RegisterDeal", &register("d1", &acme(), &ada())).prepare(&edge).expect("prepared");

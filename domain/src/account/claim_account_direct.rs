@@ -8,7 +8,7 @@ use crate::{
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{AccountRef, DirectClaimId, InvalidAccount, Label, StaffId},
+    values::{AccountRef, DirectClaimId, InvalidAccount, InvalidCountry, Label, StaffId},
 };
 
 /// Claims an account, or one product on it, for the direct sellers. Refused while any partner's protection is in force
@@ -35,6 +35,10 @@ impl CommandPayload for ClaimAccountDirect {
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
+    }
+
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        self.account.normalise()
     }
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {

@@ -10,7 +10,7 @@ use crate::{
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{AccountRef, Amount, DealId, InvalidAccount, Money, PartnerId, RevenueId, Timestamp},
+    values::{AccountRef, Amount, DealId, InvalidAccount, InvalidCountry, Money, PartnerId, RevenueId, Timestamp},
 };
 
 /// Records revenue, or what was given back of it. It is the named partner's, else that of the partner whose deal it belongs to, else nobody's.
@@ -60,6 +60,10 @@ impl CommandPayload for RecordRevenue {
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
+    }
+
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        self.account.normalise()
     }
 
     fn business_time(&self) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ use crate::{
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{AccountRef, CampaignId, DealId, InvalidAccount, Label, PartnerId, Timestamp, TouchpointId},
+    values::{AccountRef, CampaignId, DealId, InvalidAccount, InvalidCountry, Label, PartnerId, Timestamp, TouchpointId},
 };
 
 /// Records a touchpoint. It may come late and in any order.
@@ -45,6 +45,10 @@ impl CommandPayload for RecordTouchpoint {
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         Ok(Address::Stream(StreamName::account(&self.account.opening_key()?)))
+    }
+
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        self.account.normalise()
     }
 
     fn business_time(&self) -> Option<Timestamp> {

@@ -13,8 +13,8 @@ use crate::{
     rules::RequiredField,
     stream::StreamName,
     values::{
-        AccountDescription, AccountKey, AccountRef, Amount, DealId, InvalidAccount, KeyStrength, Label, PartnerId, PersonalVisitor,
-        Timestamp,
+        AccountDescription, AccountKey, AccountRef, Amount, DealId, InvalidAccount, InvalidCountry, KeyStrength, Label, PartnerId,
+        PersonalVisitor, Timestamp,
     },
 };
 
@@ -89,6 +89,10 @@ impl CommandPayload for RegisterDeal {
             None => AccountKey::none(&self.partner_id, &self.deal_id),
         };
         Ok(Address::Stream(StreamName::account(&key)))
+    }
+
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        self.account.as_mut().map_or(Ok(()), AccountRef::normalise)
     }
 
     fn introduces(&self) -> Option<Address> {

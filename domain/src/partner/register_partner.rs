@@ -8,7 +8,7 @@ use crate::{
     facts::Facts,
     rejection::Rejection,
     stream::StreamName,
-    values::{InvalidAccount, Label, PartnerId, Timestamp},
+    values::{InvalidAccount, InvalidCountry, Label, PartnerId, Timestamp, country_code},
 };
 
 /// Registers a partner with the roles it holds.
@@ -21,7 +21,7 @@ pub struct RegisterPartner {
     pub name: Label,
     /// What it does; at least one, each counted once.
     pub roles: Roles,
-    /// Where it is registered.
+    /// Where it is registered, ISO 3166-1 alpha-2; kept in capitals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Label>,
     /// The sales region its deals default to.
@@ -38,6 +38,14 @@ impl CommandPayload for RegisterPartner {
 
     fn address(&self) -> Result<Address, InvalidAccount> {
         Ok(Address::Stream(StreamName::partner(&self.partner_id)))
+    }
+
+    fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        if let Some(country) = &mut self.country {
+            let code = country_code(country.as_str())?;
+            *country = Label::parse(code).expect("a code is a label");
+        }
+        Ok(())
     }
 
     fn builds_on(&self, state: &Partner) -> Option<Timestamp> {

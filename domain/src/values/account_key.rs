@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
+    country::{InvalidCountry, country_code},
     folded::folded,
     ids::{DealId, Label, PartnerId},
 };
@@ -45,9 +46,9 @@ pub enum InvalidAccount {
     /// The DUNS number has not nine digits.
     #[error("duns {0:?} is not a nine-digit DUNS number")]
     Duns(String),
-    /// The country is not two letters.
-    #[error("country {0:?} is not a two-letter ISO 3166 code")]
-    Country(String),
+    /// The country is not two letters, or where something new comes in no assigned code.
+    #[error("country {0}")]
+    Country(InvalidCountry),
     /// The key is none that RegisterDeal answers.
     #[error("{0:?} is not an account key like \"acme.com\", \"duns:123456789\" or \"name:acme:us\"{name}", name = by_name(.0))]
     Key(String),
@@ -76,7 +77,7 @@ pub struct AccountDescription {
     /// Its nine-digit DUNS number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duns: Option<String>,
-    /// Its country, ISO 3166 alpha-2.
+    /// Its country, ISO 3166-1 alpha-2; kept in capitals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
 }
@@ -197,6 +198,17 @@ impl AccountDescription {
 }
 
 impl AccountRef {
+    /// Puts the country of a description in capitals, for what comes in anew.
+    ///
+    /// # Errors
+    /// Where it is no assigned code.
+    pub fn normalise(&mut self) -> Result<(), InvalidCountry> {
+        if let Self::Description(AccountDescription { country: Some(country), .. }) = self {
+            *country = country_code(country)?.to_owned();
+        }
+        Ok(())
+    }
+
     /// The account's key.
     ///
     /// # Errors
@@ -246,12 +258,12 @@ fn normal_duns(text: &str) -> Result<String, InvalidAccount> {
     }
 }
 
-/// A two-letter country code in lower case.
+/// A two-letter country code in lower case, assigned or not: keys that were made stay what they are.
 fn normal_country(text: &str) -> Result<String, InvalidAccount> {
     if text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err(InvalidAccount::Country(text.chars().take(80).collect()))
+        Err(InvalidAccount::Country(InvalidCountry(text.chars().take(80).collect())))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The values that commands and events are made of, each checked where it is read.
 
 mod account_key;
+mod country;
 mod folded;
 mod ids;
 mod money;
@@ -8,6 +9,7 @@ mod personal;
 mod time;
 
 pub use account_key::{AccountDescription, AccountKey, AccountRef, InvalidAccount, KeyStrength};
+pub use country::{InvalidCountry, country_code};
 pub use folded::folded;
 pub use ids::*;
 pub use money::{Amount, Currency, InvalidMoney, MAX_MINOR, Money};

@@ -92,6 +92,7 @@ impl Edge {
         let received_at = incoming.received_at.unwrap_or_else(|| self.clock.now());
         let mut command = Command::parse(incoming.name, incoming.payload)?;
         check_origin(&command, incoming.channel)?;
+        command.normalise().map_err(|invalid| Refused::country(&command, invalid))?;
         let key = match incoming.key {
             Some(key) => CompactString::new(key),
             None => self.new_key(received_at),

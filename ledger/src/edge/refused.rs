@@ -1,8 +1,8 @@
 //! Why input is refused before it becomes a command. Nothing of this is recorded.
 
 use pledger_domain::{
-    catalogue::InvalidPayload,
-    values::{InvalidAccount, InvalidText},
+    catalogue::{Command, InvalidPayload},
+    values::{InvalidAccount, InvalidCountry, InvalidText},
 };
 
 use crate::{
@@ -142,6 +142,16 @@ impl Refused {
             | Self::ReservedSender(_)
             | Self::InvalidActor(_)
             | Self::InvalidAfter(_) => false,
+        }
+    }
+
+    /// The refusal of a country: that of the account where the command is one of an account's.
+    pub(super) fn country(command: &Command, invalid: InvalidCountry) -> Self {
+        match command {
+            Command::Account(_) => Self::InvalidAccount(InvalidAccount::Country(invalid)),
+            Command::Program(_) | Command::Partner(_) | Command::Fund(_) | Command::Cost(_) => {
+                Self::InvalidPayload(InvalidPayload::Field { field: "country".to_owned(), reason: invalid.to_string() })
+            }
         }
     }
 
