@@ -3,8 +3,9 @@
 use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     partner::PartnerEvent,
-    values::{Amount, Currency, Money, PartnerId, RevenueId},
+    values::{Amount, CertificationId, Currency, Label, Money, PartnerId, PersonId, RevenueId},
 };
+use pledger_ledger::record::{Events, Outcome};
 
 use crate::{
     asked::{ask, by, lines},
