@@ -92,6 +92,24 @@ impl Told {
     }
 }
 
+/// Where a cluster is named, if it is: verbs that read ask that one.
+fn cluster_named_by(context: &Context) -> Option<&'static str> {
+    if std::env::var_os("PLEDGER_KAFKA").is_some_and(|brokers| !brokers.is_empty()) {
+        return Some("PLEDGER_KAFKA");
+    }
+    context.file.kafka.as_ref().map(|_| "the configuration file")
+}
+
+/// What a directory's ledger took in, a cluster would never hear of.
+fn refuse_beside_a_cluster(context: &Context) -> Result<()> {
+    let Some(named_by) = cluster_named_by(context) else { return Ok(()) };
+    bail!(
+        "{named_by} names a cluster, whose commands go to a server, and none runs on {}\nName its directory by --data-dir, or start \
+         one: pledger serve",
+        context.data_dir.display()
+    )
+}
+
 /// A problem document in words.
 pub(crate) fn problem(document: &Value) -> anyhow::Error {
     let text = |name: &str| document[name].as_str().unwrap_or_default();
@@ -122,6 +140,7 @@ impl Connection {
         if let Some(server) = Self::server(&context.data_dir)? {
             return Ok(server);
         }
+        refuse_beside_a_cluster(context)?;
         Self::here(Assembly::open(&context.data_dir)?)
     }
 
@@ -129,8 +148,13 @@ impl Connection {
     pub(crate) fn to_change(context: &Context) -> Result<Self> {
         match Self::server(&context.data_dir)? {
             Some(server) => Ok(server),
-            None if node::has_ledger(&context.data_dir) => Self::here(Assembly::open(&context.data_dir)?),
-            None => bail!("there is no ledger in {}", context.data_dir.display()),
+            None => {
+                refuse_beside_a_cluster(context)?;
+                if !node::has_ledger(&context.data_dir) {
+                    bail!("there is no ledger in {}", context.data_dir.display());
+                }
+                Self::here(Assembly::open(&context.data_dir)?)
+            }
         }
     }
 

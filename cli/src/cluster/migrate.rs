@@ -17,7 +17,7 @@ use pledger_projections::{
 };
 use serde_json::json;
 
-use super::{Cluster, NewTopics, PostgresFlags, node::options};
+use super::{Cluster, NewTopics, PostgresFlags, node::options, reading::to_serve};
 use crate::{context::Context, output};
 
 /// How long a ledger may take to be folded.
@@ -32,6 +32,9 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
     })?;
     let target =
         target(&source, KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) })?;
+    if let Some(postgres) = &postgres {
+        postgres.claim(&source.created().ledger_id)?;
+    }
     let bar = output::progress("copying", 0);
     let verified = copy(&source, &target, &mut |progress| {
         bar.set_length(progress.all);
@@ -56,7 +59,7 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
                 None =>
                     format!("The keys of persons are still in {}: take keys.db along, or run it again with --postgres.", from.display()),
             },
-            cluster.to_serve()
+            to_serve(cluster, postgres.as_ref())
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -32,7 +32,7 @@ pub(crate) use {
     letters::dead_letters,
     migrate::migrate,
     node::ledger,
-    reading::{generations, key, to_read},
+    reading::{check_owner, generations, key, to_read},
     serve::serve,
     switching::{Switching, order},
 };
@@ -78,6 +78,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn check_owner(_: &PostgresFlags, _: &str, _: &Context) -> Result<()> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn order(_: &Cluster, _: &PostgresFlags, _: Order, _: &Context) -> Result<Answered> {
         bail!(WITHOUT)
     }
@@ -87,4 +91,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{dead_letters, generations, init, key, ledger, migrate, order, serve, to_read};
+pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read};

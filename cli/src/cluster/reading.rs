@@ -9,7 +9,7 @@ use pledger_ledger::{
     evidence::{EvidenceError, LedgerKey},
     keys::{KEYS_FILE, KeyStore, PostgresKeyStore, SqliteKeyStore},
     log::Log,
-    postgres::PostgresOptions,
+    postgres::{DEFAULT_SCHEMA, PostgresOptions},
 };
 use pledger_projections::{
     engine::{Engine, Options},
@@ -33,6 +33,7 @@ const FOLDING: Duration = Duration::from_secs(3_600);
 /// is waited for.
 pub(crate) fn to_read(cluster: &Cluster, postgres: &PostgresFlags, context: &Context) -> Result<Assembly> {
     let log = open(cluster)?;
+    check_owner(postgres, &log.created().ledger_id, context)?;
     let options = postgres.options(context)?;
     let keys = keys(cluster, options.as_ref(), &context.data_dir)?;
     let clock = present(&log, None);
@@ -55,6 +56,11 @@ pub(super) fn signing_key(postgres: Option<&PostgresOptions>, data_dir: &Path) -
     postgres.map_or_else(|| LedgerKey::open_or_create(data_dir), LedgerKey::open_or_create_in)
 }
 
+/// Whether the database, where one is named, is this ledger's.
+pub(crate) fn check_owner(postgres: &PostgresFlags, ledger_id: &str, context: &Context) -> Result<()> {
+    Ok(postgres.options(context)?.map_or(Ok(()), |options| options.check_owner(ledger_id))?)
+}
+
 /// The generations of a cluster's read models.
 pub(crate) fn generations(postgres: &PostgresFlags, context: &Context) -> Result<Arc<dyn Generations>> {
     Ok(generations_of(postgres.options(context)?, &context.data_dir))
@@ -67,12 +73,19 @@ fn generations_of(postgres: Option<PostgresOptions>, data_dir: &Path) -> Arc<dyn
     }
 }
 
+/// How the cluster is served, with what was made in the database.
+pub(super) fn to_serve(cluster: &Cluster, postgres: Option<&PostgresOptions>) -> String {
+    let schema = postgres.map(PostgresOptions::schema).filter(|schema| *schema != DEFAULT_SCHEMA);
+    format!("{}{}", cluster.to_serve(), schema.map(|schema| format!(" --postgres-schema {schema}")).unwrap_or_default())
+}
+
 /// What opens the names of persons.
 fn keys(cluster: &Cluster, postgres: Option<&PostgresOptions>, data_dir: &Path) -> Result<Arc<dyn KeyStore>> {
     match postgres {
         Some(options) => {
             let opened = PostgresKeyStore::open(options);
-            let advice = || format!("{options} has no keys of this cluster; whoever serves it makes them: {}", cluster.to_serve());
+            let advice =
+                || format!("{options} has no keys of this cluster; whoever serves it makes them: {}", to_serve(cluster, Some(options)));
             Ok(Arc::new(opened.with_context(advice)?))
         }
         None if data_dir.join(KEYS_FILE).exists() => Ok(Arc::new(SqliteKeyStore::open_read_only(data_dir)?)),

@@ -44,7 +44,7 @@ pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, lis
     let mut stores = match &postgres {
         Some(postgres) => {
             starting.wait_for(&format!("PostgreSQL at {postgres}"), || postgres.reach())?;
-            Stores::in_postgres(postgres)?
+            Stores::in_postgres(postgres, &log.created().ledger_id)?
         }
         None => {
             tracing::warn!(

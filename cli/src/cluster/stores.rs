@@ -40,7 +40,8 @@ impl Stores {
     }
 
     /// In a database, which all processes of the cluster share.
-    pub(super) fn in_postgres(options: &PostgresOptions) -> Result<Self> {
+    pub(super) fn in_postgres(options: &PostgresOptions, ledger_id: &str) -> Result<Self> {
+        options.claim(ledger_id)?;
         let keys = open_or_create(options).with_context(|| format!("the key store in {options} cannot be opened"))?;
         let snapshots = PostgresSnapshots::new(options).with_context(|| format!("the snapshots in {options} cannot be opened"))?;
         let lock = KeeperLock::of(options.clone()).context("the lock of the read models' keeper cannot be asked for")?;

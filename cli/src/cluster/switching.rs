@@ -20,7 +20,7 @@ use pledger_projections::{
     generation::{Answered, Generations, Keeper, KeeperLock, Order, OrderError, OrderNumber, Orders, PostgresGenerations, Seen},
 };
 
-use super::{Cluster, PostgresFlags, node::open};
+use super::{Cluster, PostgresFlags, node::open, reading::to_serve};
 use crate::context::{Context, Usage};
 
 /// How often it looks whether something is asked, and which generation is in use.
@@ -178,9 +178,9 @@ pub(crate) fn order(cluster: &Cluster, postgres: &PostgresFlags, order: Order, c
 
 /// Does it in this process, which keeps the read models meanwhile.
 fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Answered> {
-    let (log, generations): (Arc<dyn Log>, _) = (Arc::new(open(cluster)?), PostgresGenerations::of(options));
+    let (log, generations): (Arc<dyn Log>, _) = (Arc::new(open(cluster)?), PostgresGenerations::of(options.clone()));
     if generations.current()?.is_none() {
-        bail!("there are no read models yet; they are made by: {}", cluster.to_serve());
+        bail!("there are no read models yet; they are made by: {}", to_serve(cluster, Some(&options)));
     }
     let engine = Engine::open_in(&generations, log, Options::shown())?;
     let answered = switch(&engine, &generations, order);

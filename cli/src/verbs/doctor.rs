@@ -114,7 +114,7 @@ impl Doctor {
 impl Doctor {
     /// What a cluster has besides: void records, and read models in a database.
     fn look_at_cluster(&self, ledger: &Ledger, context: &Context, findings: &mut Findings) {
-        let stored = match generations::of_database(&self.place, context) {
+        let stored = match generations::of_database(&self.place, ledger, context) {
             Ok(None) => None,
             Ok(Some(generations)) => match Stored::heads_in(&*generations) {
                 Ok(Some(heads)) => {

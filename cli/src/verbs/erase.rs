@@ -15,7 +15,7 @@ use crate::{
 /// Destroy a person's key, for ever: every record and proof stays valid, and the person's fields read as erased
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  pledger erase s-5f0c... --reason \"request of 2026-11-02\"\n\nBackups of keys.db made before keep the key: destroy them too."
+    after_help = "Example:\n  pledger erase s-5f0c... --reason \"request of 2026-11-02\"\n\nA server that runs on --data-dir does it, one of a cluster too: for all of its processes.\nBackups made before, of keys.db or of the database, keep the key: destroy them too."
 )]
 pub(crate) struct Erase {
     /// The person's id, as records show it

@@ -97,9 +97,17 @@ pub(crate) fn of(place: &PlaceFlags, context: &Context) -> Result<Arc<dyn AllGen
     }
 }
 
+/// The same, where they are this ledger's.
+pub(crate) fn of_ledger(place: &PlaceFlags, ledger: &Ledger, context: &Context) -> Result<Arc<dyn AllGenerations>> {
+    if place.cluster(context)?.is_some() {
+        cluster::check_owner(&place.postgres, &ledger.created.ledger_id, context)?;
+    }
+    of(place, context)
+}
+
 /// Those in a cluster's database, where one is named.
-pub(crate) fn of_database(place: &PlaceFlags, context: &Context) -> Result<Option<Arc<dyn AllGenerations>>> {
-    if place.names_a_database(context) { of(place, context).map(Some) } else { Ok(None) }
+pub(crate) fn of_database(place: &PlaceFlags, ledger: &Ledger, context: &Context) -> Result<Option<Arc<dyn AllGenerations>>> {
+    if place.names_a_database(context) { of_ledger(place, ledger, context).map(Some) } else { Ok(None) }
 }
 
 fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {

@@ -77,8 +77,9 @@ impl Rebuild {
             let names = || VIEWS.iter().map(|view| view.name).collect::<Vec<_>>().join(", ");
             find_view(name).map_err(|error| Usage(format!("{error}\nThere are: {}", names())))?;
         }
-        let log = Ledger::open(&self.place.cluster, context)?.log;
-        let generations = generations::of(&self.place, context)?;
+        let ledger = Ledger::open(&self.place.cluster, context)?;
+        let generations = generations::of_ledger(&self.place, &ledger, context)?;
+        let log = ledger.log;
         let generations = &*generations;
         let held = match generations.hold()? {
             Ok(held) => held,

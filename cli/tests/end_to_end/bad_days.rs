@@ -1,6 +1,6 @@
 //! A ledger that was damaged, cut off or replaced: what its operator is told, and what still works.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use crate::program::{PARTNER, Server, fail, give_the_right_to_write, pledger, pledger_as_reader, succeed, take_the_right_to_write, text};
 
@@ -151,4 +151,24 @@ fn what_may_not_be_written_is_read_and_says_that_it_takes_nothing() {
     let refused = pledger_as_reader(dir, &["verify"]);
     assert!(!refused.status.success() && text(&refused).contains("copy the whole directory"), "{}", text(&refused));
     give_the_right_to_write(dir);
+}
+
+#[test]
+fn commands_of_a_cluster_do_not_go_to_a_ledger_of_their_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let asked = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pledger"));
+        let command = command.current_dir(dir).env_remove("PLEDGER_DATA_DIR").env("PLEDGER_KAFKA", "127.0.0.1:1");
+        command.args(arguments).output().expect("pledger starts")
+    };
+    std::fs::write(dir.join("program.toml"), pledger_domain::rules::Rules::DEFAULT).expect("written");
+    for arguments in
+        [&["command", "RegisterPartner", PARTNER][..], &["rules", "publish", "program.toml"], &["erase", "ps-1", "--reason", "asked"]]
+    {
+        let refused = asked(arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}: {}", text(&refused));
+        assert!(text(&refused).contains("PLEDGER_KAFKA names a cluster, whose commands go to a server"), "{}", text(&refused));
+    }
+    assert!(!dir.join("pledger-data").exists(), "nothing was created");
 }

@@ -2,7 +2,10 @@
 
 use std::process::Output;
 
-use crate::processes::{Cluster, pledger};
+use crate::{
+    processes::{Cluster, pledger},
+    schemas::InPostgres,
+};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -36,4 +39,18 @@ pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
     assert!(no_cluster.status.code() == Some(2) && said(&no_cluster).contains("goes with --kafka"), "{}", said(&no_cluster));
     let alone = pledger().args(["serve", "--roles", "api"]).output().expect("pledger");
     assert!(alone.status.code() == Some(2) && said(&alone).contains("--kafka"), "{}", said(&alone));
+}
+
+pub(crate) fn a_schema_is_one_ledgers(brokers: &str) {
+    let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
+    let place = ["--postgres", &home.url, "--postgres-schema", &home.schema];
+    let (one, other) = (Cluster::init(brokers), Cluster::init(brokers));
+    one.serve(&place).stop();
+    for verb in ["serve", "rebuild", "doctor"] {
+        let refused = other.run(verb, &place);
+        let told = format!("{}{}", said(&refused), String::from_utf8_lossy(&refused.stdout));
+        assert_eq!(refused.status.code(), Some(1), "{verb}: {told}");
+        assert!(told.contains("belongs to the ledger") && told.contains("--postgres-schema"), "{verb}: {told}");
+    }
+    one.serve(&place).stop();
 }

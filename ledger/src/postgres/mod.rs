@@ -1,10 +1,12 @@
 //! PostgreSQL, which keeps the read models, the snapshots and the keys of a cluster.
 
 mod options;
+mod owner;
 mod reach;
 mod session;
 
 pub use options::{DEFAULT_SCHEMA, PostgresOptions, PostgresOptionsError};
+pub use owner::OwnerError;
 pub use session::{Session, SessionError};
 
 /// Held in a transaction that makes schemas or tables, so that processes that start together do not meet.

@@ -8,6 +8,7 @@ mod harness;
 #[path = "../key_scenarios/mod.rs"]
 mod key_scenarios;
 mod keys;
+mod owner;
 mod schemas;
 mod server;
 mod tls;
@@ -24,6 +25,7 @@ const CASES: &[Case] = &[
     ("a_key_store_is_neither_replaced_nor_invented", keys::a_key_store_is_neither_replaced_nor_invented),
     ("an_erased_key_is_in_no_row_and_no_page", keys::an_erased_key_is_in_no_row_and_no_page),
     ("a_key_store_is_moved_from_a_data_directory", keys::a_key_store_is_moved_from_a_data_directory),
+    ("a_schema_is_one_ledgers", owner::a_schema_is_one_ledgers),
     ("nobody_else_may_read_keys", keys::nobody_else_may_read_keys),
 ];
 
