@@ -8,13 +8,13 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use pledger_domain::{
-    account::{AccountEvent, DealRegistered, Stage},
+    account::{AccountEvent, DealRegistered, RevenueKind, Stage},
     facts::Channel,
     program::ProgramEvent,
     rejection::Rejection,
     rules::Rules,
     stream::StreamName,
-    values::{AccountDescription, Amount, Currency, DealId, Label, Money, PartnerId, Text, Timestamp},
+    values::{AccountDescription, Amount, Currency, DealId, Label, Money, PartnerId, RevenueId, Text, Timestamp},
 };
 use pledger_ledger::{
     chain::ChainHead,
@@ -286,7 +286,7 @@ pub(crate) fn won(deal: &str, amount: &str, closed_at: &str) -> AccountEvent {
 /// Any event of a deal, whether or not the domain would have let it happen.
 pub(crate) fn event() -> impl Strategy<Value = AccountEvent> {
     let deal = (0..4_u8).prop_map(|n| format!("d{n}"));
-    (deal, 0..9_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
+    (deal, 0..12_u8, 1..5000_u32).prop_map(|(deal, kind, number)| {
         let (id, at) = (deal_id(&deal), time("2026-01-01").plus_hours(i64::from(number)));
         let partner = format!("p{}", number % 3);
         let amount = format!("{number}.25");
@@ -297,6 +297,20 @@ pub(crate) fn event() -> impl Strategy<Value = AccountEvent> {
             5 => AccountEvent::DealLost { deal_id: id, reason: Text::parse("price").expect("a text"), closed_at: at },
             6 => AccountEvent::StageAdvanced { deal_id: id, from: Stage::Prospect, to: Stage::Committed },
             7 => AccountEvent::DealExpired { deal_id: id, expired_at: at },
+            8 => AccountEvent::DealReassigned {
+                deal_id: id,
+                from: PartnerId::parse(&partner).expect("an id"),
+                to: PartnerId::parse(&format!("p{}", (number + 1) % 3)).expect("an id"),
+            },
+            9 | 10 => AccountEvent::RevenueRecorded {
+                revenue_id: RevenueId::parse(&format!("r{number}")).expect("an id"),
+                partner_id: None,
+                amount: usd(&amount),
+                gross_margin: None,
+                deal_id: Some(id),
+                kind: if kind == 9 { RevenueKind::New } else { RevenueKind::Refund },
+                recognized_at: at,
+            },
             _ => AccountEvent::DealCanceled { deal_id: id },
         }
     })

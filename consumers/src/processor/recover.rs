@@ -261,6 +261,7 @@ impl Processor {
         if !state.streams.is_stale(stream) {
             return Ok(());
         }
+        // A log that keeps other writers out has an index of streams, and no other has one.
         let finds_by_name = !self.log.may_hold_void();
         let stale = if finds_by_name { vec![stream.clone()] } else { state.streams.stale() };
         stale.iter().for_each(|stream| state.streams.renew(stream));
@@ -278,7 +279,7 @@ impl Processor {
     }
 }
 
-/// Folds streams from what is read of their slice, page by page: each from the version that stands beside it.
+/// Folds streams from their beginning, from what is read of their slice, page by page; beside each, how far it is.
 fn refold(
     state: &Slice,
     mut versions: HashMap<StreamName, u64>,

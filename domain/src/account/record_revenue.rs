@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     command::{Address, CommandPayload},
-    facts::Facts,
+    facts::{Channel, Facts},
     rejection::Rejection,
     stream::StreamName,
     values::{AccountRef, Amount, DealId, InvalidAccount, InvalidCountry, Money, PartnerId, RevenueId, Timestamp},
@@ -41,9 +41,11 @@ pub struct RecordRevenue {
 }
 
 impl RecordRevenue {
-    /// Refuses a refund of more than the deal that it names brought in. History may come in another order.
+    /// Refuses a refund of more than the deal that it names brought in, where somebody asks who hears that. History and events of
+    /// services come in any order.
     fn within_what_was_recorded(&self, state: &Account, facts: &Facts) -> Result<(), Rejection> {
-        let Some(deal_id) = self.deal_id.as_ref().filter(|_| self.kind == RevenueKind::Refund && !facts.historical) else { return Ok(()) };
+        let is_held = self.kind == RevenueKind::Refund && facts.channel == Channel::Api && !facts.historical;
+        let Some(deal_id) = self.deal_id.as_ref().filter(|_| is_held) else { return Ok(()) };
         let (available, requested) = (state.refundable(deal_id, self.amount.currency()), self.amount.money());
         if requested.minor() > available.minor() {
             return Err(Rejection::RefundExceeded { deal_id: deal_id.clone(), available, requested });
@@ -194,6 +196,8 @@ mod tests {
             // What names no deal is held against none, and history happened.
             (Story::new(), revenue(json!({"kind": "refund"})), None),
             (sold().import(true), of_deal("r-9", "refund", "40.01"), None),
+            // A service's events come in any order.
+            (Story::registered().ingest(), of_deal("r-9", "refund", "40.01"), None),
         ] {
             assert_eq!(story.decide("RecordRevenue", &payload).err(), refusal, "{payload}");
         }

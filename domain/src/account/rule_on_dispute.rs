@@ -70,10 +70,12 @@ impl CommandPayload for RuleOnDispute {
         state.registered_at(&self.deal_id)
     }
 
-    fn decide(&self, state: &Account, _facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
+    fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         state.open_dispute(&self.dispute_id, &self.deal_id)?;
         let shares = self.whole_shares()?;
-        shares.iter().try_for_each(|share| state.party_to(&self.dispute_id, &share.partner_id))?;
+        if !facts.historical {
+            shares.iter().try_for_each(|share| state.party_to(&self.dispute_id, &share.partner_id))?;
+        }
         Ok(vec![AccountEvent::DisputeRuled {
             dispute_id: self.dispute_id.clone(),
             deal_id: self.deal_id.clone(),
@@ -143,6 +145,7 @@ mod tests {
             (disputed(), json!({"winner": "p-9"}), no_party("p-9")),
             (disputed(), json!({"shares": [half("p-2"), half("p-3")]}), no_party("p-3")),
             // Whose it was, and whose it is.
+            (disputed().import(true), json!({"winner": "p-3"}), None),
             (reassigned(), json!({"winner": "p-1"}), None),
             (reassigned(), json!({"shares": [half("p-2"), half("p-3")]}), None),
         ] {

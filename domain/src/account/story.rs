@@ -98,6 +98,12 @@ impl Story {
         self
     }
 
+    /// From here on a service sends events.
+    pub(super) fn ingest(mut self) -> Self {
+        (self.facts.channel, self.facts.historical) = (Channel::Ingest, false);
+        self
+    }
+
     /// From here on somebody sends what is true today.
     pub(super) fn api(mut self) -> Self {
         (self.facts.channel, self.facts.historical) = (Channel::Api, false);

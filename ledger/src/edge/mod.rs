@@ -92,7 +92,12 @@ impl Edge {
         let received_at = incoming.received_at.unwrap_or_else(|| self.clock.now());
         let mut command = Command::parse(incoming.name, incoming.payload)?;
         check_origin(&command, incoming.channel)?;
-        command.normalise().map_err(|invalid| Refused::country(&command, invalid))?;
+        let historical = is_historical(&incoming, received_at);
+        match command.normalise() {
+            Err(invalid) if !historical => return Err(Refused::country(&command, invalid)),
+            // History is what it is.
+            Ok(()) | Err(_) => {}
+        }
         let key = match incoming.key {
             Some(key) => CompactString::new(key),
             None => self.new_key(received_at),
@@ -119,7 +124,7 @@ impl Edge {
             channel: incoming.channel,
             received_at,
             effective_at: incoming.effective_at,
-            historical: is_historical(&incoming, received_at),
+            historical,
             if_match: incoming.if_match,
             after: highest_of_each_slice(incoming.after),
             cause: incoming.cause.map(CompactString::new),

@@ -225,7 +225,7 @@ impl Deals {
             if let Some(deal) = self.deals.change(&holder, at) {
                 deal.net_new_logo = false;
             }
-            self.not_first.extend(DealId::parse(&holder.deal));
+            self.not_first.push(DealId::parse(&holder.deal).expect("an id that was recorded"));
         }
         if let Some(deal) = self.deals.change(&won, at) {
             deal.net_new_logo = true;

@@ -3,10 +3,15 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use pledger_domain::{
+    cost::CostEvent,
     stream::{StreamKind, StreamName},
     values::Timestamp,
 };
-use pledger_ledger::{outline::Outline, slices::SliceId};
+use pledger_ledger::{
+    outline::Outline,
+    record::{Events, Outcome},
+    slices::SliceId,
+};
 
 /// A length of ten characters is a date: `2026-03-31`.
 const DATE_LEN: usize = 10;
@@ -15,7 +20,7 @@ const DATE_LEN: usize = 10;
 /// its versions; where neither is given, everything is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Moment {
-    /// Only what is effective by then.
+    /// Only what is effective by then; of rules and costs, what says of itself that it has begun by then.
     pub as_of: Option<Timestamp>,
     /// Only what was recorded by then.
     pub known_at: Option<Timestamp>,
@@ -111,13 +116,27 @@ impl Admission {
             return true;
         }
         let counts = self.moment.counts(&decision.stream, decision.recorded_at, decision.effective_at);
-        if counts && !dates_itself(&decision.stream) {
+        if counts && self.has_begun(decision) {
             self.admitted.fetch_add(1, Ordering::Relaxed);
+        }
+        if counts && !dates_itself(&decision.stream) {
             if let Some(latest) = self.latest.get(usize::from(slice)) {
                 latest.fetch_max(decision.effective_at.micros(), Ordering::Relaxed);
             }
         }
         counts
+    }
+
+    /// Whether something of the decision has begun by the moment. Rules alone are no history.
+    fn has_begun(&self, decision: &Outline<'_>) -> bool {
+        match &decision.outcome {
+            Outcome::Accepted(Events::Program(_)) => false,
+            Outcome::Accepted(Events::Cost(events)) => events.iter().any(|CostEvent::ProgramCostRecorded { period, .. }| {
+                self.moment.as_of.is_none_or(|as_of| period.months().0 <= as_of.month())
+            }),
+            Outcome::Accepted(Events::Partner(_) | Events::Account(_) | Events::Fund(_)) => true,
+            Outcome::Rejected(_) => !dates_itself(&decision.stream),
+        }
     }
 
     /// Where history begins, if that is after the moment.

@@ -82,7 +82,7 @@ pub fn figure_of_rows(
     };
     // What all rows have no answer to, those of some streams have none to either.
     let page = answer(rows, view.name, &asked.query)?;
-    let known = Some(Known { streams: streams_naming(rows, &ids), items: page.items });
+    let known = Some(Known { streams: streams_naming(rows, view.name, &ids), items: page.items });
     Ok(Figure { known, ..asked })
 }
 

@@ -11,7 +11,7 @@ use crate::{query::Rows, symbol::Symbol};
 /// The streams that rows know to name one of these ids: partners, deals, accounts or budgets. What rows do not keep, such as
 /// whose a deal was before, is not among them.
 #[must_use]
-pub fn streams_naming(rows: &Rows<'_>, ids: &[&str]) -> BTreeSet<StreamName> {
+pub fn streams_naming(rows: &Rows<'_>, view: &str, ids: &[&str]) -> BTreeSet<StreamName> {
     let symbols: BTreeSet<Symbol> = ids.iter().map(|id| Symbol::of(id)).collect();
     let ids: BTreeSet<&str> = ids.iter().copied().collect();
     let mut accounts: BTreeSet<Symbol> = BTreeSet::new();
@@ -36,7 +36,8 @@ pub fn streams_naming(rows: &Rows<'_>, ids: &[&str]) -> BTreeSet<StreamName> {
         funds.extend(allocations.map(|(key, ..)| key.budget));
     }
     // A person counts for one partner: what others certified it for tells which.
-    let certified = rows.shards().flat_map(|shard| shard.partners.certifications.iter()).filter(|(key, ..)| persons.contains(&key.person));
+    let all = rows.shards().flat_map(|shard| shard.partners.certifications.iter());
+    let certified = all.filter(|(key, ..)| view == "tiers" && persons.contains(&key.person));
     let partners: BTreeSet<Symbol> = certified.map(|(key, ..)| key.partner).collect();
     let partners = partners.iter().map(|partner| format!("partner/{}", partner.name()));
     let named = ids.iter().flat_map(|id| ["partner", "cost", "account", "fund"].map(|kind| format!("{kind}/{id}")));

@@ -74,20 +74,21 @@ fn refund<'r>(rows: &'r Rows<'_>, key: &DealKey, deal: &Deal) -> Option<&'r Deal
     rows.shards().find_map(|shard| shard.revenue.refunds.get(&key))
 }
 
-/// The gross margin that went with a refund: what it gave, and where it gave none the deal's in proportion.
+/// The gross margin that went with a refund: what it gave, and where it gave none the deal's in proportion; no more than the deal's.
 fn refunded_margin(deal: &Deal, refund: &DealRefund) -> i128 {
     let margin = i128::from(deal.gross_margin.unwrap_or(0));
     let share = match i128::from(deal.amount) {
         0 => 0,
         amount => half_even(margin * i128::from(refund.without_margin), amount),
     };
-    i128::from(refund.gross_margin) + share
+    (i128::from(refund.gross_margin) + share).min(margin.max(0))
 }
 
 impl Linked {
     fn add(&mut self, deal: &Deal, refund: Option<&DealRefund>) {
         if deal.status == DealStatus::Won {
-            self.won += i128::from(deal.amount) - refund.map_or(0, |refund| i128::from(refund.refunded));
+            // What was given back of renewals, no campaign had brought in.
+            self.won += i128::from(deal.amount) - refund.map_or(0, |refund| i128::from(refund.refunded.min(deal.amount)));
             self.gross_margin += i128::from(deal.gross_margin.unwrap_or(0)) - refund.map_or(0, |refund| refunded_margin(deal, refund));
         } else {
             self.pipeline += i128::from(deal.amount);

@@ -231,6 +231,8 @@ fn refunds_are_taken_off_what_a_campaign_brought() {
         // One that gives none takes the deal's margin with it in proportion: 180 / 600 of 150.
         (vec![refund("r1", "d1", usd("150.00"), None, RevenueKind::Refund)], "135.00 450.00 90.00 2"),
         (vec![refund("r1", "d1", usd("600.00"), None, RevenueKind::Refund)], "0.00 0.00 90.00 -1"),
+        // What more was given back was of renewals, which the campaign had not brought in.
+        (vec![refund("r1", "d1", usd("900.00"), None, RevenueKind::Refund)], "0.00 0.00 90.00 -1"),
         // Revenue is none, nor what another currency was given back of; an open deal's value stays.
         (vec![refund("r1", "d1", usd("600.00"), None, RevenueKind::New)], "180.00 600.00 90.00 3"),
         (vec![refund("r1", "d1", euros, None, RevenueKind::Refund)], "180.00 600.00 90.00 3"),

@@ -53,7 +53,7 @@ row! {
             /// The currency.
             currency: Currency,
         }
-        /// How much, in minor units.
+        /// How much.
         refunded: i64,
         /// The gross margin in it, where that was given.
         gross_margin: i64,

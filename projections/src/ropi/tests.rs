@@ -1,5 +1,7 @@
 //! Given decisions, then returns, recomputed by hand.
 
+use std::{sync::Arc, time::Duration};
+
 use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     cost::{CostEvent, CostKind},
@@ -13,6 +15,7 @@ use pledger_ledger::record::{Events, Outcome};
 
 use crate::{
     asked::{ask, ask_as_of, by, lines},
+    engine::{Engine, Moment, Options},
     given::{Given, Ledger, deal_id, registered, time, usd},
 };
 
@@ -181,6 +184,19 @@ fn as_of_a_day_costs_count_by_the_months_that_they_are_booked_on() {
     assert_eq!(costs("2026-05-15"), ["2026-02 100.00", "2026-04 30.00", "2026-05 30.00"]);
     assert_eq!(costs("2026-07-15").len(), 4, "September is yet to come");
     assert_eq!(lines(&ask(&ledger, "ropi", &by(&[], &[])), &["costs"]), ["197.00"], "where no day is asked about, all count");
+}
+
+#[test]
+fn what_was_booked_on_a_month_is_history_from_then_on() {
+    // It was recorded years later.
+    let ledger = Ledger::with([cost("c1", CostKind::Staff, usd("1.00"), None, "2019-Q4")]);
+    let begins_later = |at: &str| {
+        let options = Options { moment: Moment { as_of: Some(time(at)), known_at: None }, ..Options::default() };
+        let engine = Engine::in_memory(Arc::new(ledger.clone()), options).expect("it starts");
+        assert!(engine.wait_until_caught_up(Duration::from_secs(20), |_| {}));
+        engine.begins_later().is_some()
+    };
+    assert!(begins_later("2019-09-30") && !begins_later("2019-10-01"));
 }
 
 #[test]

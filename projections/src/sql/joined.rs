@@ -133,7 +133,7 @@ pub const JOINED: &[JoinedView] = &[
             (
                 "active_certifications",
                 Count,
-                "Certifications of its people in force now; a person counts for the partner that certified it last.",
+                "Certifications of its people in force now; a person counts for the partner whose certification of it began last.",
             ),
             ("is_retiring", Flag, "Whether its retirement has begun."),
         ],

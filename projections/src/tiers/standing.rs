@@ -56,13 +56,13 @@ pub fn active_certifications(rows: &Rows<'_>, at: Timestamp) -> HashMap<Symbol, 
 }
 
 /// A certification with where it stands.
-type Held<'r> = (&'r CertificationKey, &'r Certification, Stand);
+type Certified<'r> = (&'r CertificationKey, &'r Certification, Stand);
 
 /// The certifications that count at `at`: those in force that were not revoked since. A person counts for one partner (F22): the
-/// one that certified it last, of several at one time the first by its id.
-pub(crate) fn counted_certifications<'r>(all: impl Iterator<Item = Held<'r>>, at: Timestamp) -> impl Iterator<Item = Held<'r>> {
+/// one whose certification of it began last, of several at one time the first by its id.
+pub(crate) fn counted_certifications<'r>(all: impl Iterator<Item = Certified<'r>>, at: Timestamp) -> impl Iterator<Item = Certified<'r>> {
     let is_active = |held: &Certification| held.revoked_at.is_none() && held.since <= at && at < held.expires_at;
-    let active: Vec<Held<'_>> = all.filter(|(_, held, _)| is_active(held)).collect();
+    let active: Vec<Certified<'_>> = all.filter(|(_, held, _)| is_active(held)).collect();
     let mut partners: HashMap<&str, (Timestamp, Reverse<&str>)> = HashMap::new();
     for (key, held, _) in &active {
         let latest = (held.since, Reverse(key.partner.name()));

@@ -67,8 +67,12 @@ const FIELDS: &[FieldSpec] = &[
         .computed("won_amounts + recorded_revenue")
         .under(&["tier_policy.window_days"]),
     FieldSpec::new("other_revenue", Objects, "Revenue in the window in other currencies: {amount, currency}; counts for no tier."),
-    FieldSpec::new("active_certifications", Count, "Certifications in force. A person counts for the partner that certified it last.")
-        .computed("count(certifications_in_force)"),
+    FieldSpec::new(
+        "active_certifications",
+        Count,
+        "Certifications in force. A person counts for the partner whose certification of it began last.",
+    )
+    .computed("count(certifications_in_force)"),
     FieldSpec::new("net_new_logos", Count, "Accounts whose first won deal was closed in the window.")
         .computed("count(logo_accounts)")
         .under(&["tier_policy.window_days"]),
