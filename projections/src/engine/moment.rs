@@ -119,10 +119,11 @@ impl Admission {
         if counts && self.has_begun(decision) {
             self.admitted.fetch_add(1, Ordering::Relaxed);
         }
-        if counts && !dates_itself(&decision.stream) {
-            if let Some(latest) = self.latest.get(usize::from(slice)) {
-                latest.fetch_max(decision.effective_at.micros(), Ordering::Relaxed);
-            }
+        if counts
+            && !dates_itself(&decision.stream)
+            && let Some(latest) = self.latest.get(usize::from(slice))
+        {
+            latest.fetch_max(decision.effective_at.micros(), Ordering::Relaxed);
         }
         counts
     }
