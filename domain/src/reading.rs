@@ -42,8 +42,11 @@ fn malformed(json: &[u8], error: &serde_json::Error) -> Unreadable {
     Unreadable::Malformed(if json.trim_ascii().is_empty() { "it is empty".into() } else { error.to_string() })
 }
 
-/// Reads again, to find the field that the error is about.
+/// Reads again, to find the field that the error is about. What is cut off is no JSON, whatever stands before that.
 fn locate<'a, T: serde::Deserialize<'a>>(json: &'a [u8], error: &serde_json::Error) -> Unreadable {
+    if let Err(cut_off) = serde_json::from_slice::<serde::de::IgnoredAny>(json) {
+        return malformed(json, &cut_off);
+    }
     let mut reader = serde_json::Deserializer::from_slice(json);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Err(located) => {
@@ -128,6 +131,8 @@ mod tests {
             (deal(r#""acme.com""#, r#"{"amount":"1.00"}"#), "amount.currency", "is missing"),
             (String::new(), "not JSON", "it is empty"),
             ("{".into(), "not JSON", "EOF while parsing an object at line 1 column 1"),
+            (r#"{"acount":"acme.com","#.into(), "not JSON", "EOF while parsing an object at line 1 column 21"),
+            (r#"{"deal_id":7} {"#.into(), "not JSON", "trailing characters at line 1"),
             ("[1,".into(), "not JSON", "EOF while parsing a value at line 1 column 3"),
         ] {
             let (found, said) = told::<RegisterDeal>(&json);
