@@ -178,7 +178,9 @@ pub(crate) fn order(cluster: &Cluster, postgres: &PostgresFlags, order: Order, c
 
 /// Does it in this process, which keeps the read models meanwhile.
 fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Answered> {
-    let (log, generations): (Arc<dyn Log>, _) = (Arc::new(open(cluster)?), PostgresGenerations::of(options.clone()));
+    let (log, generations) = (open(cluster)?, PostgresGenerations::of(options.clone()));
+    options.check_owner(&log.created().ledger_id)?;
+    let log: Arc<dyn Log> = Arc::new(log);
     if generations.current()?.is_none() {
         bail!("there are no read models yet; they are made by: {}", to_serve(cluster, Some(&options)));
     }

@@ -144,8 +144,9 @@ mod tests {
             (disputed(), json!({"winner": "p-3"}), no_party("p-3")),
             (disputed(), json!({"winner": "p-9"}), no_party("p-9")),
             (disputed(), json!({"shares": [half("p-2"), half("p-3")]}), no_party("p-3")),
-            // Whose it was, and whose it is.
+            // History happened.
             (disputed().import(true), json!({"winner": "p-3"}), None),
+            // Whose it was, and whose it is.
             (reassigned(), json!({"winner": "p-1"}), None),
             (reassigned(), json!({"shares": [half("p-2"), half("p-3")]}), None),
         ] {

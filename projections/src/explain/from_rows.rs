@@ -16,7 +16,6 @@ pub fn streams_naming(rows: &Rows<'_>, view: &str, ids: &[&str]) -> BTreeSet<Str
     let ids: BTreeSet<&str> = ids.iter().copied().collect();
     let mut accounts: BTreeSet<Symbol> = BTreeSet::new();
     let mut funds: BTreeSet<Symbol> = BTreeSet::new();
-    let mut persons: BTreeSet<&CompactString> = BTreeSet::new();
     for shard in rows.shards() {
         for (key, deal, _) in shard.deals.deals.iter() {
             if symbols.contains(&deal.partner) || symbols.contains(&deal.sourced_by) || ids.contains(&*key.deal) {
@@ -30,19 +29,22 @@ pub fn streams_naming(rows: &Rows<'_>, view: &str, ids: &[&str]) -> BTreeSet<Str
         accounts.extend(touches.map(|(key, ..)| key.account));
         let contenders = shard.conflicts.contenders.iter().filter(|(_, contender, _)| named(contender.partner));
         accounts.extend(contenders.map(|(key, ..)| key.account));
-        persons
-            .extend(shard.partners.certifications.iter().filter(|(key, ..)| symbols.contains(&key.partner)).map(|(key, ..)| &key.person));
         let allocations = shard.funds.allocations.iter().filter(|(_, allocation, _)| symbols.contains(&allocation.partner));
         funds.extend(allocations.map(|(key, ..)| key.budget));
     }
-    // A person counts for one partner: what others certified it for tells which.
-    let all = rows.shards().flat_map(|shard| shard.partners.certifications.iter());
-    let certified = all.filter(|(key, ..)| view == "tiers" && persons.contains(&key.person));
-    let partners: BTreeSet<Symbol> = certified.map(|(key, ..)| key.partner).collect();
+    let partners = if view == "tiers" { certifying(rows, &symbols) } else { BTreeSet::new() };
     let partners = partners.iter().map(|partner| format!("partner/{}", partner.name()));
     let named = ids.iter().flat_map(|id| ["partner", "cost", "account", "fund"].map(|kind| format!("{kind}/{id}")));
     let accounts = accounts.iter().map(|account| format!("account/{}", account.name()));
     let funds = funds.iter().map(|fund| format!("fund/{}", fund.name()));
     let names = named.chain([COSTS_OF_ALL.to_owned()]).chain(accounts).chain(funds).chain(partners);
     names.filter_map(|name| StreamName::parse(&name).ok()).collect()
+}
+
+/// Who certified the persons that these partners certified: a person counts for one partner, and what others certified it for
+/// tells which.
+fn certifying(rows: &Rows<'_>, partners: &BTreeSet<Symbol>) -> BTreeSet<Symbol> {
+    let all = || rows.shards().flat_map(|shard| shard.partners.certifications.iter()).map(|(key, ..)| key);
+    let persons: BTreeSet<&CompactString> = all().filter(|key| partners.contains(&key.partner)).map(|key| &key.person).collect();
+    all().filter(|key| persons.contains(&key.person)).map(|key| key.partner).collect()
 }
