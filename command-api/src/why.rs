@@ -7,12 +7,13 @@ use axum::{
     http::{HeaderMap, Response, StatusCode, Uri},
     response::IntoResponse,
 };
-use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, Figure, explain, explain_many, figure_of_rows, unknown_key},
-    query::{Query, QueryError, ViewSpec},
+    explain::{ExplainError, Explanation, Figure, MAX_DECISIONS, ManyMade, counts_of, explain, figure_of_rows, unknown_key},
+    query::{Query, QueryError, Rows, ViewSpec},
 };
+
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, streams, views};
 
@@ -28,7 +29,7 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let view = views::find(view)?;
     let mut parameters = Parameters::of(uri)?;
     let field = parameters.take("field")?;
-    let after = parameters.take("cursor")?.map(|cursor| read_cursor(view, &cursor)).transpose()?;
+    let after = parameters.take("cursor")?;
     let moment = views::moment(&mut parameters)?;
     let at_least = views::at_least(parameters.take_all("at_least"))?;
     let at = Some(moment.asked_at(api.edge.clock.now()));
@@ -49,26 +50,17 @@ struct Asked {
     view: &'static ViewSpec,
     key: String,
     field: Option<String>,
-    /// The last decision of the page before.
-    after: Option<Position>,
+    /// Where the page before ended.
+    after: Option<String>,
     query: Query,
     moment: Moment,
 }
 
-fn read_cursor(view: &'static ViewSpec, cursor: &str) -> Result<Position, Problem> {
-    cursor.parse().map_err(|_| views::problem(view, &QueryError::InvalidCursor { view: view.name }))
-}
-
-/// Explains decision by decision; where there are too many for that, or a page is asked for, in its turn.
-fn explained(api: &ApiState, figure: &Figure, after: Option<Position>) -> Result<Explanation, Unexplained> {
-    if after.is_none() {
-        match explain(&*api.log, figure) {
-            Err(ExplainError::TooMany) => {}
-            told => return Ok(told?),
-        }
-    }
-    let _turn = api.explaining.try_acquire().map_err(|_| Unexplained::Busy)?;
-    Ok(explain_many(&*api.log, figure, after)?)
+/// What rows say of a figure.
+enum Read {
+    Few(Figure),
+    /// In its turn, which ends with it.
+    Many(ManyMade, OwnedSemaphorePermit),
 }
 
 /// Why there is no explanation now.
@@ -86,11 +78,40 @@ impl From<ExplainError> for Unexplained {
 }
 
 impl Asked {
-    fn explain(self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
-        let Self { view, key, field, after, query, moment } = self;
-        let asked = engine.read(|rows| figure_of_rows(view, &key, field, query, moment, rows));
-        let explained = asked.map_err(|error| ExplainError::Query(error).into()).and_then(|asked| explained(api, &asked, after));
-        explained.map_err(|unexplained| {
+    /// The figure, as rows have it.
+    fn figure(&self, rows: &Rows<'_>) -> Result<Figure, ExplainError> {
+        Ok(figure_of_rows(self.view, &self.key, self.field.clone(), self.query.clone(), self.moment, rows)?)
+    }
+
+    /// Explains decision by decision; where there are too many for that, or a page is asked for, in its turn.
+    fn explained(&self, api: &ApiState, engine: &Engine) -> Result<Explanation, Unexplained> {
+        let (log, after) = (&*api.log, self.after.as_deref());
+        let mut is_many = after.is_some();
+        loop {
+            let read = |rows: &Rows<'_>| -> Result<Read, Unexplained> {
+                let figure = self.figure(rows)?;
+                let counts = counts_of(log, &figure).map_err(ExplainError::Log)?;
+                if !is_many && counts.as_ref().is_none_or(|counts| counts.iter().sum::<usize>() <= MAX_DECISIONS) {
+                    return Ok(Read::Few(figure));
+                }
+                let turn = Arc::clone(&api.explaining).try_acquire_owned().map_err(|_| Unexplained::Busy)?;
+                Ok(Read::Many(ManyMade::read(rows, log.slices(), figure, counts)?, turn))
+            };
+            match engine.read(read)? {
+                Read::Many(many, _turn) => return Ok(many.told(log, after)?),
+                Read::Few(figure) => match explain(log, &figure) {
+                    // Nobody knew before they were read.
+                    Err(ExplainError::TooMany) => is_many = true,
+                    told => return Ok(told?),
+                },
+            }
+        }
+    }
+
+    fn explain(&self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
+        let Self { view, key, moment, .. } = self;
+        let (view, moment) = (*view, *moment);
+        self.explained(api, engine).map_err(|unexplained| {
             let error = match unexplained {
                 Unexplained::For(error) => error,
                 Unexplained::Busy => {
@@ -100,7 +121,7 @@ impl Asked {
             };
             let problem = problem(view, &error);
             let is_unknown = matches!(error, ExplainError::Unknown | ExplainError::Query(QueryError::NotFound { .. }));
-            let unknown = is_unknown.then(|| engine.read(|rows| unknown_key(rows, view, &key))).flatten();
+            let unknown = is_unknown.then(|| engine.read(|rows| unknown_key(rows, view, key))).flatten();
             match unknown {
                 // Near keys say more than what a key is.
                 Some(unknown) if unknown.nearest.is_empty() => views::unknown(&unknown, moment).accepted(keys_of(view)),

@@ -107,12 +107,12 @@ pub trait Log: Send + Sync + 'static {
         Ok(found)
     }
 
-    /// How many records these streams have at most, where the log knows without reading them: it may count those of streams whose
-    /// names look alike to it.
+    /// How many records each of these streams has at most, where the log knows without reading them: it may count those of streams
+    /// whose names look alike to it.
     ///
     /// # Errors
     /// `LogError`.
-    fn count(&self, _streams: &[StreamName]) -> Result<Option<usize>, LogError> {
+    fn counts(&self, _streams: &[StreamName]) -> Result<Option<Vec<usize>>, LogError> {
         Ok(None)
     }
 

@@ -37,6 +37,8 @@ pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     const KEY_COLUMNS: &'static [ColumnSpec];
     /// The columns of the row.
     const COLUMNS: &'static [ColumnSpec];
+    /// The first cell of the key.
+    fn first(key: &Self::Key) -> Cell;
     /// Appends the key's cells.
     fn write_key(key: &Self::Key, cells: &mut Vec<Cell>);
     /// Appends the row's cells.
@@ -81,6 +83,9 @@ macro_rules! row {
                 nullable: <$t as $crate::cell::Field>::NULLABLE,
                 about: concat!($($fdoc),*),
             }),*];
+            fn first(key: &$key) -> $crate::cell::Cell {
+                [$((|key| $crate::cell::Field::cell(&key.$kf)) as fn(&$key) -> $crate::cell::Cell),*][0](key)
+            }
             fn write_key(key: &$key, cells: &mut Vec<$crate::cell::Cell>) {
                 $(cells.push($crate::cell::Field::cell(&key.$kf));)*
             }

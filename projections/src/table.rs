@@ -1,6 +1,6 @@
 //! Tables: the rows of one read model in one shard, which are the fold's state at the same time.
 
-use std::{hash::BuildHasher, mem};
+use std::{any::Any, hash::BuildHasher, mem};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use pledger_ledger::slices::Position;
@@ -234,6 +234,17 @@ pub trait AnyTable: Send + Sync {
     /// # Errors
     /// `UnreadableRow`.
     fn load(&mut self, cells: &mut dyn Iterator<Item = Cell>) -> Result<(), UnreadableRow>;
+    /// Shows the place of every row, and what stands first in its key.
+    fn each_first(&self, show: &mut dyn FnMut(u32, Cell));
+    /// Takes in the row at a place of another table of these rows; where it lies here.
+    ///
+    /// # Panics
+    /// Where the other one is of other rows.
+    fn copy_row(&mut self, from: &dyn AnyTable, place: u32) -> u32;
+    /// The table as it is.
+    fn as_any(&self) -> &dyn Any;
+    /// What the row at a place stands on.
+    fn stand_at(&self, place: u32) -> Stand;
     /// Begins a write: the chunks with rows that changed since the last one began, in order. They are due, each once.
     fn begin_write(&mut self) -> Vec<u32>;
     /// Appends the rows of a chunk as they stood when the write began, where it is due: a JSON array of rows, each an
@@ -286,6 +297,24 @@ impl<R: Row> AnyTable for Table<R> {
         let rules = cells.next().and_then(u32::from_cell).ok_or_else(|| wrong("last_rules"))?;
         self.push(key, row, Stand { position, rules });
         Ok(())
+    }
+
+    fn each_first(&self, show: &mut dyn FnMut(u32, Cell)) {
+        self.slots.iter().zip(0..).for_each(|(slot, place)| show(place, R::first(&slot.key)));
+    }
+
+    fn copy_row(&mut self, from: &dyn AnyTable, place: u32) -> u32 {
+        let from: &Self = from.as_any().downcast_ref().expect("a row is copied to a table of its kind");
+        let Slot { key, row, stand } = from.slots[place as usize].clone();
+        self.push(key, row, stand)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn stand_at(&self, place: u32) -> Stand {
+        self.slots[place as usize].stand
     }
 
     fn begin_write(&mut self) -> Vec<u32> {

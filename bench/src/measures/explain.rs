@@ -14,10 +14,8 @@ use crate::{
 
 /// The longest that an explanation may take, in milliseconds.
 const MS: f64 = 200.0;
-/// Keys of each view, but of partners.
+/// Keys of each view.
 const KEYS: u64 = 20;
-/// Partners that are asked for: of each is a thousandth of all decisions.
-const PARTNERS_ASKED: usize = 2;
 /// Decisions of the workload that are surely enough for one deal.
 const PER_DEAL: u64 = 6;
 
@@ -30,7 +28,8 @@ pub(crate) fn measure(bench: &mut Bench, served: &Served) -> Result<()> {
         Ok(page.items.iter().filter_map(id).collect())
     };
     let conflicts = keys_of("conflicts", "conflict_id")?;
-    let partners: Vec<String> = keys_of("partners", "partner_id")?.into_iter().take(PARTNERS_ASKED).collect();
+    // Of each are some two hundredths of all decisions.
+    let partners = keys_of("partners", "partner_id")?;
     let asked = [
         ("deals", &deals),
         ("attribution", &deals),

@@ -30,18 +30,19 @@ fn a_partners_return_is_explained_to_the_cent() {
     assert_eq!(revenue, cents(&best["revenue"]), "what decisions brought adds up to the figure");
 
     // The same in parts, as a figure of very many decisions is told.
-    let first = told["decisions"][0]["position"].as_str().expect("a position");
-    let parts = json(dir, &["explain", "ropi_revenue", partner, "--cursor", first]);
+    let decision = |name: &str| told["decisions"][0][name].as_str().expect("a decision");
+    let first = format!("{}@{}", decision("stream"), decision("position"));
+    let parts = json(dir, &["explain", "ropi_revenue", partner, "--cursor", &first]);
     assert_eq!(parts["items"], told["items"]);
     for way in ["by_stream", "by_month"] {
         let groups = parts["groups"][way].as_array().expect("groups");
         let adds = groups.iter().flat_map(|group| group["adds"].as_array().expect("parts")).filter(|add| add["field"] == "revenue");
         assert_eq!(adds.map(|add| cents(&add["adds"])).sum::<i64>(), cents(&best["revenue"]), "{way}");
     }
-    let words = succeed(dir, &["explain", "ropi_revenue", partner, "--cursor", first]);
-    assert!(words.contains("By month of recording, adding up to ") && words.contains("stream by stream"), "{words}");
+    let words = succeed(dir, &["explain", "ropi_revenue", partner, "--cursor", &first]);
+    assert!(words.contains("By month, adding up to ") && words.contains("stream by stream"), "{words}");
     assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", "here"], 2).contains("the cursor is none"));
-    assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", "0:99999999"], 2).contains("the cursor is none"));
+    assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", "account/a.com@0:99999999"], 2).contains("the cursor is none"));
 
     // A moment in the middle has the part of it that was true by then.
     let past = json(dir, &["explain", "ropi", partner, "--field", "revenue", "--as-of", "2026-04-30"]);

@@ -56,7 +56,7 @@ async fn one_long_explanation_is_made_at_a_time() {
     };
     let position = stack.deal("d-1", "acme.com").await["position"].as_str().expect("a position").to_owned();
     // Pages are of figures that many decisions made, and are made in turn whatever their length.
-    let page = format!("/v1/deals/d-1/why?field=amount&at_least={position}&cursor={position}");
+    let page = format!("/v1/deals/d-1/why?field=amount&at_least={position}&cursor=account/acme.com@{position}");
     gate.set(true);
     let meanwhile = async {
         let came = {

@@ -85,14 +85,16 @@ impl Shared {
         found.into_iter().filter_map(located).collect()
     }
 
-    /// How many records have the hashes of these streams' names.
-    pub(super) fn count(&self, streams: &[StreamName]) -> usize {
-        let of_slice = |(slice, hashes): (SliceId, HashMap<u32, Vec<usize>>)| {
+    /// How many records have the hash of each of these streams' names.
+    pub(super) fn counts(&self, streams: &[StreamName]) -> Vec<usize> {
+        let mut counts = vec![0; streams.len()];
+        for (slice, hashes) in self.hashes(streams) {
             let index = self.state.index.read();
-            let of = index.streams(slice).iter().filter_map(|hash| hashes.get(hash));
-            of.map(Vec::len).sum::<usize>()
-        };
-        self.hashes(streams).into_iter().map(of_slice).sum()
+            for alike in index.streams(slice).iter().filter_map(|hash| hashes.get(hash)) {
+                alike.iter().for_each(|stream| counts[*stream] += 1);
+            }
+        }
+        counts
     }
 
     /// The streams by slice and by the hash of their names.
@@ -238,6 +240,6 @@ mod tests {
         for max in [0, 1, 10, 25, usize::MAX] {
             assert_eq!(offsets(&both, max), all.iter().copied().take(max).collect::<Vec<_>>(), "at most {max}");
         }
-        assert_eq!(log.count(&[one]).expect("readable"), Some(40), "as many as have the hash");
+        assert_eq!(log.counts(&[one, StreamName::program()]).expect("readable"), Some(vec![40, 0]), "as many as have the hash");
     }
 }

@@ -183,9 +183,9 @@ impl Log for SqliteLog {
         self.shared.read_streams(streams, offset, max)
     }
 
-    fn count(&self, streams: &[StreamName]) -> Result<Option<usize>, LogError> {
+    fn counts(&self, streams: &[StreamName]) -> Result<Option<Vec<usize>>, LogError> {
         self.shared.refresh()?;
-        Ok(Some(self.shared.count(streams)))
+        Ok(Some(self.shared.counts(streams)))
     }
 
     fn tail(&self, from: &[u64]) -> Result<Box<dyn Tail>, LogError> {

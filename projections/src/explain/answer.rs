@@ -16,31 +16,32 @@ pub struct Explanation {
     pub at: Option<Timestamp>,
     /// The items, each with its figures.
     pub items: Vec<ExplainedItem>,
-    /// What streams and months added to the figures, where more decisions made them than are told one by one.
+    /// What streams added to the figures, where more decisions made them than are told one by one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Groups>,
     /// Decisions that changed a figure, in the order in which they were recorded; stream by stream where there are groups.
     pub decisions: Vec<Contribution>,
-    /// How many decisions were folded for it.
+    /// How many decisions were looked at one by one.
     pub looked_at: usize,
-    /// Which of these were looked at one by one; all where absent.
+    /// How many the streams have, where these are not all and the ledger knows without reading them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub listed: Option<Listed>,
-    /// The last of them, where there are more: the list goes on after it.
+    pub of: Option<usize>,
+    /// The cursor of the page after, where there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<Position>,
+    pub next: Option<String>,
     /// What the rules say, of every version that had a part in it.
     pub clauses: Vec<Clause>,
 }
 
-/// What the figures are the sums of: over streams, and once more over months.
+/// What the figures are the sums of: over streams, and once more over months, where the view has months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Groups {
     /// The fields whose parts add up to the figure. Of others their formula names what does.
     pub fields: Vec<&'static str>,
     /// By stream: an account, a budget, costs.
     pub by_stream: Vec<Group>,
-    /// By the month in which decisions were recorded.
+    /// By the view's `month`, of fields whose months add up to the figure too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_month: Vec<Group>,
 }
 
@@ -52,8 +53,9 @@ pub struct Group {
     /// How many streams it is; not counted of a month.
     #[serde(skip_serializing_if = "is_zero")]
     pub streams: usize,
-    /// How many decisions it has, those too that added nothing.
-    pub decisions: usize,
+    /// How many decisions it has, those too that added nothing; of streams, where the ledger knows without reading them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<usize>,
     /// What it adds.
     pub adds: Vec<Addend>,
 }
@@ -68,15 +70,6 @@ pub struct Addend {
     pub field: &'static str,
     /// How much.
     pub adds: Value,
-}
-
-/// From which to which of the decisions looked at, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// The first one.
-    pub first: usize,
-    /// The last one; before the first where there are none.
-    pub last: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -147,17 +140,18 @@ pub struct HeldThreshold {
     pub is_reached: bool,
 }
 
-/// Revenue that counts: recorded revenue, or the amount of a won deal that none is recorded of.
+/// Revenue that counts: recorded revenue, or the amount of a won deal that none is recorded of. Where there are `groups`, revenue that was
+/// recorded is what rows know of it: a day's on an account.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RevenueTerm {
-    /// The decision.
+    /// The decision; where there are `groups`, the last one that changed it.
     pub position: Position,
     /// Its stream: the account.
     pub stream: String,
     /// The deal; of recorded revenue where it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deal: Option<String>,
-    /// The revenue's id, where it was recorded.
+    /// The revenue's id, where it is one that was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revenue_id: Option<String>,
     /// When it was won or recognised.
@@ -169,7 +163,7 @@ pub struct RevenueTerm {
 /// A net-new logo.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LogoTerm {
-    /// The decision that won the account's first deal.
+    /// The decision that won the account's first deal; where there are `groups`, the last one that changed that deal.
     pub position: Position,
     /// Its stream: the account.
     pub stream: String,

@@ -7,7 +7,7 @@ use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     partner::tier::{Distance, distance},
     rules::TierRule,
-    values::{Currency, Money, TierName, Timestamp},
+    values::{Currency, DAY_US, Money, TierName, Timestamp},
 };
 use pledger_ledger::{
     outline::Outline,
@@ -17,14 +17,13 @@ use pledger_ledger::{
 use serde_json::{Value, json};
 
 use super::{
-    Telling,
+    Figure,
     answer::{CertificationTerm, Held, HeldThreshold, HeldTier, LogoTerm, RevenueTerm},
 };
 use crate::{
     deals::{Deal, DealKey, DealStatus},
     figures::{amount, money},
     query::{FieldSpec, Rows},
-    shard::Shard,
     symbol::Symbol,
     tiers::{Against, counted_certifications},
 };
@@ -42,6 +41,7 @@ pub(super) struct Noted {
 }
 
 /// A record of revenue, refunds with their sign.
+#[derive(Clone)]
 struct Recorded {
     partner: Symbol,
     minor: i128,
@@ -50,7 +50,7 @@ struct Recorded {
     position: Position,
     stream: String,
     deal: Option<String>,
-    revenue_id: String,
+    revenue_id: Option<String>,
 }
 
 impl Noted {
@@ -74,44 +74,48 @@ impl Noted {
                     position,
                     stream: outline.stream.to_string(),
                     deal: deal_id.as_ref().map(|deal| deal.as_str().to_owned()),
-                    revenue_id: revenue_id.as_str().to_owned(),
+                    revenue_id: Some(revenue_id.as_str().to_owned()),
                 });
             }
         }
     }
+}
 
-    /// The partner of the figures that are told, held against the tiers, and the operands of their formulas.
-    pub(super) fn held(&self, telling: &Telling<'_>) -> Option<(Held, Vec<(&'static str, Value)>)> {
-        let is_told = |figure: &str| telling.fields.iter().any(|field| field.name == figure);
-        if !FIGURES.into_iter().any(is_told) {
-            return None;
-        }
-        let rows = Rows::new(vec![Box::new(&telling.shard) as Box<_>]);
-        let query = &telling.figure.query;
-        let against = Against::read(&rows, query.at, query.key.as_deref()?)?;
-        let counted = Counted::of(self, &telling.shard, &against);
-        let currency = against.rules.rules.reporting_currency;
-        debug_assert_eq!(counted.total(currency), i128::from(against.inputs.revenue.minor()), "what counts adds up to the figure");
-        let mut operands = counted.operands(currency);
-        operands.extend(next(&against));
-        let Counted { wins, recorded, net_new_logos, certifications } = counted;
-        let mut revenue: Vec<_> = wins.into_iter().chain(recorded).map(|(_, _, term)| term).collect();
-        revenue.sort_by_key(|term| (term.at, term.position));
-        let window = against.window();
-        let day = |day: &i64| Timestamp::from_micros(0).plus_days(*day).date();
-        let held = Held {
-            at: against.at,
-            rules: against.rules.version,
-            window_from: day(window.start()),
-            window_to: day(window.end()),
-            window_days: against.rules.rules.tier_policy.window_days,
-            tiers: against.rules.rules.tiers.iter().map(|rule| tier(rule, &against, telling.fields)).collect(),
-            revenue: if is_told("revenue") { revenue } else { Vec::new() },
-            net_new_logos: if is_told("net_new_logos") { net_new_logos } else { Vec::new() },
-            certifications: if is_told("active_certifications") { certifications } else { Vec::new() },
-        };
-        Some((held, operands))
+/// A partner held against the tiers, with the operands of its figures' formulas.
+pub(super) struct HeldWith {
+    pub(super) held: Held,
+    pub(super) operands: Vec<(&'static str, Value)>,
+}
+
+/// The partner of the figures that are told, held against the tiers. Without anything noted, what rows know of revenue and wins is told.
+pub(super) fn held(figure: &Figure, fields: &[FieldSpec], rows: &Rows<'_>, noted: Option<&Noted>) -> Option<HeldWith> {
+    let is_told = |figure: &str| fields.iter().any(|field| field.name == figure);
+    if figure.view.name != "tiers" || !FIGURES.into_iter().any(is_told) {
+        return None;
     }
+    let against = Against::read(rows, figure.query.at, figure.query.key.as_deref()?)?;
+    let counted = Counted::of(noted, rows, &against);
+    let currency = against.rules.rules.reporting_currency;
+    debug_assert_eq!(counted.total(currency), i128::from(against.inputs.revenue.minor()), "what counts adds up to the figure");
+    let mut operands = counted.operands(currency);
+    operands.extend(next(&against));
+    let Counted { wins, recorded, net_new_logos, certifications } = counted;
+    let mut revenue: Vec<_> = wins.into_iter().chain(recorded).map(|(_, _, term)| term).collect();
+    revenue.sort_by_key(|term| (term.at, term.position));
+    let window = against.window();
+    let day = |day: &i64| Timestamp::from_micros(0).plus_days(*day).date();
+    let held = Held {
+        at: against.at,
+        rules: against.rules.version,
+        window_from: day(window.start()),
+        window_to: day(window.end()),
+        window_days: against.rules.rules.tier_policy.window_days,
+        tiers: against.rules.rules.tiers.iter().map(|rule| tier(rule, &against, fields)).collect(),
+        revenue: if is_told("revenue") { revenue } else { Vec::new() },
+        net_new_logos: if is_told("net_new_logos") { net_new_logos } else { Vec::new() },
+        certifications: if is_told("active_certifications") { certifications } else { Vec::new() },
+    };
+    Some(HeldWith { held, operands })
 }
 
 /// What counts.
@@ -124,18 +128,17 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(noted: &Noted, shard: &Shard, against: &Against) -> Self {
-        let window = against.window();
-        let counts = |partner: Symbol, at: Timestamp| partner == against.partner && window.contains(&i64::from(at.day()));
-        let won = shard.deals.deals.iter().filter(|(_, deal, _)| deal.status == DealStatus::Won);
-        let won = won.filter_map(|(key, deal, stand)| {
+    fn of(noted: Option<&Noted>, rows: &Rows<'_>, against: &Against) -> Self {
+        let counts = |partner: Symbol, at: Timestamp| partner == against.partner && against.window().contains(&i64::from(at.day()));
+        let deals = rows.shards().flat_map(|shard| shard.deals.deals.iter());
+        let won = deals.filter(|(_, deal, _)| deal.status == DealStatus::Won).filter_map(|(key, deal, stand)| {
             let at = deal.closed_at.filter(|at| counts(deal.partner, *at))?;
-            let position = noted.wins.get(&(key.account, key.deal.clone())).copied().unwrap_or(stand.position);
-            Some((key, deal, at, position))
+            let by = noted.and_then(|noted| noted.wins.get(&(key.account, key.deal.clone()))).copied();
+            Some((key, deal, at, by.unwrap_or(stand.position)))
         });
         let mut won: Vec<(&DealKey, &Deal, Timestamp, Position)> = won.collect();
         won.sort_by_key(|(_, _, at, position)| (*at, *position));
-        let stream = |key: &DealKey| format!("account/{}", key.account.name());
+        let stream = |key: &DealKey| account_stream(key.account);
         let wins = won.iter().filter(|(_, deal, ..)| deal.revenues == 0).map(|(key, deal, at, position)| {
             let minor = i128::from(deal.amount);
             let (deal_id, amount) = (Some(key.deal.to_string()), money(minor, deal.currency));
@@ -149,21 +152,17 @@ impl Counted {
             deal: key.deal.to_string(),
             at: *at,
         };
-        let mut recorded: Vec<&Recorded> = noted.revenue.iter().filter(|one| counts(one.partner, one.at)).collect();
+        let mut recorded = match noted {
+            Some(noted) => noted.revenue.iter().filter(|one| counts(one.partner, one.at)).cloned().collect(),
+            None => recorded(rows, counts),
+        };
         recorded.sort_by_key(|one| (one.at, one.position));
         let recorded = recorded.into_iter().map(|one| {
-            let term = RevenueTerm {
-                position: one.position,
-                stream: one.stream.clone(),
-                deal: one.deal.clone(),
-                revenue_id: Some(one.revenue_id.clone()),
-                at: one.at,
-                amount: money(one.minor, one.currency),
-            };
-            (one.minor, one.currency, term)
+            let Recorded { minor, currency, at, position, stream, deal, revenue_id, partner: _ } = one;
+            (minor, currency, RevenueTerm { position, stream, deal, revenue_id, at, amount: money(minor, currency) })
         });
         let (wins, recorded, net_new_logos) = (wins.collect(), recorded.collect(), logos.map(logo).collect());
-        Self { wins, recorded, net_new_logos, certifications: certifications(shard, against) }
+        Self { wins, recorded, net_new_logos, certifications: certifications(rows, against) }
     }
 
     fn total(&self, currency: Currency) -> i128 {
@@ -185,8 +184,30 @@ impl Counted {
     }
 }
 
-fn certifications(shard: &Shard, against: &Against) -> Vec<CertificationTerm> {
-    let counted = counted_certifications(shard.partners.certifications.iter(), against.at);
+fn account_stream(account: Symbol) -> String {
+    format!("account/{}", account.name())
+}
+
+/// Recorded revenue that counts, day by day, as rows know it.
+fn recorded(rows: &Rows<'_>, counts: impl Fn(Symbol, Timestamp) -> bool) -> Vec<Recorded> {
+    let days = rows.shards().flat_map(|shard| shard.revenue.recorded.iter());
+    let days = days.map(|(key, row, stand)| (key, row, stand, Timestamp::from_micros(i64::from(key.day) * DAY_US)));
+    let counting = days.filter(|(key, _, _, at)| counts(key.partner, *at));
+    let recorded = counting.map(|(key, row, stand, at)| Recorded {
+        partner: key.partner,
+        minor: row.revenue.into(),
+        currency: key.currency,
+        at,
+        position: stand.position,
+        stream: account_stream(key.account),
+        deal: None,
+        revenue_id: None,
+    });
+    recorded.collect()
+}
+
+fn certifications(rows: &Rows<'_>, against: &Against) -> Vec<CertificationTerm> {
+    let counted = counted_certifications(rows.shards().flat_map(|shard| shard.partners.certifications.iter()), against.at);
     let mut terms: Vec<_> = counted
         .filter(|(key, ..)| key.partner == against.partner)
         .map(|(key, held, stand)| CertificationTerm {

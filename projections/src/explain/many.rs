@@ -1,21 +1,25 @@
-//! What more decisions made than are told one by one: what each stream and each month added, and some of the decisions.
+//! What more decisions made than are told one by one: what each stream added, and some of the decisions.
 //!
-//! Streams are folded one after the other. What a stream adds is seen on rows of a few streams, beside the partner's own, so
-//! that a figure of a million decisions costs a million times as much as one of a single decision, and not its square. All
-//! of them are folded together once more: only where what the parts add up to is the figure, the parts are told.
+//! What a stream added is read from the rows that it made, beside those of the partners whose figures they are: so much of a ledger
+//! need not be read as made the figure. The parts are told of the fields only in which they add up to what all rows say.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use pledger_domain::stream::StreamName;
-use pledger_ledger::{log::Log, outline::Outline, record::Record, slices::Position};
+use pledger_domain::stream::{StreamKind, StreamName};
+use pledger_ledger::{log::Log, slices::Slices};
+use serde_json::Value;
 
 use super::{
-    Contribution, ExplainError, Explanation, Figure, Groups, Items, Listed, MAX_DECISIONS, Telling, behind, clauses, contribution, fields,
-    parts::{Parts, Sums},
-    relevant::{self, Relevant},
-    settled,
+    ExplainError, ExplainedItem, Explanation, Figure, Items, MAX_DECISIONS, clauses, explained, fields, held,
+    items::by_label,
+    paged::page,
+    parts::{Parts, Summed},
+    rows_of::RowsOf,
 };
-use crate::query::{FieldSpec, QueryError};
+use crate::{
+    query::{FieldSpec, Item, Query, Rows},
+    shard::Shard,
+};
 
 /// What an answer holds at most.
 #[derive(Clone, Copy)]
@@ -30,239 +34,140 @@ pub(super) struct Bounds {
     pub(super) work: usize,
 }
 
-/// As much work as to tell the most decisions that are told without parts.
-const BOUNDS: Bounds = Bounds { decisions: MAX_DECISIONS, streams: 1_000, fresh: 1_000, work: MAX_DECISIONS * MAX_DECISIONS / 2 };
+/// As much work as to tell the most decisions that are told without parts, and fewer of them: they lie all over the ledger.
+pub(super) const BOUNDS: Bounds = Bounds { decisions: 250, streams: 1_000, fresh: 100, work: MAX_DECISIONS * MAX_DECISIONS / 2 };
 
-/// Explains a figure that any number of decisions made: what every stream and every month added to it, and decisions one by
-/// one as far as there is room, those after `after` where that is given.
-///
-/// Decisions come stream by stream, and what one changed is told of its stream's part of the figure.
-///
-/// # Errors
-/// `ExplainError`; of these `QueryError::InvalidCursor` where `after` is none of the decisions.
-pub fn explain_many(log: &dyn Log, figure: &Figure, after: Option<Position>) -> Result<Explanation, ExplainError> {
-    within(log, figure, after, BOUNDS)
-}
-
-pub(super) fn within(log: &dyn Log, figure: &Figure, after: Option<Position>, bounds: Bounds) -> Result<Explanation, ExplainError> {
-    let fields = fields(figure)?;
-    settled(log, figure, &fields, |streams| told(log, figure, &fields, streams, after, bounds))
-}
-
-fn told(
-    log: &dyn Log,
-    figure: &Figure,
-    fields: &[FieldSpec],
-    streams: BTreeSet<StreamName>,
-    after: Option<Position>,
+/// A figure that any number of decisions made, as rows have it, with the rows that its streams made.
+pub struct ManyMade {
+    figure: Figure,
+    fields: Vec<FieldSpec>,
+    /// In the order in which their decisions are told: slice by slice, partners' last, of which hardly any changes a figure.
+    streams: Vec<StreamName>,
+    /// How many decisions each has, where the log knows without reading them.
+    counts: Option<Vec<usize>>,
+    /// What the streams made.
+    made: RowsOf,
+    items: Items,
+    months: BTreeMap<String, Items>,
+    told: Vec<ExplainedItem>,
+    /// The rules that govern at the time that is asked about.
+    in_force: Option<u32>,
     bounds: Bounds,
-) -> Result<Explanation, ExplainError> {
-    let (program, publications) = relevant::program(log, figure.moment)?;
-    let telling = || Telling::of(figure, fields, &program);
-    let streams = streams.into_iter().filter(|stream| *stream != StreamName::program());
-    let (own, others): (BTreeSet<_>, BTreeSet<_>) = streams.partition(|stream| stream.as_str().starts_with(PARTNER));
-    let mut summing = Summing {
-        bounds,
-        whole: telling(),
-        near: telling(),
-        begin_anew: &telling,
-        publications: &publications,
-        base: Vec::new(),
-        stream: None,
-        near_decisions: 0,
-        is_seen: true,
-        sums: Sums::default(),
-        parts: Parts::of(fields, bounds.streams),
-        list: List { after, seen: 0, listed: None, work: 0, decisions: Vec::new(), at_hand: Vec::new(), last: None, next: None },
-        rules: BTreeSet::new(),
-    };
-    for record in &publications {
-        summing.whole.fold(record)?;
-        summing.near.fold(record)?;
-    }
-    relevant::each_page(log, &own, figure.moment, relevant::READ_MANY, &mut |stream, page| {
-        page.iter().try_for_each(|relevant| summing.take(stream, relevant))?;
-        summing.base.extend(page.into_iter().map(|relevant| relevant.record));
-        Ok(())
-    })?;
-    relevant::each_page(log, &others, figure.moment, relevant::READ_MANY, &mut |stream, page| {
-        page.iter().try_for_each(|relevant| summing.take(stream, relevant))
-    })?;
-    summing.end_stream()?;
-    summing.answered()
 }
 
-/// Streams that others are told beside: a partner's region and roles decide where they count.
-const PARTNER: &str = "partner/";
-
-/// Takes decisions in, stream by stream.
-struct Summing<'f, F: Fn() -> Telling<'f>> {
-    bounds: Bounds,
-    /// All of them.
-    whole: Telling<'f>,
-    /// Those of the stream, beside a few others.
-    near: Telling<'f>,
-    begin_anew: &'f F,
-    publications: &'f [Record],
-    /// What every stream is told beside.
-    base: Vec<Record>,
-    /// The stream at hand.
-    stream: Option<StreamName>,
-    near_decisions: usize,
-    /// Whether nothing was folded into the near rows since they were last looked at.
-    is_seen: bool,
-    /// What the near rows came to when they were last looked at.
-    sums: Sums,
-    parts: Parts,
-    list: List,
-    rules: BTreeSet<u32>,
-}
-
-/// The decisions that are told one by one.
-struct List {
-    after: Option<Position>,
-    /// How many decisions were looked at.
-    seen: usize,
-    listed: Option<Listed>,
-    work: usize,
-    decisions: Vec<Contribution>,
-    /// Those of the stream at hand, what changed nothing too: a win may come to rest on it.
-    at_hand: Vec<Contribution>,
-    /// The last one that was listed.
-    last: Option<Position>,
-    /// Where to go on, where there are more.
-    next: Option<Position>,
-}
-
-impl<'f, F: Fn() -> Telling<'f>> Summing<'f, F> {
-    fn take(&mut self, stream: &StreamName, relevant: &Relevant) -> Result<(), ExplainError> {
-        if self.stream.as_ref() != Some(stream) {
-            self.end_stream()?;
-            self.stream = Some(stream.clone());
-        }
-        let month = relevant.recorded_at.month();
-        if self.parts.begins(month) {
-            self.look();
-        }
-        self.parts.count(month);
-        let Some(outline) = self.whole.fold(&relevant.record)? else { return Ok(()) };
-        let position = relevant.record.position();
-        let lists = self.list.takes(position, self.near_decisions + self.base.len(), self.bounds);
-        if lists {
-            self.look();
-        }
-        self.near.fold_outline(&outline, position);
-        self.near_decisions += 1;
-        self.is_seen = false;
-        self.rules.insert(outline.rules);
-        if lists {
-            self.tell(&outline, position);
-        }
-        Ok(())
+impl ManyMade {
+    /// Reads the rows of a figure's streams, for which the same rows were asked. `counts` is what `counts_of` says of it.
+    ///
+    /// # Errors
+    /// `ExplainError`.
+    pub fn read(rows: &Rows<'_>, slices: Slices, figure: Figure, counts: Option<Vec<usize>>) -> Result<Self, ExplainError> {
+        Self::within(rows, slices, figure, counts, BOUNDS)
     }
 
-    /// What the decision changed of its stream's part.
-    fn tell(&mut self, outline: &Outline<'_>, position: Position) {
-        let before = std::mem::take(&mut self.near.last);
-        self.look();
-        let changes = self.near.changes_since(&before).unwrap_or_default();
-        self.list.at_hand.push(contribution(outline, position, changes));
+    pub(super) fn within(
+        rows: &Rows<'_>,
+        slices: Slices,
+        figure: Figure,
+        counts: Option<Vec<usize>>,
+        bounds: Bounds,
+    ) -> Result<Self, ExplainError> {
+        let fields = fields(&figure)?;
+        let known = figure.known.as_ref().ok_or(ExplainError::Unknown)?;
+        let items = by_label(known.items.clone(), figure.view);
+        // They are in the order of their names.
+        let mut order: Vec<(usize, &StreamName)> = known.streams.iter().enumerate().collect();
+        order.sort_by_key(|(_, stream)| (stream.kind() == StreamKind::Partner, slices.of(stream)));
+        let counts = counts.map(|counts| order.iter().map(|(at, _)| counts[*at]).collect());
+        let streams: Vec<StreamName> = order.into_iter().map(|(_, stream)| stream.clone()).collect();
+        let months = by_month(rows, &figure);
+        let in_force = in_force(rows, &figure.query);
+        let held = held::held(&figure, &fields, rows, None);
+        let told = explained(items.clone(), &figure, &fields, held);
+        let made = RowsOf::pick(rows, &streams, slices);
+        Ok(Self { fields, streams, counts, made, items, months, told, in_force, bounds, figure })
     }
 
-    /// Sees what was added since the last look.
-    fn look(&mut self) {
-        if std::mem::replace(&mut self.is_seen, true) {
-            return;
+    /// Tells it, with decisions one by one as far as there is room, those after the cursor `after` where that is given: stream by
+    /// stream, each with what it changed of its stream's part of the figure.
+    ///
+    /// # Errors
+    /// `ExplainError`; of these `QueryError::InvalidCursor` where `after` is none that was given for this figure.
+    pub fn told(self, log: &dyn Log, after: Option<&str>) -> Result<Explanation, ExplainError> {
+        let parts = self.parts();
+        let Self { figure, fields, streams, counts, made, items, months, told, in_force, bounds } = self;
+        let page = page(log, &figure, &fields, &streams, after, bounds)?;
+        if items.is_empty() && page.looked_at == 0 && after.is_none() {
+            return Err(ExplainError::Unknown);
         }
-        let items = self.near.answer().unwrap_or_default();
-        let sums = self.parts.sums(&items);
-        self.parts.add(&self.sums, &sums);
-        (self.sums, self.near.last) = (sums, items);
-    }
-
-    fn end_stream(&mut self) -> Result<(), ExplainError> {
-        let Some(stream) = self.stream.take() else { return Ok(()) };
-        self.look();
-        self.parts.end(&stream);
-        self.list.end(&stream, &self.near);
-        // The more there is to begin with, the rarer is it begun with.
-        if self.near_decisions >= self.bounds.fresh.max(self.base.len()) {
-            self.near = (self.begin_anew)();
-            for record in self.publications.iter().chain(&self.base) {
-                self.near.fold(record)?;
-            }
-            self.near_decisions = 0;
-            self.near.last = self.near.answer().unwrap_or_default();
-            self.sums = self.parts.sums(&self.near.last);
-        }
-        Ok(())
-    }
-
-    fn answered(self) -> Result<Explanation, ExplainError> {
-        let Self { whole, parts, list, mut rules, .. } = self;
-        let (figure, fields) = (whole.figure, whole.fields);
-        let List { after, seen, listed, decisions, next, .. } = list;
-        if after.is_some() && listed.is_none() {
-            return Err(QueryError::InvalidCursor { view: figure.view.name }.into());
-        }
-        // What has no answer says why.
-        let items: Items = whole.answer()?;
-        let sums = parts.sums(&items);
-        rules.extend(figure.query.at.and_then(|at| whole.program.in_force_at(at)).map(|rules| rules.version));
-        let versions = rules.iter().filter_map(|version| whole.program.version(*version));
-        let clauses = versions.flat_map(|rules| clauses(rules, fields)).collect();
-        let groups: Groups = parts.groups(&sums, &items, figure.view);
-        let items = whole.explained(items);
+        let summed = Summed { view: figure.view, items: &items, months: &months };
+        let groups = parts.groups((&streams, counts.as_deref()), &summed);
+        let mut rules = made.versions();
+        rules.extend(page.decisions.iter().map(|decision| decision.rules).chain(in_force));
+        let versions = rules.iter().filter_map(|version| page.program.version(*version));
         Ok(Explanation {
             view: figure.view.name,
             at: figure.query.at,
-            items,
+            items: told,
             groups: Some(groups),
-            decisions,
-            looked_at: seen,
-            listed,
-            next,
-            clauses,
+            clauses: versions.flat_map(|rules| clauses(rules, &fields)).collect(),
+            decisions: page.decisions,
+            looked_at: page.looked_at,
+            of: counts.map(|counts| counts.iter().sum()),
+            next: page.next,
         })
+    }
+
+    /// What each stream added.
+    fn parts(&self) -> Parts {
+        let Self { figure, fields, streams, made, bounds, .. } = self;
+        let mut parts = Parts::of(fields, bounds.streams);
+        let answer = |shards: Vec<&Shard>| {
+            let shards = shards.into_iter().map(|shard| Box::new(shard) as Box<_>).collect();
+            let rows = Rows::new(shards).true_by(figure.moment.as_of);
+            // What has no answer yet has no figures.
+            (figure.view.answer)(&rows, &figure.query).map(|answer| by_label(answer.items, figure.view)).unwrap_or_default()
+        };
+        // A partner's region and roles decide where other streams count, so that these are read beside it.
+        let others = first_partner(streams);
+        let mut beside = parts.sums(&answer(vec![&made.partners(others..others)]));
+        for stream in others..streams.len() {
+            let sums = parts.sums(&answer(vec![&made.partners(others..stream + 1)]));
+            parts.add(stream, &beside, &sums);
+            beside = sums;
+        }
+        let partners = made.partners(others..streams.len());
+        for stream in 0..others {
+            let with = if made.is_empty(stream) { beside.clone() } else { parts.sums(&answer(vec![&partners, &made.only(stream)])) };
+            parts.add(stream, &beside, &with);
+        }
+        parts
     }
 }
 
-impl List {
-    /// The stream was folded to its end.
-    fn end(&mut self, stream: &StreamName, telling: &Telling<'_>) {
-        if self.at_hand.is_empty() {
-            return;
-        }
-        let mut brought = behind::brought_in(telling, stream);
-        for mut one in self.at_hand.drain(..) {
-            one.changes.splice(0..0, brought.remove(&one.position).unwrap_or_default());
-            if !one.changes.is_empty() {
-                self.decisions.push(one);
-            }
-        }
-    }
+/// Where partners' streams begin, which are the last ones.
+pub(super) fn first_partner(streams: &[StreamName]) -> usize {
+    streams.partition_point(|stream| stream.kind() != StreamKind::Partner)
+}
 
-    /// Whether the decision is one of those that are told, with so many beside it.
-    fn takes(&mut self, position: Position, beside: usize, bounds: Bounds) -> bool {
-        self.seen += 1;
-        if let Some(after) = self.after
-            && self.listed.is_none()
-        {
-            // It is the one before the first; where it is the last of all, there are none.
-            if after == position {
-                self.listed = Some(Listed { first: self.seen + 1, last: self.seen });
-            }
-            return false;
-        }
-        let listed = self.listed.get_or_insert(Listed { first: self.seen, last: self.seen - 1 });
-        let is_full = listed.last + 1 - listed.first >= bounds.decisions || (self.work > bounds.work && self.last.is_some());
-        if is_full || self.next.is_some() {
-            self.next = self.next.or(self.last);
-            return false;
-        }
-        listed.last = self.seen;
-        self.work += beside + 1;
-        self.last = Some(position);
-        true
+fn in_force(rows: &Rows<'_>, query: &Query) -> Option<u32> {
+    query.at.and_then(|at| rows.program().in_force_at(at).map(|rules| rules.version))
+}
+
+/// The figure by the months that it counts in, of a view that has months.
+fn by_month(rows: &Rows<'_>, figure: &Figure) -> BTreeMap<String, Items> {
+    const MONTH: &str = "month";
+    let Figure { view, query, .. } = figure;
+    if !view.by.iter().any(|dimension| dimension.name == MONTH) || query.by.iter().any(|by| by == MONTH) {
+        return BTreeMap::new();
     }
+    let by = query.by.iter().cloned().chain([MONTH.to_owned()]).collect();
+    let Ok(answer) = (view.answer)(rows, &Query { by, ..query.clone() }) else { return BTreeMap::new() };
+    let mut months: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+    for Item(mut fields) in answer.items {
+        let month = fields.iter().position(|(name, _)| *name == MONTH).map(|at| fields.remove(at).1);
+        if let Some(month) = month.as_ref().and_then(Value::as_str) {
+            months.entry(month.to_owned()).or_default().push(Item(fields));
+        }
+    }
+    months.into_iter().map(|(month, items)| (month, by_label(items, view))).collect()
 }

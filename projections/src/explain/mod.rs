@@ -14,8 +14,10 @@ mod items;
 mod many;
 mod metric;
 mod nearest;
+mod paged;
 mod parts;
 mod relevant;
+mod rows_of;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,18 +34,17 @@ use pledger_ledger::{
 
 pub use answer::{
     Addend, CertificationTerm, Change, Clause, Contribution, ExplainedFigure, ExplainedItem, Explanation, Group, Groups, Held,
-    HeldThreshold, HeldTier, Listed, LogoTerm, RevenueTerm,
+    HeldThreshold, HeldTier, LogoTerm, RevenueTerm,
 };
 pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
-pub use from_rows::streams_naming;
-use held::Noted;
+use held::{HeldWith, Noted};
 use items::{by_label, changes, figures_of, is_told_as, value};
-pub use many::explain_many;
+pub use many::ManyMade;
 pub use metric::{UnknownMetric, find_metric};
 pub use nearest::{UnknownKey, unknown_key};
 pub use relevant::About;
-use relevant::Relevant;
+use relevant::{Relevant, are_too_many};
 
 use crate::{
     engine::Moment,
@@ -53,10 +54,12 @@ use crate::{
 };
 
 /// The most decisions that are told one by one in one answer: the figures are read after each of them.
-pub const MAX_DECISIONS: usize = 5_000;
+pub const MAX_DECISIONS: usize = 1_000;
 
 /// Costs that are no partner's.
 const COSTS_OF_ALL: &str = "cost/program";
+/// What the keys of imported deals without an account begin with.
+const NO_ACCOUNT: &str = "none:";
 /// What is told of a command that cannot be read: what came of it was.
 const UNREADABLE: &str = "(unreadable)";
 /// Fields that say where a row stands and not what it says.
@@ -127,15 +130,24 @@ pub enum ExplainError {
 /// Explains, decision by decision.
 ///
 /// # Errors
-/// `ExplainError`; `TooMany` where `explain_many` has to.
+/// `ExplainError`; `TooMany` where `ManyMade` has to.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
     settled(log, figure, &fields, |streams| {
-        if relevant::are_too_many(log, &streams, figure.moment)? {
+        if are_too_many(log, &streams, figure.moment)? {
             return Err(ExplainError::TooMany);
         }
         told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?)
     })
+}
+
+/// How many decisions each of the streams has that rows know of a figure, where the log knows without reading them.
+///
+/// # Errors
+/// `LogError`.
+pub fn counts_of(log: &dyn Log, figure: &Figure) -> Result<Option<Vec<usize>>, LogError> {
+    let streams: Vec<StreamName> = figure.known.iter().flat_map(|known| known.streams.iter().cloned()).collect();
+    relevant::counts(log, &streams, figure.moment)
 }
 
 /// Tells from the streams that rows know, and from those that a search finds where these alone give another figure.
@@ -201,8 +213,20 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     let rules = versions.iter().filter_map(|version| program.version(*version));
     let clauses = rules.flat_map(|rules| clauses(rules, fields)).collect();
     let (view, at, looked_at) = (figure.view.name, figure.query.at, records.len());
-    let items = telling.explained(telling.last.clone());
-    Ok(Explanation { view, at, items, groups: None, decisions, looked_at, listed: None, next: None, clauses })
+    let held = held::held(figure, fields, &telling.rows(), Some(&telling.noted));
+    let items = explained(telling.last.clone(), figure, fields, held);
+    Ok(Explanation { view, at, items, groups: None, decisions, looked_at, of: None, next: None, clauses })
+}
+
+/// The items, told. A partner that is held against the tiers comes with the operands of its formulas.
+fn explained(items: Items, figure: &Figure, fields: &[FieldSpec], held: Option<HeldWith>) -> Vec<ExplainedItem> {
+    let Some(HeldWith { held, operands }) = held else { return figures_of(items, figure.view, fields) };
+    let mut items = items;
+    items.values_mut().for_each(|item| item.0.extend(operands.iter().cloned()));
+    let mut told = figures_of(items, figure.view, fields);
+    // A tier figure is asked for by its partner: there is one item.
+    told.iter_mut().take(1).for_each(|item| item.held = Some(Box::new(held.clone())));
+    told
 }
 
 /// The fields that are told: the one asked for with what it is computed from, or all.
@@ -282,24 +306,14 @@ impl<'f> Telling<'f> {
         self.shard.settle(usize::MAX);
     }
 
-    /// The items, told.
-    fn explained(&self, items: Items) -> Vec<ExplainedItem> {
-        let Some((held, operands)) = (self.figure.view.name == "tiers").then(|| self.noted.held(self)).flatten() else {
-            return figures_of(items, self.figure.view, self.fields);
-        };
-        let mut items = items;
-        items.values_mut().for_each(|item| item.0.extend(operands.iter().cloned()));
-        let mut told = figures_of(items, self.figure.view, self.fields);
-        // A tier figure is asked for by its partner: there is one item.
-        told.iter_mut().take(1).for_each(|item| item.held = Some(Box::new(held.clone())));
-        told
-    }
-
     /// The items as they stand now.
     fn answer(&self) -> Result<Items, QueryError> {
-        let rows = Rows::new(vec![Box::new(&self.shard) as Box<_>]).true_by(self.figure.moment.as_of);
-        let answer = (self.figure.view.answer)(&rows, &self.figure.query)?;
+        let answer = (self.figure.view.answer)(&self.rows(), &self.figure.query)?;
         Ok(by_label(answer.items, self.figure.view))
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(vec![Box::new(&self.shard) as Box<_>]).true_by(self.figure.moment.as_of)
     }
 }
 

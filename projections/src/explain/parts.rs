@@ -1,8 +1,8 @@
-//! What streams and months add to a figure, held against the figure.
+//! What streams add to a figure, held against the figure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pledger_domain::{stream::StreamName, values::Month};
+use pledger_domain::stream::StreamName;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -19,26 +19,32 @@ type Cell = (String, &'static str, Option<String>);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sums(BTreeMap<Cell, Decimal>);
 
-/// What a stream or a month added.
+/// What streams added.
 #[derive(Clone, Debug, Default)]
 struct Part {
-    streams: usize,
-    decisions: usize,
+    /// Which streams, by their numbers.
+    streams: Vec<usize>,
     adds: Sums,
 }
 
-/// What was added, by stream and by month.
+/// A figure, as all rows have it.
+pub(super) struct Summed<'s> {
+    pub(super) view: &'s ViewSpec,
+    pub(super) items: &'s Items,
+    /// The same by the months that it counts in, of views that have months.
+    pub(super) months: &'s BTreeMap<String, Items>,
+}
+
+/// What was added, stream by stream.
 pub(super) struct Parts {
     /// Fields that may add up.
     fields: Vec<FieldSpec>,
     /// How many streams are told one by one.
     room: usize,
-    month: Option<Month>,
-    at_hand: Part,
-    streams: Vec<(StreamName, Part)>,
-    /// All other streams.
+    /// The streams that are.
+    told: Vec<Part>,
+    /// All others.
     others: Part,
-    months: BTreeMap<Month, Part>,
 }
 
 impl Sums {
@@ -59,12 +65,25 @@ impl Sums {
     fn is_nothing(&self) -> bool {
         self.0.values().all(Decimal::is_zero)
     }
+
+    /// What these are more than others.
+    fn since(&self, before: &Self) -> Self {
+        let cells: BTreeSet<&Cell> = before.0.keys().chain(self.0.keys()).collect();
+        let more = |cell: &Cell| self.of(cell).checked_sub(before.of(cell)).unwrap_or(Decimal::MAX);
+        let more = cells.into_iter().map(|cell| (cell.clone(), more(cell)));
+        Self(more.filter(|(_, number)| !number.is_zero()).collect())
+    }
+
+    /// The fields whose sums others do not have.
+    fn differing(&self, other: &Self) -> BTreeSet<&'static str> {
+        let cells: BTreeSet<&Cell> = self.0.keys().chain(other.0.keys()).collect();
+        cells.into_iter().filter(|cell| self.of(cell) != other.of(cell)).map(|(_, field, _)| *field).collect()
+    }
 }
 
 impl Part {
     fn take_in(&mut self, part: &Self) {
-        self.streams += part.streams;
-        self.decisions += part.decisions;
+        self.streams.extend(&part.streams);
         self.adds.add_all(&part.adds);
     }
 }
@@ -83,20 +102,7 @@ impl Parts {
             | FieldKind::Objects => false,
         };
         let fields = fields.iter().filter(may_add_up).copied().collect();
-        let (streams, months) = (Vec::new(), BTreeMap::new());
-        Self { fields, room, month: None, at_hand: Part::default(), streams, others: Part::default(), months }
-    }
-
-    /// Whether decisions of another month were counted last.
-    pub(super) fn begins(&self, month: Month) -> bool {
-        self.month.is_some_and(|last| last != month)
-    }
-
-    /// A decision of the stream at hand.
-    pub(super) fn count(&mut self, month: Month) {
-        self.month = Some(month);
-        self.at_hand.decisions += 1;
-        self.months.entry(month).or_default().decisions += 1;
+        Self { fields, room, told: Vec::new(), others: Part::default() }
     }
 
     /// The figures that may add up.
@@ -112,81 +118,74 @@ impl Parts {
         sums
     }
 
-    /// What was added between two looks, by the stream at hand in the month of its last decision.
-    pub(super) fn add(&mut self, before: &Sums, after: &Sums) {
-        let cells: BTreeSet<&Cell> = before.0.keys().chain(after.0.keys()).collect();
-        for cell in cells {
-            let added = after.of(cell).checked_sub(before.of(cell)).unwrap_or(Decimal::MAX);
-            if !added.is_zero() {
-                self.at_hand.adds.add(cell, added);
-                if let Some(month) = self.month {
-                    self.months.entry(month).or_default().adds.add(cell, added);
-                }
-            }
-        }
-    }
-
-    /// The stream at hand has no more.
-    pub(super) fn end(&mut self, stream: &StreamName) {
-        let part = Part { streams: 1, ..std::mem::take(&mut self.at_hand) };
-        self.month = None;
+    /// What the stream of a number added to figures.
+    pub(super) fn add(&mut self, stream: usize, before: &Sums, after: &Sums) {
+        let part = Part { streams: vec![stream], adds: after.since(before) };
         if part.adds.is_nothing() {
             self.others.take_in(&part);
             return;
         }
-        self.streams.push((stream.clone(), part));
-        if self.streams.len() > self.room.saturating_mul(4) {
+        self.told.push(part);
+        if self.told.len() > self.room.saturating_mul(4) {
             self.keep_the_greatest();
         }
     }
 
-    /// Those that add most to the first amount, or else to the first count.
+    /// Those that add most to the first amount, or else to the first count: these first.
     fn keep_the_greatest(&mut self) {
-        if self.streams.len() <= self.room {
-            return;
-        }
         let of_kind = |kind| self.fields.iter().find(|field| field.kind == kind);
         let by = of_kind(FieldKind::Money).or_else(|| of_kind(FieldKind::Count)).map(|field| field.name);
         let weight = |part: &Part| -> Decimal {
             let sums = part.adds.0.iter().filter(|((_, field, _), _)| by.is_none_or(|by| by == *field));
             sums.map(|(_, number)| number.abs()).fold(Decimal::ZERO, Decimal::saturating_add)
         };
-        self.streams.sort_by_cached_key(|(stream, part)| (std::cmp::Reverse(weight(part)), stream.clone()));
-        for (_, part) in self.streams.split_off(self.room) {
+        self.told.sort_by_cached_key(|part| (std::cmp::Reverse(weight(part)), part.streams.clone()));
+        for part in self.told.split_off(self.room.min(self.told.len())) {
             self.others.take_in(&part);
         }
     }
 
-    /// What is told: of the fields whose parts add up to the figure.
-    pub(super) fn groups(mut self, figure: &Sums, items: &Items, view: &ViewSpec) -> Groups {
+    /// What is told of the streams: of the fields whose parts add up to the figure. `counts` are the decisions of each, `months` the same
+    /// figures by month.
+    pub(super) fn groups(mut self, (streams, counts): (&[StreamName], Option<&[usize]>), summed: &Summed<'_>) -> Groups {
+        let Summed { items, months, view } = *summed;
         self.keep_the_greatest();
-        self.streams.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut whole = self.others.clone();
-        self.streams.iter().for_each(|(_, part)| whole.take_in(part));
-        let cells: BTreeSet<&Cell> = whole.adds.0.keys().chain(figure.0.keys()).collect();
-        let differing: BTreeSet<&str> =
-            cells.iter().filter(|cell| whole.adds.of(cell) != figure.of(cell)).map(|(_, field, _)| *field).collect();
+        self.told.iter().for_each(|part| whole.take_in(part));
+        let figure = self.sums(items);
+        let differing = whole.adds.differing(&figure);
         // What is computed from others is told by its formula.
         let is_had = |field: &FieldSpec| items.values().any(|item| has(item, field.name) && formula_in(item, field).is_none());
         let adding_up = self.fields.iter().filter(|field| is_had(field) && !differing.contains(field.name));
         let fields: Vec<&'static str> = adding_up.map(|field| field.name).collect();
-        let told = |field: &&'static str| fields.contains(field);
+        let adds = |sums: &Sums, left_out: &BTreeSet<&str>| -> Vec<Addend> {
+            let told = |field: &&'static str| fields.contains(field) && !left_out.contains(field);
+            let told = sums.0.iter().filter(|((_, field, _), number)| told(field) && !number.is_zero());
+            told.map(|(cell, number)| self.addend(cell, *number, items, view)).collect()
+        };
+        let none = BTreeSet::new();
+        let decisions = |part: &Part| counts.map(|counts| part.streams.iter().map(|stream| counts[*stream]).sum());
         let group = |of: Option<String>, part: &Part| Group {
             of,
-            streams: part.streams,
-            decisions: part.decisions,
-            adds: part
-                .adds
-                .0
-                .iter()
-                .filter(|((_, field, _), number)| told(field) && !number.is_zero())
-                .map(|(cell, number)| self.addend(cell, *number, items, view))
-                .collect(),
+            streams: part.streams.len(),
+            decisions: decisions(part),
+            adds: adds(&part.adds, &none),
         };
-        let by_month = self.months.iter().map(|(month, part)| group(Some(month.to_string()), part)).collect();
-        let by_stream = self.streams.iter().map(|(stream, part)| group(Some(stream.to_string()), part));
-        let others = (self.others.streams > 0).then(|| group(None, &self.others));
+        let name = |part: &Part| part.streams.first().and_then(|stream| streams.get(*stream)).map(ToString::to_string);
+        let by_stream = self.told.iter().map(|part| group(name(part), part));
+        let others = (!self.others.streams.is_empty()).then(|| group(None, &self.others));
         let by_stream = by_stream.chain(others).collect();
+        let months: BTreeMap<&String, Sums> = months.iter().map(|(month, items)| (month, self.sums(items))).collect();
+        let mut all_months = Sums::default();
+        months.values().for_each(|sums| all_months.add_all(sums));
+        let differing = all_months.differing(&figure);
+        let of_month = |(month, sums): (&&String, &Sums)| Group {
+            of: Some((*month).clone()),
+            streams: 0,
+            decisions: None,
+            adds: adds(sums, &differing),
+        };
+        let by_month = months.iter().map(of_month).filter(|group| !group.adds.is_empty()).collect();
         Groups { fields, by_stream, by_month }
     }
 

@@ -1,31 +1,29 @@
 //! The decisions that may have made a figure: all of every stream that names what is asked about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 use memchr::memmem::Finder;
 use pledger_domain::{
     program::Program,
-    stream::{Stream, StreamName},
+    stream::{Stream, StreamKind, StreamName},
     values::Timestamp,
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, UpTo},
+    log::{Log, LogError, UpTo},
     outline::Outline,
     record::{Events, Outcome, Record},
     slices::SliceId,
 };
 
-use super::{ExplainError, MAX_DECISIONS};
+use super::{ExplainError, MAX_DECISIONS, NO_ACCOUNT};
 use crate::engine::{Moment, stream_of};
 
 /// How many records are read at once.
-const READ: usize = 4_096;
-/// The same of streams that are found by their names and of which there are many: the more at once, the less often is read what
-/// they share.
-pub(super) const READ_MANY: usize = 65_536;
-/// What the streams of imported deals without an account begin with.
-const NO_ACCOUNT: &str = "account/none:";
+pub(super) const READ: usize = 4_096;
 
 /// What a figure is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +56,9 @@ pub(super) struct Read {
 pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Record>), ExplainError> {
     let mut program = Program::default();
     let mut publications = Vec::new();
-    each_page(log, &BTreeSet::from([StreamName::program()]), moment, READ, &mut |_, page| {
+    let _ = each_page(log, &BTreeSet::from([StreamName::program()]), moment, READ, &mut |_, page| {
         publications.extend(page.into_iter().map(|relevant| relevant.record));
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     for record in &publications {
         if let Ok(Some(outline)) = Outline::decode(&record.body)
@@ -73,29 +71,30 @@ pub(super) fn program(log: &dyn Log, moment: Moment) -> Result<(Program, Vec<Rec
 }
 
 /// Whether as far as the log knows without reading them more of these streams' decisions count than are told one by one.
-pub(super) fn are_too_many(log: &dyn Log, streams: &BTreeSet<StreamName>, moment: Moment) -> Result<bool, ExplainError> {
+pub(super) fn are_too_many(log: &dyn Log, streams: &BTreeSet<StreamName>, moment: Moment) -> Result<bool, LogError> {
     let streams: Vec<StreamName> = streams.iter().filter(|stream| **stream != StreamName::program()).cloned().collect();
-    let all_count = moment == Moment::default();
-    Ok(all_count && log.count(&streams)?.is_some_and(|count| count > MAX_DECISIONS))
+    Ok(counts(log, &streams, moment)?.is_some_and(|counts| counts.iter().sum::<usize>() > MAX_DECISIONS))
+}
+
+/// How many decisions of each stream count, as far as the log knows without reading them.
+pub(super) fn counts(log: &dyn Log, streams: &[StreamName], moment: Moment) -> Result<Option<Vec<usize>>, LogError> {
+    if moment == Moment::default() { log.counts(streams) } else { Ok(None) }
 }
 
 pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
     let (program, publications) = program(log, moment)?;
     let mut records = Vec::new();
     let streams = streams.into_iter().filter(|stream| *stream != StreamName::program()).collect();
-    let read = each_page(log, &streams, moment, MAX_DECISIONS + 1, &mut |_, page| {
+    let _ = each_page(log, &streams, moment, MAX_DECISIONS + 1, &mut |_, page| {
         records.extend(page);
         // There is no telling so many: what was read of them says so.
-        if records.len() > MAX_DECISIONS { Err(ExplainError::TooMany) } else { Ok(()) }
-    });
-    match read {
-        Ok(()) | Err(ExplainError::TooMany) => Ok(Read { program, publications, records }),
-        Err(error) => Err(error),
-    }
+        Ok(if records.len() > MAX_DECISIONS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(Read { program, publications, records })
 }
 
-/// What takes in decisions of a stream.
-type TakePage<'t> = dyn FnMut(&StreamName, Vec<Relevant>) -> Result<(), ExplainError> + 't;
+/// What takes in decisions of a stream, as long as it wants any.
+type TakePage<'t> = dyn FnMut(&StreamName, Vec<Relevant>) -> Result<ControlFlow<()>, ExplainError> + 't;
 
 /// The valid decisions of streams that count, stream by stream, in pages: where streams are found by their names, `most` are read
 /// at once.
@@ -107,33 +106,41 @@ pub(super) fn each_page(
     moment: Moment,
     most: usize,
     take: &mut TakePage<'_>,
-) -> Result<(), ExplainError> {
+) -> Result<ControlFlow<()>, ExplainError> {
     if !log.may_hold_void() {
         return pages(log, &streams.iter().cloned().collect::<Vec<_>>(), moment, most, take);
     }
     let slices: BTreeSet<SliceId> = streams.iter().map(|stream| log.slices().of(stream)).collect();
     for slice in slices {
         for (stream, found) in of_slice(log, slice, streams, moment)? {
-            take(&stream, found)?;
+            if take(&stream, found)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Streams' decisions, read by their names.
-fn pages(log: &dyn Log, streams: &[StreamName], moment: Moment, most: usize, take: &mut TakePage<'_>) -> Result<(), ExplainError> {
+fn pages(
+    log: &dyn Log,
+    streams: &[StreamName],
+    moment: Moment,
+    most: usize,
+    take: &mut TakePage<'_>,
+) -> Result<ControlFlow<()>, ExplainError> {
     let (mut first, mut offset) = (0, 0);
     loop {
         let found = log.read_streams(&streams[first..], offset, most)?;
-        let Some(next) = found.last().map(|(at, last)| (first + at, last.offset + 1)) else { return Ok(()) };
+        let Some(next) = found.last().map(|(at, last)| (first + at, last.offset + 1)) else { return Ok(ControlFlow::Continue(())) };
         let mut found = found.into_iter().peekable();
         while let Some(at) = found.peek().map(|(at, _)| *at) {
             let (stream, mut page) = (&streams[first + at], Vec::new());
             while let Some((_, one)) = found.next_if(|(of, _)| *of == at) {
                 page.extend(counted(one.record, moment, |named| named.is_none_or(|named| named == stream))?.map(|(_, relevant)| relevant));
             }
-            if !page.is_empty() {
-                take(stream, page)?;
+            if !page.is_empty() && take(stream, page)?.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
         (first, offset) = next;
@@ -194,10 +201,12 @@ pub(super) fn streams(log: &dyn Log, about: &About) -> Result<BTreeSet<StreamNam
         }
         About::Accounts(accounts) => {
             let named: BTreeSet<&str> = accounts.iter().flatten().map(String::as_str).collect();
-            scan(log, NO_ACCOUNT, |stream, _| stream.as_str().starts_with(NO_ACCOUNT)).map(|mut streams| {
-                streams.extend(named.iter().filter_map(|account| StreamName::parse(&format!("account/{account}")).ok()));
-                streams
-            })
+            scan(log, NO_ACCOUNT, |stream, _| stream.kind() == StreamKind::Account && stream.key().starts_with(NO_ACCOUNT)).map(
+                |mut streams| {
+                    streams.extend(named.iter().filter_map(|account| StreamName::parse(&format!("account/{account}")).ok()));
+                    streams
+                },
+            )
         }
         About::Ids(ids) if ids.is_empty() => Ok(BTreeSet::new()),
         // Hardly a decision names none of so many.

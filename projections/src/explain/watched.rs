@@ -7,6 +7,7 @@ use pledger_domain::stream::StreamName;
 use pledger_ledger::{
     log::{Log, LogError, Placed, Producer, Tail},
     slices::{SliceId, Slices},
+    stream_of,
 };
 
 use crate::given::Ledger;
@@ -46,9 +47,13 @@ impl Log for Watched {
         self.streams_read.fetch_add(1, Ordering::Relaxed);
         self.ledger.read_stream(stream, offset, max)
     }
-    fn count(&self, streams: &[StreamName]) -> Result<Option<usize>, LogError> {
-        let count = |stream| self.ledger.read_stream(stream, 0, usize::MAX).map(|placed| placed.len());
-        if self.may_hold_void { Ok(None) } else { streams.iter().map(count).sum::<Result<usize, _>>().map(Some) }
+    fn counts(&self, streams: &[StreamName]) -> Result<Option<Vec<usize>>, LogError> {
+        let is_of = |stream: &StreamName, placed: &Placed| stream_of(&placed.record.body).as_deref() == Some(stream.as_str());
+        let count = |stream: &StreamName| {
+            let placed = self.ledger.read_stream(stream, 0, usize::MAX)?;
+            Ok(placed.iter().filter(|placed| is_of(stream, placed)).count())
+        };
+        if self.may_hold_void { Ok(None) } else { streams.iter().map(count).collect::<Result<_, _>>().map(Some) }
     }
     fn may_hold_void(&self) -> bool {
         self.may_hold_void

@@ -1,6 +1,11 @@
 //! Figures over a window, and the rules they are held against: pure functions of rows.
 
-use std::{cmp::Reverse, collections::BTreeMap, ops::RangeInclusive, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    sync::{Arc, LazyLock},
+};
 
 use hashbrown::HashMap;
 use pledger_domain::{
@@ -14,6 +19,9 @@ use crate::{
     symbol::Symbol,
     table::Stand,
 };
+
+/// The rules where none are in force.
+static DEFAULT: LazyLock<Rules> = LazyLock::new(|| Rules::parse(Rules::DEFAULT).expect("the embedded default is tested to parse"));
 
 /// What a partner's days of a window add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,10 +85,8 @@ pub fn in_force_at(rows: &Rows<'_>, at: Timestamp) -> Arc<RuleSet> {
     if let Some(supposed) = rows.supposed_at(at) {
         return Arc::clone(supposed);
     }
-    rows.program().in_force_at(at).cloned().unwrap_or_else(|| {
-        let rules = Rules::parse(Rules::DEFAULT).expect("the embedded default is tested to parse");
-        Arc::new(RuleSet { version: 0, effective_from: at, rules })
-    })
+    let default = || Arc::new(RuleSet { version: 0, effective_from: at, rules: DEFAULT.clone() });
+    rows.program().in_force_at(at).cloned().unwrap_or_else(default)
 }
 
 /// The end of the last day that anything counts on: what a question that names no time is asked at.

@@ -87,7 +87,12 @@ pub(super) fn tell_terms(item: &Value) -> Result<()> {
 fn revenue(term: &Value) -> String {
     let named = |name: &str, what: &str| term[name].as_str().map(|id| format!(" {what} {id}")).unwrap_or_default();
     let (deal, revenue) = (named("deal", "deal"), named("revenue_id", "revenue"));
-    let how = if term["revenue_id"].is_null() { ", won" } else { "" };
+    let how = match (deal.is_empty(), revenue.is_empty()) {
+        (false, true) => ", won",
+        // What rows know of it.
+        (true, true) => " recorded revenue of the day",
+        (_, false) => "",
+    };
     format!("{}{deal}{revenue}{how}: {}", place(term), output::cell(&term["amount"]))
 }
 

@@ -31,14 +31,14 @@ const FEW_VALUES: usize = 10;
   pledger explain attribution d-1 --filter model=linear
   pledger explain pipeline region=EMEA,status=won --field conversion
   pledger explain ropi_margin region=EMEA,quarter=2026-Q1
-  pledger explain ropi p-001 --field revenue --cursor 3:1207      the next page of decisions
+  pledger explain ropi p-001 --field revenue --cursor account/acme.com@3:1207      the next page of decisions
   pledger explain tiers p-001 --kafka broker-1:9092 --postgres postgres://pledger@db/prm
 
 The key is that of a view's item; of ropi a partner, of attribution a deal. Where a view is asked `--by` something (pipeline, ropi,
 attribution, mdf), it may be a group such as region=EMEA,quarter=2026-Q1, or all.
 
-Of a figure that more than 5,000 decisions made, the whole arithmetic is told by stream and by month, each of which adds up
-to the figure, and the decisions in pages.")]
+Of a figure that more than 1,000 decisions made, the whole arithmetic is told by stream, and where the view has months by month, each of
+which adds up to the figure, and the decisions in pages.")]
 pub(crate) struct Explain {
     /// A view, or a figure that only one view has
     metric: String,
@@ -51,7 +51,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "DIM=VALUE")]
     filter: Vec<String>,
     /// Go on where the last page of decisions ended
-    #[arg(long, value_name = "POS")]
+    #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
     #[command(flatten)]
     times: Times,
@@ -148,17 +148,17 @@ fn ordinal(rank: usize) -> String {
 
 /// What the decisions below are.
 fn heading(document: &Value) -> String {
-    let (looked_at, listed) = (output::cell(&document["looked_at"]), &document["listed"]);
+    let looked_at = output::cell(&document["looked_at"]);
     if document["groups"].is_null() {
         return format!("\nMade by these decisions, of {looked_at} that were looked at:");
     }
-    let part = format!("{} to {} of {looked_at}", output::cell(&listed["first"]), output::cell(&listed["last"]));
-    format!("\nMade by these among the decisions {part}, stream by stream, each with what it changed of its stream's part:")
+    let of = document["of"].as_u64().map(|of| format!(" of {}", output::cell(&of.into()))).unwrap_or_default();
+    format!("\nMade by these among {looked_at}{of} decisions, stream by stream, each with what it changed of its stream's part:")
 }
 
-/// What streams and months added.
+/// What streams added, and the same by month.
 fn tell_groups(groups: &Value) -> Result<()> {
-    for (title, ways) in [("By stream", "by_stream"), ("By month of recording", "by_month")] {
+    for (title, ways) in [("By stream", "by_stream"), ("By month", "by_month")] {
         let parts: Vec<&Value> = list(groups, ways).filter(|part| list(part, "adds").next().is_some()).collect();
         if parts.is_empty() {
             continue;
@@ -168,7 +168,9 @@ fn tell_groups(groups: &Value) -> Result<()> {
         for part in parts {
             let of = part["of"].as_str().map_or_else(|| format!("{} other streams", output::cell(&part["streams"])), str::to_owned);
             let adds: Vec<String> = list(part, "adds").map(added).collect();
-            output::print(format!("  {of} ({} decisions): {}", output::cell(&part["decisions"]), adds.join(", ")))?;
+            let decisions =
+                part["decisions"].as_u64().map(|count| format!(" ({} decisions)", output::cell(&count.into()))).unwrap_or_default();
+            output::print(format!("  {of}{decisions}: {}", adds.join(", ")))?;
         }
     }
     Ok(())
