@@ -60,7 +60,7 @@ struct Asked {
 enum Read {
     Few(Figure),
     /// In its turn, which ends with it.
-    Many(ManyMade, OwnedSemaphorePermit),
+    Many(Box<ManyMade>, OwnedSemaphorePermit),
 }
 
 /// Why there is no explanation now.
@@ -95,7 +95,7 @@ impl Asked {
                     return Ok(Read::Few(figure));
                 }
                 let turn = Arc::clone(&api.explaining).try_acquire_owned().map_err(|_| Unexplained::Busy)?;
-                Ok(Read::Many(ManyMade::read(rows, log.slices(), figure, counts)?, turn))
+                Ok(Read::Many(Box::new(ManyMade::read(rows, log.slices(), figure, counts)?), turn))
             };
             match engine.read(read)? {
                 Read::Many(many, _turn) => return Ok(many.told(log, after)?),

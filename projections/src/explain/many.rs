@@ -28,14 +28,14 @@ pub(super) struct Bounds {
     pub(super) decisions: usize,
     /// Streams that are told one by one: those that add most.
     pub(super) streams: usize,
-    /// Decisions after whose streams rows are begun anew.
+    /// Decisions after whose streams rows are begun anew, if they are as many as every stream is told beside.
     pub(super) fresh: usize,
     /// Rows that are looked through to tell decisions one by one.
     pub(super) work: usize,
 }
 
 /// As much work as to tell the most decisions that are told without parts, and fewer of them: they lie all over the ledger.
-pub(super) const BOUNDS: Bounds = Bounds { decisions: 250, streams: 1_000, fresh: 100, work: MAX_DECISIONS * MAX_DECISIONS / 2 };
+pub(super) const BOUNDS: Bounds = Bounds { decisions: 250, streams: 1_000, fresh: 1, work: MAX_DECISIONS * MAX_DECISIONS / 2 };
 
 /// A figure that any number of decisions made, as rows have it, with the rows that its streams made.
 pub struct ManyMade {
