@@ -83,7 +83,7 @@ impl ManyMade {
         let in_force = in_force(rows, &figure.query);
         let held = held::held(&figure, &fields, rows, None);
         let told = explained(items.clone(), &figure, &fields, held);
-        let made = RowsOf::pick(rows, &streams, slices);
+        let made = RowsOf::pick(rows, figure.view, &streams, slices);
         Ok(Self { fields, streams, counts, made, items, months, told, in_force, bounds, figure })
     }
 

@@ -6,7 +6,12 @@ use hashbrown::HashMap;
 use pledger_domain::stream::{StreamKind, StreamName};
 use pledger_ledger::slices::{SliceId, Slices};
 
-use crate::{cell::Cell, query::Rows, shard::Shard, table::AnyTable};
+use crate::{
+    cell::Cell,
+    query::{Rows, ViewSpec},
+    shard::Shard,
+    table::AnyTable,
+};
 
 /// The rows of some streams, by stream: copies, so that nobody waits for who looks at them.
 pub(super) struct RowsOf {
@@ -56,8 +61,8 @@ impl Whose {
 }
 
 impl RowsOf {
-    /// Picks the rows of these streams, looking at every row once.
-    pub(super) fn pick(rows: &Rows<'_>, streams: &[StreamName], slices: Slices) -> Self {
+    /// Picks the rows of these streams that a view is made from, looking at each of its tables once.
+    pub(super) fn pick(rows: &Rows<'_>, view: &ViewSpec, streams: &[StreamName], slices: Slices) -> Self {
         let by_name: HashMap<&str, usize> = streams.iter().zip(0..).map(|(stream, at)| (stream.as_str(), at)).collect();
         let mut by_key: HashMap<StreamKind, HashMap<&str, usize>> = HashMap::new();
         for (stream, at) in streams.iter().zip(0..) {
@@ -69,6 +74,9 @@ impl RowsOf {
         let mut tables = picked.tables_mut();
         for (number, from) in rows.shards().flat_map(|shard| shard.tables().into_iter().enumerate()) {
             let whose = Whose::of(from);
+            if matches!(whose, Whose::Kind(_)) && !view.tables.contains(&from.name()) {
+                continue;
+            }
             let names = match &whose {
                 Whose::Kind(kind) => by_key.get(kind),
                 Whose::Named => Some(&by_name),
