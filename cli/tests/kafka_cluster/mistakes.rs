@@ -46,7 +46,9 @@ pub(crate) fn a_schema_is_one_ledgers(brokers: &str) {
     let place = ["--postgres", &home.url, "--postgres-schema", &home.schema];
     let (one, other) = (Cluster::init(brokers), Cluster::init(brokers));
     one.serve(&place).stop();
-    for verb in ["serve", "rebuild", "doctor"] {
+    let filled = one.run("rebuild", &place);
+    assert!(filled.status.success(), "{}", said(&filled));
+    for verb in ["serve", "rebuild", "doctor", "generations promote"] {
         let refused = other.run(verb, &place);
         let told = format!("{}{}", said(&refused), String::from_utf8_lossy(&refused.stdout));
         assert_eq!(refused.status.code(), Some(1), "{verb}: {told}");

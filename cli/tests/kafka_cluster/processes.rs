@@ -45,7 +45,7 @@ impl Cluster {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = pledger();
-        command.args([verb, "--kafka", &self.brokers, "--topic-prefix", &self.prefix]);
+        command.args(verb.split(' ')).args(["--kafka", &self.brokers, "--topic-prefix", &self.prefix]);
         command
     }
 
