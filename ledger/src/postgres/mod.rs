@@ -1,5 +1,6 @@
 //! PostgreSQL, which keeps the read models, the snapshots and the keys of a cluster.
 
+mod decided;
 mod options;
 mod owner;
 mod reach;

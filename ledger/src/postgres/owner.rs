@@ -1,8 +1,8 @@
 //! Which ledger a schema is of: two would take each other's read models and keys for their own.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::AssertSqlSafe;
 
-use super::{PostgresOptions, SETUP_LOCK, Session, SessionError};
+use super::{PostgresOptions, Session, SessionError};
 
 /// Why a schema is not for a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -33,23 +33,7 @@ impl PostgresOptions {
     /// # Errors
     /// `OwnerError`.
     pub fn claim(&self, ledger_id: &str) -> Result<(), OwnerError> {
-        let (state, offered) = (format!("{}_state", self.schema()), ledger_id.to_owned());
-        let owner: String = self.session()?.call(async move |connection| {
-            let mut transaction = connection.begin().await?;
-            transaction.execute(SETUP_LOCK).await?;
-            let sql = format!(
-                "CREATE SCHEMA IF NOT EXISTS {state};\n\
-                 CREATE TABLE IF NOT EXISTS {state}.owner (is_the_one boolean PRIMARY KEY DEFAULT true CHECK (is_the_one), \
-                 ledger_id text NOT NULL)"
-            );
-            transaction.execute(AssertSqlSafe(sql)).await?;
-            let sql = format!("INSERT INTO {state}.owner (ledger_id) VALUES ($1) ON CONFLICT DO NOTHING");
-            sqlx::query(AssertSqlSafe(sql)).bind(offered).execute(&mut *transaction).await?;
-            let sql = format!("SELECT ledger_id FROM {state}.owner");
-            let owner = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *transaction).await?;
-            transaction.commit().await?;
-            Ok(owner)
-        })?;
+        let owner = self.decided("owner", ("ledger_id", "text"), ledger_id.to_owned())?;
         self.is_for(ledger_id, owner)
     }
 
@@ -59,7 +43,8 @@ impl PostgresOptions {
     /// `OwnerError`.
     pub fn check_owner(&self, ledger_id: &str) -> Result<(), OwnerError> {
         let table = format!("{}_state.owner", self.schema());
-        let owner: Option<String> = self.session()?.call(async move |connection| {
+        let session = Session::start(self.clone(), "owner", "SELECT 1")?;
+        let owner: Option<String> = session.call(async move |connection| {
             let is_there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(&table).fetch_one(&mut *connection).await?;
             if !is_there {
                 return Ok(None);
@@ -67,10 +52,6 @@ impl PostgresOptions {
             sqlx::query_scalar(AssertSqlSafe(format!("SELECT ledger_id FROM {table}"))).fetch_optional(connection).await
         })?;
         owner.map_or(Ok(()), |owner| self.is_for(ledger_id, owner))
-    }
-
-    fn session(&self) -> Result<Session, SessionError> {
-        Session::start(self.clone(), "owner", "SELECT 1")
     }
 
     fn is_for(&self, ledger_id: &str, owner: String) -> Result<(), OwnerError> {
