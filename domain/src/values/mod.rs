@@ -5,6 +5,7 @@ mod country;
 mod folded;
 mod ids;
 mod money;
+mod period;
 mod personal;
 mod time;
 
@@ -13,5 +14,6 @@ pub use country::{InvalidCountry, country_code};
 pub use folded::folded;
 pub use ids::*;
 pub use money::{Amount, Currency, InvalidMoney, MAX_MINOR, Money};
+pub use period::{InvalidPeriod, Month, Period};
 pub use personal::{MAX_PERSONAL_LEN, Personal, PersonalVisitor};
-pub use time::{DAY_US, InvalidPeriod, InvalidTime, Month, Period, Timestamp};
+pub use time::{DAY_US, InvalidTime, Timestamp};
