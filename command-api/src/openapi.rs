@@ -16,6 +16,8 @@ use utoipa::openapi::{
 
 use schemas::{array_of, object, string, whole_number};
 
+use crate::why::keys_of;
+
 /// The document, as JSON.
 #[must_use]
 pub fn document() -> Value {
@@ -342,17 +344,12 @@ fn one(view: &'static ViewSpec, key: &'static str) -> Operation {
 }
 
 fn why(view: &'static ViewSpec) -> Operation {
-    let key = match view.name {
-        "pipeline" => "A group: region=EMEA,status=won, or all.",
-        "ropi" => "A partner.",
-        "attribution" => "A deal.",
-        _ => "The item's key.",
-    };
+    let key = format!("What is explained: {}.", keys_of(view));
     let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();
     let field = format!("Only this figure and what it is computed from; one of {}.", fields.join(", "));
     let cursor = "Where the list of decisions goes on: the `next` of the page before.";
     let own = [
-        parameter("key", ParameterIn::Path, key, string()),
+        parameter("key", ParameterIn::Path, &key, string()),
         parameter("field", ParameterIn::Query, &field, string()),
         parameter("cursor", ParameterIn::Query, cursor, string()),
     ];

@@ -9,11 +9,9 @@ use axum::{
 };
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, Figure, MAX_DECISIONS, ManyMade, counts_of, explain, figure_of_rows, unknown_key},
+    explain::{ExplainError, Explanation, Figure, ManyMade, explain, figure_of_rows, is_made_by_many, unknown_key},
     query::{Query, QueryError, Rows, ViewSpec},
 };
-
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, streams, views};
 
@@ -56,13 +54,6 @@ struct Asked {
     moment: Moment,
 }
 
-/// What rows say of a figure.
-enum Read {
-    Few(Figure),
-    /// In its turn, which ends with it.
-    Many(Box<ManyMade>, OwnedSemaphorePermit),
-}
-
 /// Why there is no explanation now.
 enum Unexplained {
     /// There is none.
@@ -86,26 +77,19 @@ impl Asked {
     /// Explains decision by decision; where there are too many for that, or a page is asked for, in its turn.
     fn explained(&self, api: &ApiState, engine: &Engine) -> Result<Explanation, Unexplained> {
         let (log, after) = (&*api.log, self.after.as_deref());
-        let mut is_many = after.is_some();
-        loop {
-            let read = |rows: &Rows<'_>| -> Result<Read, Unexplained> {
-                let figure = self.figure(rows)?;
-                let counts = counts_of(log, &figure).map_err(ExplainError::Log)?;
-                if !is_many && counts.as_ref().is_none_or(|counts| counts.iter().sum::<usize>() <= MAX_DECISIONS) {
-                    return Ok(Read::Few(figure));
-                }
-                let turn = Arc::clone(&api.explaining).try_acquire_owned().map_err(|_| Unexplained::Busy)?;
-                Ok(Read::Many(Box::new(ManyMade::read(rows, log.slices(), figure, counts)?), turn))
-            };
-            match engine.read(read)? {
-                Read::Many(many, _turn) => return Ok(many.told(log, after)?),
-                Read::Few(figure) => match explain(log, &figure) {
+        if after.is_none() {
+            let figure = engine.read(|rows| self.figure(rows))?;
+            if !is_made_by_many(log, &figure).map_err(ExplainError::Log)? {
+                match explain(log, &figure) {
                     // Nobody knew before they were read.
-                    Err(ExplainError::TooMany) => is_many = true,
+                    Err(ExplainError::TooMany) => {}
                     told => return Ok(told?),
-                },
+                }
             }
         }
+        let _turn = api.explaining.try_acquire().map_err(|_| Unexplained::Busy)?;
+        let many = engine.read(|rows| ManyMade::read(rows, log.slices(), self.figure(rows)?))?;
+        Ok(many.told(log, after)?)
     }
 
     fn explain(&self, api: &ApiState, engine: &Engine) -> Result<Explanation, Problem> {
@@ -133,7 +117,7 @@ impl Asked {
 }
 
 /// What figures of a view are asked for by, whoever asks.
-fn keys_of(view: &ViewSpec) -> &'static str {
+pub(crate) fn keys_of(view: &ViewSpec) -> &'static str {
     match view.name {
         "partners" | "tiers" => "the id of a partner",
         "deals" => "the id of a deal",

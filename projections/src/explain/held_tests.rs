@@ -66,7 +66,7 @@ fn ask(key: &str, field: Option<&str>, at: &str) -> Result<Explanation, ExplainE
     let asked = engine.read(|rows| figure_of_rows(view, key, field.map(str::to_owned), query, Moment::default(), rows))?;
     let told = explain(&ledger, &asked)?;
     // However many decisions there are, the same is told of the figures, but for what rows do not keep of recorded revenue.
-    let many = engine.read(|rows| ManyMade::read(rows, ledger.slices(), asked, None))?.told(&ledger, None)?;
+    let many = engine.read(|rows| ManyMade::read(rows, ledger.slices(), asked))?.told(&ledger, None)?;
     assert_eq!(many.items.iter().map(by_day).collect::<Vec<_>>(), told.items.iter().map(by_day).collect::<Vec<_>>());
     Ok(told)
 }

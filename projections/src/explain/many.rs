@@ -5,15 +5,20 @@
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use pledger_domain::stream::{StreamKind, StreamName};
-use pledger_ledger::{log::Log, slices::Slices};
+use pledger_ledger::{
+    log::Log,
+    slices::{SliceId, Slices},
+};
 use serde_json::Value;
 
 use super::{
-    ExplainError, ExplainedItem, Explanation, Figure, Items, MAX_DECISIONS, clauses, explained, fields, held,
+    ExplainError, ExplainedItem, Explanation, Figure, Items, clauses, explained, fields, held, is_unknown,
     items::by_label,
-    paged::page,
-    parts::{Parts, Summed},
+    paged::{Listed, page},
+    parts::{Parts, Summed, Sums},
+    relevant,
     rows_of::RowsOf,
 };
 use crate::{
@@ -28,14 +33,15 @@ pub(super) struct Bounds {
     pub(super) decisions: usize,
     /// Streams that are told one by one: those that add most.
     pub(super) streams: usize,
-    /// Decisions after whose streams rows are begun anew, if they are as many as every stream is told beside.
-    pub(super) fresh: usize,
-    /// Rows that are looked through to tell decisions one by one.
-    pub(super) work: usize,
 }
 
-/// As much work as to tell the most decisions that are told without parts, and fewer of them: they lie all over the ledger.
-pub(super) const BOUNDS: Bounds = Bounds { decisions: 250, streams: 1_000, fresh: 1, work: MAX_DECISIONS * MAX_DECISIONS / 2 };
+/// Decisions lie all over the ledger: to read these takes about as long as the rest.
+pub(super) const BOUNDS: Bounds = Bounds { decisions: 250, streams: 1_000 };
+
+/// The most partners whose own streams are told one by one.
+const TOLD_PARTNERS: usize = 50;
+/// How many partners, and sets of them, rows are kept of to tell streams beside.
+const KEPT_BESIDE: usize = 1_000;
 
 /// A figure that any number of decisions made, as rows have it, with the rows that its streams made.
 pub struct ManyMade {
@@ -43,8 +49,6 @@ pub struct ManyMade {
     fields: Vec<FieldSpec>,
     /// In the order in which their decisions are told: slice by slice, partners' last, of which hardly any changes a figure.
     streams: Vec<StreamName>,
-    /// How many decisions each has, where the log knows without reading them.
-    counts: Option<Vec<usize>>,
     /// What the streams made.
     made: RowsOf,
     items: Items,
@@ -56,35 +60,26 @@ pub struct ManyMade {
 }
 
 impl ManyMade {
-    /// Reads the rows of a figure's streams, for which the same rows were asked. `counts` is what `counts_of` says of it.
+    /// Reads the rows of a figure's streams, for which the same rows were asked.
     ///
     /// # Errors
     /// `ExplainError`.
-    pub fn read(rows: &Rows<'_>, slices: Slices, figure: Figure, counts: Option<Vec<usize>>) -> Result<Self, ExplainError> {
-        Self::within(rows, slices, figure, counts, BOUNDS)
+    pub fn read(rows: &Rows<'_>, slices: Slices, figure: Figure) -> Result<Self, ExplainError> {
+        Self::within(rows, slices, figure, BOUNDS)
     }
 
-    pub(super) fn within(
-        rows: &Rows<'_>,
-        slices: Slices,
-        figure: Figure,
-        counts: Option<Vec<usize>>,
-        bounds: Bounds,
-    ) -> Result<Self, ExplainError> {
+    pub(super) fn within(rows: &Rows<'_>, slices: Slices, figure: Figure, bounds: Bounds) -> Result<Self, ExplainError> {
         let fields = fields(&figure)?;
         let known = figure.known.as_ref().ok_or(ExplainError::Unknown)?;
         let items = by_label(known.items.clone(), figure.view);
-        // They are in the order of their names.
-        let mut order: Vec<(usize, &StreamName)> = known.streams.iter().enumerate().collect();
-        order.sort_by_key(|(_, stream)| (stream.kind() == StreamKind::Partner, slices.of(stream)));
-        let counts = counts.map(|counts| order.iter().map(|(at, _)| counts[*at]).collect());
-        let streams: Vec<StreamName> = order.into_iter().map(|(_, stream)| stream.clone()).collect();
+        let mut streams: Vec<StreamName> = known.streams.iter().cloned().collect();
+        streams.sort_by_key(|stream| place(stream, slices));
         let months = by_month(rows, &figure);
         let in_force = in_force(rows, &figure.query);
         let held = held::held(&figure, &fields, rows, None);
         let told = explained(items.clone(), &figure, &fields, held);
         let made = RowsOf::pick(rows, figure.view, &streams, slices);
-        Ok(Self { fields, streams, counts, made, items, months, told, in_force, bounds, figure })
+        Ok(Self { fields, streams, made, items, months, told, in_force, bounds, figure })
     }
 
     /// Tells it, with decisions one by one as far as there is room, those after the cursor `after` where that is given: stream by
@@ -93,12 +88,15 @@ impl ManyMade {
     /// # Errors
     /// `ExplainError`; of these `QueryError::InvalidCursor` where `after` is none that was given for this figure.
     pub fn told(self, log: &dyn Log, after: Option<&str>) -> Result<Explanation, ExplainError> {
-        let parts = self.parts();
-        let Self { figure, fields, streams, counts, made, items, months, told, in_force, bounds } = self;
-        let page = page(log, &figure, &fields, &streams, after, bounds)?;
-        if items.is_empty() && page.looked_at == 0 && after.is_none() {
+        if let (true, Some(known)) = (self.items.is_empty(), &self.figure.known)
+            && is_unknown(log, known, self.figure.moment)?
+        {
             return Err(ExplainError::Unknown);
         }
+        let parts = self.parts();
+        let Self { figure, fields, streams, made, items, months, told, in_force, bounds } = self;
+        let counts = relevant::counts(log, &streams, figure.moment)?;
+        let page = page(log, &Listed { figure: &figure, fields: &fields, streams: &streams, made: &made }, after, bounds.decisions)?;
         let summed = Summed { view: figure.view, items: &items, months: &months };
         let groups = parts.groups((&streams, counts.as_deref()), &summed);
         let mut rules = made.versions();
@@ -127,21 +125,44 @@ impl ManyMade {
             // What has no answer yet has no figures.
             (figure.view.answer)(&rows, &figure.query).map(|answer| by_label(answer.items, figure.view)).unwrap_or_default()
         };
-        // A partner's region and roles decide where other streams count, so that these are read beside it.
         let others = first_partner(streams);
-        let mut beside = parts.sums(&answer(vec![&made.partners(others..others)]));
-        for stream in others..streams.len() {
-            let sums = parts.sums(&answer(vec![&made.partners(others..stream + 1)]));
-            parts.add(stream, &beside, &sums);
-            beside = sums;
+        let partners: Vec<usize> = (others..streams.len()).collect();
+        let mut before = parts.sums(&answer(vec![&made.partners(&[])]));
+        if partners.len() <= TOLD_PARTNERS {
+            for told in 1..=partners.len() {
+                let sums = parts.sums(&answer(vec![&made.partners(&partners[..told])]));
+                parts.add(partners[told - 1], &before, &sums);
+                before = sums;
+            }
+        } else {
+            parts.add_to_others(&partners, &before, &parts.sums(&answer(vec![&made.partners(&partners)])));
         }
-        let partners = made.partners(others..streams.len());
+        // Most streams name the same few partners as others.
+        let mut beside: HashMap<Vec<usize>, (Shard, Sums)> = HashMap::new();
         for stream in 0..others {
-            let with = if made.is_empty(stream) { beside.clone() } else { parts.sums(&answer(vec![&partners, &made.only(stream)])) };
-            parts.add(stream, &beside, &with);
+            if made.is_empty(stream) {
+                parts.add_to_others(&[stream], &Sums::default(), &Sums::default());
+                continue;
+            }
+            let rows = made.only(stream);
+            let (partners, before) = beside.entry(made.named_by(&rows)).or_insert_with_key(|named| {
+                let partners = made.partners(named);
+                let sums = parts.sums(&answer(vec![&partners]));
+                (partners, sums)
+            });
+            let with = parts.sums(&answer(vec![&*partners, &rows]));
+            parts.add(stream, before, &with);
+            if beside.len() > KEPT_BESIDE {
+                beside.clear();
+            }
         }
         parts
     }
+}
+
+/// What orders streams, as their decisions are told.
+pub(super) fn place(stream: &StreamName, slices: Slices) -> (bool, SliceId, StreamName) {
+    (stream.kind() == StreamKind::Partner, slices.of(stream), stream.clone())
 }
 
 /// Where partners' streams begin, which are the last ones.

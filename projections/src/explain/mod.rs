@@ -2,7 +2,8 @@
 //!
 //! The decisions of every stream that names what is asked about are folded again, in the order in which they were recorded,
 //! and the figures are read after each. What a decision changed is what it contributed: nothing is told that was not
-//! computed by the very folds that made the figure.
+//! computed by the very folds that made the figure. Of more decisions than that can be done with, what each stream added is read from the
+//! rows that it made, and decisions are told in pages.
 
 mod answer;
 mod asked;
@@ -141,13 +142,19 @@ pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainErr
     })
 }
 
-/// How many decisions each of the streams has that rows know of a figure, where the log knows without reading them.
+/// Whether as far as the log knows without reading it more decisions made the figure than are told one by one, of the streams that
+/// rows know.
 ///
 /// # Errors
 /// `LogError`.
-pub fn counts_of(log: &dyn Log, figure: &Figure) -> Result<Option<Vec<usize>>, LogError> {
-    let streams: Vec<StreamName> = figure.known.iter().flat_map(|known| known.streams.iter().cloned()).collect();
-    relevant::counts(log, &streams, figure.moment)
+pub fn is_made_by_many(log: &dyn Log, figure: &Figure) -> Result<bool, LogError> {
+    figure.known.as_ref().map_or(Ok(false), |known| are_too_many(log, &known.streams, figure.moment))
+}
+
+/// Whether nothing is known of what has no figures: rows know where something without any is named; costs of the program name no one.
+fn is_unknown(log: &dyn Log, known: &Known, moment: Moment) -> Result<bool, ExplainError> {
+    let own = known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
+    Ok(relevant::read_streams(log, own, moment)?.records.is_empty())
 }
 
 /// Tells from the streams that rows know, and from those that a search finds where these alone give another figure.
@@ -158,9 +165,7 @@ fn settled(
     tell: impl Fn(BTreeSet<StreamName>) -> Result<Explanation, ExplainError>,
 ) -> Result<Explanation, ExplainError> {
     if let Some(known) = &figure.known {
-        // Rows know whatever has figures, and where something without any is named; costs of the program name no one.
-        let own = || known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
-        if known.items.is_empty() && relevant::read_streams(log, own(), figure.moment)?.records.is_empty() {
+        if known.items.is_empty() && is_unknown(log, known, figure.moment)? {
             return Err(ExplainError::Unknown);
         }
         // What has no items has nothing that could be compared.

@@ -131,6 +131,11 @@ impl Parts {
         }
     }
 
+    /// The same of streams that are not told one by one.
+    pub(super) fn add_to_others(&mut self, streams: &[usize], before: &Sums, after: &Sums) {
+        self.others.take_in(&Part { streams: streams.to_vec(), adds: after.since(before) });
+    }
+
     /// Those that add most to the first amount, or else to the first count: these first.
     fn keep_the_greatest(&mut self) {
         let of_kind = |kind| self.fields.iter().find(|field| field.kind == kind);

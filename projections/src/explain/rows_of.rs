@@ -1,6 +1,6 @@
 //! The rows that single streams made, picked out of all rows.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 use pledger_domain::stream::{StreamKind, StreamName};
@@ -25,6 +25,8 @@ pub(super) struct RowsOf {
     rules: Vec<Place>,
     /// What every stream of a slice rests on.
     slices: HashMap<SliceId, Vec<Place>>,
+    /// The numbers of partners' streams, by partner.
+    partners: HashMap<String, usize>,
 }
 
 /// Where a row lies.
@@ -97,8 +99,9 @@ impl RowsOf {
             });
         }
         drop(tables);
+        let partners = by_key.get(&StreamKind::Partner).into_iter().flatten().map(|(partner, at)| ((*partner).to_owned(), *at)).collect();
         let slice_of = streams.iter().map(|stream| slices.of(stream)).collect();
-        Self { picked, streams: of_streams, slice_of, rules, slices: of_slices }
+        Self { picked, streams: of_streams, slice_of, rules, slices: of_slices, partners }
     }
 
     /// Whether a stream made no rows.
@@ -112,8 +115,23 @@ impl RowsOf {
     }
 
     /// The published rules, and the rows of partners' streams, by their numbers.
-    pub(super) fn partners(&self, streams: Range<usize>) -> Shard {
-        self.made(self.rules.iter().chain(self.streams[streams].iter().flatten()))
+    pub(super) fn partners(&self, streams: &[usize]) -> Shard {
+        self.made(self.rules.iter().chain(streams.iter().flat_map(|stream| &self.streams[*stream])))
+    }
+
+    /// The partners' streams, by their numbers, that the rows of another stream name: their region and roles decide where it counts.
+    pub(super) fn named_by(&self, made: &Shard) -> Vec<usize> {
+        let deals = made.deals.deals.iter().flat_map(|(_, deal, _)| [deal.partner, deal.sourced_by]);
+        let revenue = made.revenue.recorded.iter().map(|(key, ..)| key.partner);
+        let costs = made.costs.months.iter().map(|(key, ..)| key.partner);
+        let touches = made.attribution.touchpoints.iter().filter_map(|(_, touch, _)| touch.partner);
+        let contenders = made.conflicts.contenders.iter().filter_map(|(_, contender, _)| contender.partner);
+        let allocations = made.funds.allocations.iter().map(|(_, allocation, _)| allocation.partner);
+        let named = deals.chain(revenue).chain(costs).chain(touches).chain(contenders).chain(allocations);
+        let mut named: Vec<usize> = named.filter_map(|partner| self.partners.get(partner.name()).copied()).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     /// The versions of the rules that the rows of all streams rest on.
@@ -131,5 +149,16 @@ impl RowsOf {
         drop(tables);
         shard.loaded(None);
         shard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_says_whose_its_rows_are() {
+        let named = Shard::default().tables().into_iter().filter(|table| matches!(Whose::of(*table), Whose::Named)).count();
+        assert_eq!(named, 2, "costs and parked streams");
     }
 }

@@ -163,8 +163,9 @@ fn tell_groups(groups: &Value) -> Result<()> {
         if parts.is_empty() {
             continue;
         }
-        let fields = output::cell(&groups["fields"]);
-        output::print(format!("\n{title}, adding up to {fields}:"))?;
+        let told = |field: &&Value| parts.iter().any(|part| list(part, "adds").any(|add| add["field"] == **field));
+        let fields: Vec<String> = list(groups, "fields").filter(told).map(output::cell).collect();
+        output::print(format!("\n{title}, adding up to {}:", fields.join(", ")))?;
         for part in parts {
             let of = part["of"].as_str().map_or_else(|| format!("{} other streams", output::cell(&part["streams"])), str::to_owned);
             let adds: Vec<String> = list(part, "adds").map(added).collect();
