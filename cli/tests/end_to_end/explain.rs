@@ -1,5 +1,7 @@
 //! Why a figure is what it is, and what it was on a day.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::program::{fail, json, succeed};
@@ -42,7 +44,13 @@ fn a_partners_return_is_explained_to_the_cent() {
     let words = succeed(dir, &["explain", "ropi_revenue", partner, "--cursor", &first]);
     assert!(words.contains("By month, adding up to ") && words.contains("stream by stream"), "{words}");
     assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", "here"], 2).contains("the cursor is none"));
-    assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", "account/a.com@0:99999999"], 2).contains("the cursor is none"));
+    let nowhere = format!("{}@0:99999999", decision("stream"));
+    assert!(fail(dir, &["explain", "ropi_revenue", partner, "--cursor", &nowhere], 2).contains("the cursor is none"));
+    for (view, key) in
+        [("ropi", "all"), ("mdf", "all"), ("partners", partner), ("tiers", partner), ("pipeline", "all"), ("attribution", "all")]
+    {
+        adds_up(dir, view, key);
+    }
 
     // A moment in the middle has the part of it that was true by then.
     let past = json(dir, &["explain", "ropi", partner, "--field", "revenue", "--as-of", "2026-04-30"]);
@@ -77,6 +85,31 @@ fn a_partners_return_is_explained_to_the_cent() {
 }
 
 /// Every partner of a demo is told beside the tiers, in terms that add up.
+/// What streams added, of a history with costs, funds and touches, is the figure, however that is told.
+fn adds_up(dir: &Path, view: &str, key: &str) {
+    let told = json(dir, &["explain", view, key]);
+    let parts = if told["groups"].is_null() {
+        let first = &told["decisions"][0];
+        let cursor = format!("{}@{}", first["stream"].as_str().expect("a stream"), first["position"].as_str().expect("a position"));
+        json(dir, &["explain", view, key, "--cursor", &cursor])
+    } else {
+        told.clone()
+    };
+    let number = |value: &Value| value.as_i64().unwrap_or_else(|| if value.is_object() { cents(value) } else { 0 });
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let figures = |told: &Value| list(&told["items"]).iter().flat_map(|item| list(&item["figures"])).collect::<Vec<_>>();
+    assert_eq!(figures(&parts), figures(&told), "{view} {key}");
+    let fields = list(&parts["groups"]["fields"]);
+    assert!(!fields.is_empty(), "{view} {key}");
+    for field in fields {
+        let of = |values: Vec<Value>, name: &str| -> i64 {
+            values.iter().filter(|value| value["field"] == field).map(|value| number(&value[name])).sum()
+        };
+        let adds = list(&parts["groups"]["by_stream"]).iter().flat_map(|group| list(&group["adds"])).collect();
+        assert_eq!(of(adds, "adds"), of(figures(&parts), "value"), "{view} {key} {field}");
+    }
+}
+
 #[test]
 fn tiers_are_explained_by_their_thresholds_and_terms() {
     let dir = tempfile::tempdir().expect("a folder");
