@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use crate::{
     cluster::{self, PlaceFlags},
     context::{Context, Usage},
-    node, output,
+    folding, node, output,
     serving::{Announcement, Assembly},
 };
 
@@ -173,7 +173,17 @@ impl Connection {
     pub(crate) fn to_read_at(place: &PlaceFlags, context: &Context) -> Result<Self> {
         match place.cluster(context)? {
             Some(named) => Self::here(cluster::to_read(&named, &place.postgres, context)?),
-            None => Self::to_read(context),
+            None => Self::to_read(context).inspect(Self::fold),
+        }
+    }
+
+    /// Read models that were just opened may stand anywhere before the ledger's end, and be no good before they are there.
+    fn fold(&self) {
+        let folded = self.assembly().map_or(Ok(()), |assembly| folding::to_the_end(assembly.engine()));
+        if let Err(reason) = folded {
+            eprintln!(
+                "Warning: the read models do not reach the ledger's end, and figures lack what came after: {reason}. See: pledger doctor"
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::Value;
 
 /// What stands between the cells of a line: a space on each side of a cell, and one between two.
@@ -140,8 +140,12 @@ pub(crate) fn progress(what: &'static str, len: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} {per_sec} {eta}");
-    ProgressBar::new(len).with_message(what).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} {rate} {eta}");
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{}/s", HumanCount(state.per_sec() as u64));
+    };
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate);
+    ProgressBar::new(len).with_message(what).with_style(style)
 }
 
 #[cfg(test)]

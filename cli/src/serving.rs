@@ -226,7 +226,11 @@ impl Assembly {
         let policy_status = Arc::new(PolicyStatus::default());
         count_policies(&metrics, &policy_status)?;
         let (folding, policing) = (Arc::clone(&engine), Arc::clone(&policy_status));
-        let behind = Probe::new("projections", move || folding.status().trouble.map_or(Ok(()), Err));
+        let behind = Probe::new("projections", move || {
+            let status = folding.status();
+            let is_there = if status.caught_up { Ok(()) } else { Err("the read models are on their way to the ledger's end".to_owned()) };
+            status.trouble.map_or(is_there, Err)
+        });
         let idle = Probe::new("policies", move || policing.trouble().map_or(Ok(()), Err));
         let api = Api::new(edge, sink, log, Arc::clone(&engine), metrics)
             .with_principals(Principals::default().with_token(&token, operator)?)

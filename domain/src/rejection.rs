@@ -157,7 +157,7 @@ pub enum Rejection {
     ProofMissing {},
     #[error("the claim window closed at {closed_at}")]
     ClaimWindowClosed { closed_at: Timestamp },
-    #[error("the tier {tier:?} is not eligible for market development funds")]
+    #[error("{} is not eligible for market development funds", .tier.as_ref().map_or("a partner without a tier".to_owned(), |tier| format!("the tier {tier}")))]
     TierNotEligible { tier: Option<TierName> },
     #[error("an amount of zero changes nothing")]
     NothingAsked {},

@@ -1,6 +1,6 @@
 //! Questions to a cluster from the command line: the read models as they are stored, beside whoever keeps them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use pledger_command_api::Metrics;
@@ -22,12 +22,9 @@ use super::{
 };
 use crate::{
     context::{Context, Usage},
-    output,
+    folding,
     serving::{Assembly, NoWriter},
 };
-
-/// How long what was recorded since the read models were written may take to be folded.
-const FOLDING: Duration = Duration::from_secs(3_600);
 
 /// The read models of a cluster, to be asked: what is stored, and what the ledger has after it. Nothing is written, and nobody
 /// is waited for.
@@ -110,11 +107,8 @@ fn stored(generations: &dyn Generations, log: &Arc<dyn Log>) -> Result<Engine> {
             Engine::in_memory(Arc::clone(log), Options::default())?
         }
     };
-    let progress = output::progress("folding", engine.lag()?);
-    let is_there = engine.wait_until_caught_up(FOLDING, |engine| progress.set_position(engine.status().taken_in));
-    progress.finish_and_clear();
-    if !is_there {
-        bail!("the ledger was not folded to its end: {}", engine.status().trouble.unwrap_or_else(|| "it took too long".to_owned()));
+    if let Err(reason) = folding::to_the_end(&engine) {
+        bail!("the ledger was not folded to its end: {reason}");
     }
     Ok(engine)
 }

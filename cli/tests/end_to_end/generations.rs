@@ -65,6 +65,19 @@ fn empty_a_table(file: &Path, table: &str) {
     });
 }
 
+/// As after an upgrade with other folds, or on a copy without them.
+#[test]
+fn questions_wait_for_read_models_that_are_made_anew() {
+    let dir = demo("40");
+    let dir = dir.path();
+    let ask = |verb: &[&str]| succeed(dir, verb);
+    for verb in [&["query", "pipeline", "--json"][..], &["export", "deals", "--format", "csv", "--out", "-"], &["conflicts", "--json"]] {
+        let before = ask(verb);
+        std::fs::remove_dir_all(dir.join("data").join("projections")).expect("they are there");
+        assert_eq!(ask(verb), before, "{verb:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_rebuilt_says_why() {
     let dir = demo("5");

@@ -242,6 +242,8 @@ pub(super) fn check_eligibility<C: CommandPayload<Stream = Fund>>(command: &C, n
     let not_active = |phase: &str| Rejection::PartnerNotActive { partner_id: partner_id(), phase: phase.to_owned() };
     let retiring = Rejection::PartnerRetiring { partner_id: partner_id(), since: at("2026-01-05") };
     let gold_only = |tier| Rejection::TierNotEligible { tier };
+    assert_eq!(gold_only(Some(tier("silver"))).to_string(), "the tier silver is not eligible for market development funds");
+    assert_eq!(gold_only(None).to_string(), "a partner without a tier is not eligible for market development funds");
     for (partner, gated, refusal) in [
         (None, false, Some(Rejection::PartnerUnknown { partner_id: partner_id() })),
         (partner(&[registered()]), false, Some(not_active("applied"))),

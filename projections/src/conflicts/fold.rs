@@ -106,9 +106,11 @@ impl Conflicts {
             | AccountEvent::DealExpired { deal_id, .. }
             | AccountEvent::DealWon { deal_id, .. }
             | AccountEvent::DealLost { deal_id, .. } => self.look_again(deal_id, decision.effective_at, at, deals),
+            AccountEvent::DealApproved { deal_id, .. } | AccountEvent::ProtectionOpened { deal_id, .. } => {
+                self.protected(deal_id, decision, at, deals);
+            }
             // None of these begins or ends a conflict.
             AccountEvent::DealRegistered(_)
-            | AccountEvent::DealApproved { .. }
             | AccountEvent::DealInformationRequested { .. }
             | AccountEvent::DealExtended { .. }
             | AccountEvent::ApprovalSlaBreached { .. }
@@ -116,7 +118,6 @@ impl Conflicts {
             | AccountEvent::NextStepSet { .. }
             | AccountEvent::NoteAdded { .. }
             | AccountEvent::DirectClaimed { .. }
-            | AccountEvent::ProtectionOpened { .. }
             | AccountEvent::TouchpointRecorded { .. }
             | AccountEvent::RevenueRecorded { .. } => {}
         }
@@ -165,6 +166,26 @@ impl Conflicts {
                 ..registered(id.as_str(), deal, deal.partner)
             };
             self.contend(ContenderKey { account: at.key, subject, entry }, contender, at);
+        }
+    }
+
+    /// A contender's deal came to be protected: whose it is holds.
+    fn protected(&mut self, id: &DealId, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
+        if !self.accounts.contains(&at.key) {
+            return;
+        }
+        let Some(deal) = deals.get(at.key, id).filter(|deal| deal.protected_until.is_some_and(|until| until > decision.recorded_at)) else {
+            return;
+        };
+        for subject in subjects(id, at, deals) {
+            if self.contenders.get(&deals_entry(at.key, &subject, id)).is_none() {
+                continue;
+            }
+            if let Some(contest) = self.conflicts.change(&ConflictKey { account: at.key, subject }, at) {
+                contest.holder = Some(deal.partner);
+                contest.deal = Some(id.as_str().into());
+                contest.last_at = decision.effective_at;
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     engine::{Engine, Options},
     given::{Given, Ledger, approved, deal_id, described, registered, registration, time, won},
-    query::{Item, Query},
+    query::{Item, Query, QueryError},
 };
 
 fn conflicts(given: impl IntoIterator<Item = Given>, filters: &[(&str, &str)]) -> Vec<Item> {
@@ -230,6 +230,43 @@ fn whoever_comes_back_meets_those_who_came_meanwhile() {
     // A change that moves nothing says nothing of who holds.
     given.push(Given::account("acme.com", "2026-03-02", vec![updated("d9", "GTX Pro", false)]));
     assert_eq!(contended(&given), (json!({"holder": "p9", "deal_id": "d9"}), all));
+}
+
+#[test]
+fn whoever_comes_to_be_protected_holds_from_then_on() {
+    let protected =
+        |deal: &str| AccountEvent::DealApproved { deal_id: deal_id(deal), protected_until: Some(time("2026-12-31")), expires_at: None };
+    let on = |at: &str, event| Given::account("acme.com", at, vec![event]);
+    let given = [
+        on("2026-01-01", registered("d1", "p1", "GTX Pro", "100.00")),
+        on("2026-01-02", registered("d2", "p2", "GTX Pro", "100.00")),
+        on("2026-01-03", protected("d2")),
+    ];
+    assert_eq!(contended(&given[..2]).0, json!({"holder": "p1", "deal_id": "d1"}), "who came first");
+    assert_eq!(contended(&given).0, json!({"holder": "p2", "deal_id": "d2"}));
+    // Who never contended is no part of an old contest.
+    let later = [
+        on("2026-02-01", AccountEvent::DealCanceled { deal_id: deal_id("d1") }),
+        on("2026-02-01", AccountEvent::DealCanceled { deal_id: deal_id("d2") }),
+        on("2026-03-01", registered("d3", "p3", "GTX Pro", "100.00")),
+        on("2026-03-02", protected("d3")),
+    ];
+    assert_eq!(contended(&[&given[..], &later[..]].concat()).0, json!({"holder": "p2", "deal_id": "d2"}));
+}
+
+#[test]
+fn an_account_stands_for_its_only_conflict() {
+    let on = |day: u8, deal: &str, partner: &str, product: &str| {
+        Given::account("acme.com", &format!("2026-01-0{day}"), vec![registered(deal, partner, product, "100.00")])
+    };
+    let given = [on(1, "d1", "p1", "GTX"), on(2, "d2", "p2", "GTX"), on(3, "d3", "p1", "MG"), on(4, "d4", "p2", "MG")];
+    let ask = |given: &[Given]| {
+        let engine = Engine::in_memory(Arc::new(Ledger::with(given.to_vec())), Options::default()).expect("it starts");
+        assert!(engine.wait_until_caught_up(Duration::from_secs(20), |_| {}));
+        engine.query("conflicts", &Query { key: Some("acme.com".to_owned()), ..Query::default() })
+    };
+    assert_eq!(ask(&given[..3]).expect("it").items.len(), 1);
+    assert!(matches!(ask(&given), Err(QueryError::Ambiguous { candidates, .. }) if candidates.len() == 2));
 }
 
 #[test]

@@ -171,6 +171,10 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let items: Vec<_> = page.iter().map(|(key, fact)| item(rows, key, fact, &around, shown)).collect();
     match &query.key {
         Some(key) if items.is_empty() => Err(QueryError::NotFound { view: NAME, key: key.clone() }),
+        Some(key) if items.len() > 1 => {
+            let candidates = page.iter().map(|(key, _)| conflict_id(key)).collect();
+            Err(QueryError::Ambiguous { view: NAME, key: key.clone(), candidates })
+        }
         _ => Ok(Answer { next: page.last().filter(|_| more).map(|((account, subject), _)| cursor(&[account, &**subject])), items }),
     }
 }
@@ -180,8 +184,9 @@ fn conflict_id((account, subject): &Key<'_>) -> String {
     format!("{account},{subject}")
 }
 
+/// An account stands for the only conflict that it has.
 fn is_id(id: &str, (account, subject): &Key<'_>) -> bool {
-    id.split_once(',').is_some_and(|(known, rest)| known == *account && rest == subject)
+    id.split_once(',').map_or(id == *account, |(known, rest)| known == *account && rest == subject)
 }
 
 type Filters = Vec<(&'static str, Vec<DimValue>)>;

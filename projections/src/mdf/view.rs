@@ -25,7 +25,7 @@ pub const VIEW: ViewSpec = ViewSpec {
     filters: &DIM_SPECS,
     fields: FIELDS,
     headline: &["budget", "allocated", "approved", "claimed", "paid", "available"],
-    tables: &["deals", "touchpoints", "deal_refunds", "mdf_budgets", "mdf_allocations", "mdf_requests"],
+    tables: &["deals", "touchpoints", "deal_refunds", "mdf_budgets", "mdf_allocations", "mdf_requests", "mdf_claims"],
     answer,
 };
 

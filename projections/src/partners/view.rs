@@ -73,7 +73,11 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("last_at", Time, "When something last happened to the partner."),
     FieldSpec::new("position", Position, "The last decision on the partner."),
     FieldSpec::new("rules", Count, "The version of the rules of that decision."),
-    FieldSpec::new("incomplete_since", Position, "A record of the partner that could not be read; null where all is well."),
+    FieldSpec::new(
+        "incomplete_since",
+        Position,
+        "A record of the partner, or of an account that it has a deal on, that could not be read; null where all is well.",
+    ),
 ];
 
 /// A partner as a question sees it.
@@ -179,7 +183,7 @@ fn item(rows: &Rows<'_>, fact: &Fact<'_>, figures: &HashMap<Symbol, PartnerFigur
     let Fact { key, row, stand } = fact;
     let none = PartnerFigures::default();
     let figures = figures.get(&key.partner).unwrap_or(&none);
-    let incomplete = rows.incomplete_since("partner", key.partner);
+    let incomplete = rows.incomplete_of(key.partner);
     Item(vec![
         ("partner_id", key.partner.name().into()),
         ("name", row.name.as_str().into()),

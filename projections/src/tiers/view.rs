@@ -8,7 +8,6 @@ use pledger_domain::{
     rules::{RuleSet, TierRule},
     values::{Money, Timestamp},
 };
-use pledger_ledger::slices::Position as Place;
 use serde_json::{Value, json};
 
 use super::standing::{Figures, active_certifications, figures, in_force_at, last_day_of};
@@ -144,24 +143,10 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let next = found.last().filter(|_| more).map(|(name, _)| cursor(&[name]));
     let items = found.into_iter().map(|(_, fact)| {
         let mut item = fact.item(at, &set);
-        item.0.push(("incomplete_since", text(incomplete_since(rows, fact.partner).map(|position| position.to_string()).as_deref())));
+        item.0.push(("incomplete_since", text(rows.incomplete_of(fact.partner).map(|position| position.to_string()).as_deref())));
         item
     });
     Ok(Answer { items: items.collect(), next })
-}
-
-/// The first record that its figures lack: of its own stream, or of an account that it has a deal on.
-fn incomplete_since(rows: &Rows<'_>, partner: Symbol) -> Option<Place> {
-    if let Some(since) = rows.incomplete_since("partner", partner) {
-        return Some(since);
-    }
-    let parked: Vec<_> =
-        rows.incomplete().into_iter().filter_map(|one| Some((Symbol::of(one.stream.strip_prefix("account/")?), one.since))).collect();
-    if parked.is_empty() {
-        return None;
-    }
-    let mut own = rows.shards().flat_map(|shard| shard.deals.deals.iter()).filter(|(_, deal, _)| deal.partner == partner);
-    own.find_map(|(key, _, _)| parked.iter().find(|(account, _)| *account == key.account).map(|(_, since)| *since))
 }
 
 /// Every partner that was nominated or registered.

@@ -75,9 +75,6 @@ impl Explain {
             parameters.push(format!("{}={}", encode(name), encode(value)));
         }
         let connection = Connection::to_read_at(&self.place, context)?;
-        if let Some(assembly) = connection.assembly() {
-            assembly.engine().wait_until_caught_up(super::FOLDING, |_| {});
-        }
         let answer = connection.ask(Ask::get(format!("/v1/{}/{}/why?{}", view.name, encode(&self.key), parameters.join("&"))));
         connection.close();
         let document = answer?.success()?;
