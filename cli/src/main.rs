@@ -13,6 +13,7 @@ mod output;
 mod policies;
 mod serving;
 mod verbs;
+mod words;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     connection::{Ask, Connection, Told, encode},
     context::{Context, Usage},
-    output,
+    output, words,
 };
 
 /// Send one command, and print the decision
@@ -151,7 +151,7 @@ fn tell(answer: &Told, json: bool) -> Result<ExitCode> {
     let replayed = if answer.replayed { ", answered from history" } else { "" };
     let mut lines = vec![format!("Accepted at {} in {} (version {}{replayed}).", text("position"), text("stream"), text("version"))];
     for event in document["events"].as_array().into_iter().flatten() {
-        lines.push(format!("  {} {}", output::cell(&event["type"]), event["data"]));
+        lines.push(format!("  {}", words::event(event)));
     }
     output::print(lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)

@@ -24,6 +24,7 @@ use crate::{
     ledger::Ledger,
     output,
     verbs::{bound::Bound, moment::Times, query::two_formats},
+    words,
 };
 
 /// Records that are read at once.
@@ -258,9 +259,7 @@ pub(crate) fn words(position: Position, decision: &Decision<'_>) -> String {
     );
     let outcome = match &decision.outcome {
         Outcome::Accepted(events) => match serde_json::to_value(events) {
-            Ok(Value::Array(events)) => {
-                events.iter().map(|event| format!("\n    {} {}", output::cell(&event["type"]), event["data"])).collect()
-            }
+            Ok(Value::Array(events)) => events.iter().map(|event| format!("\n    {}", words::event(event))).collect(),
             Ok(_) | Err(_) => String::new(),
         },
         Outcome::Rejected(rejection) => format!("\n    refused ({}): {rejection}", rejection.code()),
