@@ -12,6 +12,7 @@ use super::{
 use crate::{
     accounts::{Duplicate, duplicates},
     cube::{DimValue, Values},
+    deals::{Deal, DealKey},
     figures::{decimal, money, text, time, word},
     page::{Selection, cursor, read_cursor},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
@@ -66,6 +67,8 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("product", Text, "The product; null where the whole account is contended."),
     FieldSpec::new("holder", Text, "The partner that held the account at the last decision; null where nobody did."),
     FieldSpec::new("deal_id", Text, "The holder's deal; of a dispute the deal in dispute."),
+    FieldSpec::new("protected_until", Time, "Until when that deal protects its partner; null where it does not.")
+        .under(&["deal_registration.protection_days", "deal_registration.protection_scope"]),
     FieldSpec::new("since", Time, "When it began; null for a possible duplicate."),
     FieldSpec::new("last_at", Time, "When something last happened."),
     FieldSpec::new("contender_count", Count, "How many contenders there are, an attempt that was refused counting each time."),
@@ -260,7 +263,11 @@ fn item<'a>(rows: &Rows<'_>, key: &Key<'_>, fact: &Fact<'a>, around: &Around<'a>
         ("status", status(fact, around).into()),
     ];
     match fact {
-        Fact::Contest(key, conflict, stand) => contest(&mut fields, key, conflict, *stand, around, shown),
+        Fact::Contest(key, conflict, stand) => {
+            let held = conflict.deal.clone().map(|deal| DealKey { account: key.account, deal });
+            let held = held.and_then(|key| rows.shards().find_map(|shard| shard.deals.deals.get(&key)));
+            contest(&mut fields, key, (conflict, held), *stand, around, shown);
+        }
         Fact::Duplicate(pair) => duplicate(&mut fields, pair),
     }
     let incomplete = rows.incomplete_since("account", fact.account());
@@ -271,7 +278,7 @@ fn item<'a>(rows: &Rows<'_>, key: &Key<'_>, fact: &Fact<'a>, around: &Around<'a>
 fn contest<'a>(
     fields: &mut Vec<(&'static str, Value)>,
     key: &'a ConflictKey,
-    conflict: &Conflict,
+    (conflict, held): (&Conflict, Option<&Deal>),
     stand: Stand,
     around: &Around<'a>,
     shown: usize,
@@ -285,6 +292,7 @@ fn contest<'a>(
         ("product", text(conflict.product.map(Symbol::name))),
         ("holder", text(conflict.holder.map(Symbol::name))),
         ("deal_id", text(conflict.deal.as_deref())),
+        ("protected_until", time(held.and_then(|deal| deal.protected_until))),
         ("since", time(Some(conflict.since))),
         ("last_at", time(Some(conflict.last_at))),
         ("contender_count", conflict.contenders.into()),
@@ -304,7 +312,7 @@ fn contest<'a>(
 
 fn duplicate(fields: &mut Vec<(&'static str, Value)>, pair: &Duplicate) {
     let null = |name| (name, Value::Null);
-    fields.extend(["product", "holder", "deal_id", "since", "last_at"].map(null));
+    fields.extend(["product", "holder", "deal_id", "protected_until", "since", "last_at"].map(null));
     fields.extend([("contender_count", 0.into()), ("refused_count", 0.into()), ("contenders", json!([]))]);
     fields.extend(["escalated_to", "ruled_at"].map(null));
     fields.extend([("shares", json!([])), ("reason", Value::Null), ("other_account", pair.other.name().into())]);
