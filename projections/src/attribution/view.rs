@@ -58,7 +58,7 @@ const FIELDS: &[FieldSpec] = &[
         Money,
         "The party's part of the amount won, to the minor unit; those that are rounded up are the ones that rounding takes most from.",
     )
-    .computed("weight * amount")
+    .computed("apportioned(weight * amount)")
     .under(&["attribution"]),
     FieldSpec::new("account", Text, "Of one deal: the account's key; null for an imported deal without one."),
     FieldSpec::new("standing", Text, "Of one deal: sourced, influenced or neither."),

@@ -11,6 +11,9 @@ pub(super) fn value_of(text: &str) -> Option<Decimal> {
     if let Some(counted) = text.strip_prefix("count([").and_then(|text| text.strip_suffix("])")) {
         return Some(counted.split(", ").filter(|name| !name.is_empty()).count().into());
     }
+    if let Some(part) = text.strip_prefix("apportioned(").and_then(|text| text.strip_suffix(')')) {
+        return Some(sum(part));
+    }
     if let Some((one, other)) = text.strip_prefix("max(").and_then(|text| text.strip_suffix(')')?.split_once(", ")) {
         return Some(number(one).max(sum(other)));
     }

@@ -7,7 +7,8 @@ use serde_json::Value;
 /// `percentile(0.95, fields)` lies at that part of the way from the least value to the greatest, between two neighbours in
 /// proportion (`quantile_cont` of SQL). `max(0, a - b)` is the greater one, `count(fields)` how many there are. Of the rules'
 /// tiers `highest_tier` is the highest one of which these figures reach every threshold, and `tier_above` the one above both.
-const FUNCTIONS: [&str; 5] = ["percentile", "max", "count", "highest_tier", "tier_above"];
+/// `apportioned(a * b)` is rounded to the minor unit so that the parts of a deal add up to it: by the largest remainder.
+const FUNCTIONS: [&str; 6] = ["percentile", "max", "count", "highest_tier", "tier_above", "apportioned"];
 
 /// The fields that a formula names, each once.
 #[must_use]

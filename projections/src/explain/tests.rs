@@ -234,9 +234,10 @@ fn weights_can_be_computed_by_hand() {
             assert!((by_hand(text) - expected).abs() < 1e-9, "{:?}: {text} is not {expected}", item.item);
             // The rest of a minor unit goes to whom rounding takes most from.
             let text = credited.computed.as_deref().expect("it is computed");
-            assert_eq!(text, format!("{} * {}", weight.value.as_str().expect("text"), amount.value["amount"].as_str().expect("text")));
+            let parts = format!("{} * {}", weight.value.as_str().expect("text"), amount.value["amount"].as_str().expect("text"));
+            assert_eq!(text, format!("apportioned({parts})"));
             let expected: f64 = credited.value["amount"].as_str().expect("text").parse().expect("a number");
-            assert!((by_hand(text) - expected).abs() < 0.01, "{:?}: {text} is not {expected}", item.item);
+            assert!((by_hand(&parts) - expected).abs() < 0.01, "{:?}: {text} is not {expected}", item.item);
             computed += 1;
         }
         assert_eq!(computed, computed_by);

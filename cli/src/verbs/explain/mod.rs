@@ -37,6 +37,9 @@ const FEW_VALUES: usize = 10;
 The key is that of a view's item; of ropi a partner, of attribution a deal. Where a view is asked `--by` something (pipeline, ropi,
 attribution, mdf), it may be a group such as region=EMEA,quarter=2026-Q1, or all.
 
+apportioned(WEIGHT * AMOUNT) is rounded to the minor unit so that the credits of a deal add up to its amount: what is left over goes to the
+largest remainders. percentile, max, count, highest_tier and tier_above are what they say.
+
 Of a figure that more than 1,000 decisions made, the whole arithmetic is told by stream, and where the view has months by month, each of
 which adds up to the figure, and the decisions in pages.")]
 pub(crate) struct Explain {
