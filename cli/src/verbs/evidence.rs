@@ -185,6 +185,9 @@ fn tell(confirmed: &Confirmed, key_was_given: bool) -> Result<()> {
         confirmed.until,
         confirmed.signed_by
     ))?;
+    if !key_was_given {
+        output::print("Anyone can sign: compare the key with the one that the ledger's keeper names, or check it by --key.")?;
+    }
     for record in &confirmed.records {
         if let Body::Decision(decision) = Body::decode(&record.body)? {
             output::print(replay::words(record.position(), &decision))?;
