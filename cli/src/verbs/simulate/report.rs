@@ -42,9 +42,11 @@ pub(super) struct Outcome {
 /// The most decisions that do not repeat in a table.
 const MAX_UNREPEATED: usize = 20;
 /// What is not in the answer.
-const NOTES: [&str; 3] = [
+const NOTES: [&str; 4] = [
     "Commands are decided again as they were sent; what else would have been asked for, had it been decided otherwise, nobody knows.",
-    "Figures follow recorded decisions: revenue, credit and returns of deals that would have been refused are still counted.",
+    "Figures follow recorded decisions: deals, certifications and payments that would have been refused are still counted.",
+    "Streams are decided again in the order program, partners, all others. Evaluations of tiers are decided again with the figures \
+     that they were sent; which tiers figures would earn is derived once, after that, and no command is decided a second time with it.",
     "The version that a sender expected (If-Match) is recorded with refusals only, and is not checked again.",
 ];
 
