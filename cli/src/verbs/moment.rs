@@ -10,7 +10,7 @@ use crate::{connection::encode, context::Usage};
 /// The two times of a question.
 #[derive(Args)]
 pub(crate) struct Times {
-    /// What was true in the business by then: RFC 3339, or a date for its end
+    /// What was true in the business by then: RFC 3339, or a date for its end; rules and costs say themselves from when
     #[arg(long, value_name = "T")]
     as_of: Option<String>,
     /// What the ledger had recorded by then
