@@ -79,14 +79,11 @@ pub(super) fn formula_in(item: &Item, field: &FieldSpec) -> Option<&'static str>
 
 fn explained(item: Item, view: &ViewSpec, fields: &[FieldSpec]) -> ExplainedItem {
     let figure = |field: &FieldSpec| {
-        let formula = formula_in(&item, field);
-        ExplainedFigure {
-            field: field.name,
-            value: value(Some(&item), field.name).clone(),
-            summary: field.summary,
-            formula,
-            computed: formula.and_then(|formula| formula::with_values(formula, |name| value(Some(&item), name))),
-        }
+        let (formula, value) = (formula_in(&item, field), value(Some(&item), field.name).clone());
+        let computed = formula.and_then(|formula| formula::with_values(formula, |name| self::value(Some(&item), name)));
+        // What is there while something it is computed from is not, came about otherwise.
+        let formula = formula.filter(|_| computed.is_some() || value.is_null());
+        ExplainedFigure { field: field.name, value, summary: field.summary, formula, computed }
     };
     // What the item does not have says nothing of it, unless it was asked for.
     let is_told =

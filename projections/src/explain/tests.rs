@@ -196,6 +196,7 @@ fn what_is_printed_can_be_computed_by_hand() {
             let is_detail = match view.name {
                 "pipeline" => is_told(operand),
                 "attribution" => operand.ends_with("_shares"),
+                "ropi" => operand.ends_with("_cac"),
                 "tiers" => of_tiers.contains(&field),
                 _ => false,
             };

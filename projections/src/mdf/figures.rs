@@ -24,7 +24,8 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         "available",
         Money,
         "Of a budget, what may still be allocated; of an allocation, what may still be approved; else null.",
-    ),
+    )
+    .computed("budget - allocated"),
     FieldSpec::new("uncommitted", Money, "What may still be approved: allocated - approved + released; null where `allocated` is.")
         .computed("allocated - approved + released"),
     FieldSpec::new(

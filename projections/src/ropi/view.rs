@@ -136,7 +136,14 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     // The filters are done with; what is left is to group.
     let groups = Plan::read(NAME, &dims, &Query { filters: Vec::new(), ..query.clone() })?;
     let groups = groups.group::<Figures, Currency>(facts, |fact| fact.currency, |sum, fact| sum.add(&fact.figures));
-    Ok(plan.page(groups, after, query.limit, Figures::values))
+    let mut answer = plan.page(groups, after, query.limit, Figures::values);
+    if query.details {
+        let ropi = &rules.ropi;
+        let costs =
+            [("direct_cac", &ropi.direct_cac), ("partner_cac", &ropi.partner_cac)].map(|(name, cost)| (name, cost.to_string().into()));
+        answer.items.iter_mut().for_each(|item| item.0.extend(costs.iter().cloned()));
+    }
+    Ok(answer)
 }
 
 fn only(query: &Query, wanted: impl Fn(&str) -> bool) -> Query {
