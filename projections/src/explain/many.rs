@@ -1,7 +1,7 @@
 //! What more decisions made than are told one by one: what each stream added, and some of the decisions.
 //!
-//! What a stream added is read from the rows that it made, beside those of the partners whose figures they are: so much of a ledger
-//! need not be read as made the figure. The parts are told of the fields only in which they add up to what all rows say.
+//! What a stream added is read from the rows that it made, beside those of the partners that they name, and not from the decisions
+//! that made the figure. The parts are told of the fields only in which they add up to what all rows say.
 
 use std::collections::BTreeMap;
 
