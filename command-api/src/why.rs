@@ -9,7 +9,7 @@ use axum::{
 };
 use pledger_projections::{
     engine::{Engine, Moment},
-    explain::{ExplainError, Explanation, Figure, ManyMade, explain, figure_of_rows, is_made_by_many, unknown_key},
+    explain::{ExplainError, Explanation, Figure, ManyMade, explain, figure_of_rows, unknown_key},
     query::{Query, QueryError, Rows, ViewSpec},
 };
 
@@ -78,13 +78,9 @@ impl Asked {
     fn explained(&self, api: &ApiState, engine: &Engine) -> Result<Explanation, Unexplained> {
         let (log, after) = (&*api.log, self.after.as_deref());
         if after.is_none() {
-            let figure = engine.read(|rows| self.figure(rows))?;
-            if !is_made_by_many(log, &figure).map_err(ExplainError::Log)? {
-                match explain(log, &figure) {
-                    // Nobody knew before they were read.
-                    Err(ExplainError::TooMany) => {}
-                    told => return Ok(told?),
-                }
+            match explain(log, &engine.read(|rows| self.figure(rows))?) {
+                Err(ExplainError::TooMany) => {}
+                told => return Ok(told?),
             }
         }
         let _turn = api.explaining.try_acquire().map_err(|_| Unexplained::Busy)?;

@@ -166,7 +166,7 @@ pub(super) fn place(stream: &StreamName, slices: Slices) -> (bool, SliceId, Stre
 }
 
 /// Where partners' streams begin, which are the last ones.
-pub(super) fn first_partner(streams: &[StreamName]) -> usize {
+fn first_partner(streams: &[StreamName]) -> usize {
     streams.partition_point(|stream| stream.kind() != StreamKind::Partner)
 }
 

@@ -128,61 +128,46 @@ pub enum ExplainError {
     TooMany,
 }
 
-/// Explains, decision by decision.
+/// Explains, decision by decision: from the streams that rows know, and from those that a search finds where these alone give another
+/// figure.
 ///
 /// # Errors
 /// `ExplainError`; `TooMany` where `ManyMade` has to.
 pub fn explain(log: &dyn Log, figure: &Figure) -> Result<Explanation, ExplainError> {
     let fields = fields(figure)?;
-    settled(log, figure, &fields, |streams| {
-        if are_too_many(log, &streams, figure.moment)? {
+    let tell = |streams: BTreeSet<StreamName>| told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?);
+    if let Some(known) = &figure.known {
+        // A search finds no fewer.
+        if are_too_many(log, &known.streams, figure.moment)? {
             return Err(ExplainError::TooMany);
         }
-        told(figure, &fields, relevant::read_streams(log, streams, figure.moment)?)
-    })
-}
-
-/// Whether as far as the log knows without reading it more decisions made the figure than are told one by one, of the streams that
-/// rows know.
-///
-/// # Errors
-/// `LogError`.
-pub fn is_made_by_many(log: &dyn Log, figure: &Figure) -> Result<bool, LogError> {
-    figure.known.as_ref().map_or(Ok(false), |known| are_too_many(log, &known.streams, figure.moment))
-}
-
-/// Whether nothing is known of what has no figures: rows know where something without any is named; costs of the program name no one.
-fn is_unknown(log: &dyn Log, known: &Known, moment: Moment) -> Result<bool, ExplainError> {
-    let own = known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
-    Ok(relevant::read_streams(log, own, moment)?.records.is_empty())
-}
-
-/// Tells from the streams that rows know, and from those that a search finds where these alone give another figure.
-fn settled(
-    log: &dyn Log,
-    figure: &Figure,
-    fields: &[FieldSpec],
-    tell: impl Fn(BTreeSet<StreamName>) -> Result<Explanation, ExplainError>,
-) -> Result<Explanation, ExplainError> {
-    if let Some(known) = &figure.known {
         if known.items.is_empty() && is_unknown(log, known, figure.moment)? {
             return Err(ExplainError::Unknown);
         }
         // What has no items has nothing that could be compared.
         if !known.items.is_empty() {
             match tell(known.streams.clone()) {
-                Ok(told) if is_told_as(&told.items, &figures_of(by_label(known.items.clone(), figure.view), figure.view, fields)) => {
+                Ok(told) if is_told_as(&told.items, &figures_of(by_label(known.items.clone(), figure.view), figure.view, &fields)) => {
                     return Ok(told);
                 }
-                // A search finds no fewer.
                 Err(ExplainError::TooMany) => return Err(ExplainError::TooMany),
                 Ok(_) | Err(_) => {}
             }
         }
     }
-    let explanation = tell(relevant::streams(log, &figure.about)?)?;
+    let streams = relevant::streams(log, &figure.about)?;
+    if are_too_many(log, &streams, figure.moment)? {
+        return Err(ExplainError::TooMany);
+    }
+    let explanation = tell(streams)?;
     let is_known = explanation.looked_at > 0 || !explanation.items.is_empty();
     is_known.then_some(explanation).ok_or(ExplainError::Unknown)
+}
+
+/// Whether nothing is known of what has no figures: rows know where something without any is named; costs of the program name no one.
+fn is_unknown(log: &dyn Log, known: &Known, moment: Moment) -> Result<bool, ExplainError> {
+    let own = known.streams.iter().filter(|stream| stream.as_str() != COSTS_OF_ALL).cloned().collect();
+    Ok(relevant::read_streams(log, own, moment)?.records.is_empty())
 }
 
 /// Folds what may have made it, decision by decision.

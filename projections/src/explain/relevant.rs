@@ -23,7 +23,7 @@ use super::{ExplainError, MAX_DECISIONS, NO_ACCOUNT};
 use crate::engine::{Moment, stream_of};
 
 /// How many records are read at once.
-pub(super) const READ: usize = 4_096;
+const READ: usize = 4_096;
 
 /// What a figure is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
