@@ -13,6 +13,7 @@ pub mod generation;
 pub(crate) mod given;
 #[cfg(test)]
 pub(crate) mod given_partners;
+mod lacking;
 pub mod page;
 pub mod parked;
 pub mod query;

@@ -250,20 +250,6 @@ impl<'a> Rows<'a> {
         self.shards().find_map(|shard| shard.parked.since(kind, key.name()))
     }
 
-    /// The first record that a partner's figures lack: of its own stream, or of an account that it has a deal on.
-    pub(crate) fn incomplete_of(&self, partner: Symbol) -> Option<Position> {
-        if let Some(since) = self.incomplete_since("partner", partner) {
-            return Some(since);
-        }
-        let parked: Vec<_> =
-            self.incomplete().into_iter().filter_map(|one| Some((Symbol::of(one.stream.strip_prefix("account/")?), one.since))).collect();
-        if parked.is_empty() {
-            return None;
-        }
-        let mut own = self.shards().flat_map(|shard| shard.deals.deals.iter()).filter(|(_, deal, _)| deal.partner == partner);
-        own.find_map(|(key, ..)| parked.iter().find(|(account, _)| *account == key.account).map(|(_, since)| *since))
-    }
-
     /// The rules as published.
     #[must_use]
     pub fn program(&self) -> Arc<Program> {

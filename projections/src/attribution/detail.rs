@@ -2,7 +2,7 @@
 
 use hashbrown::HashSet;
 use pledger_domain::values::{Currency, Month};
-use pledger_ledger::slices::SliceId;
+use pledger_ledger::slices::{Position, SliceId};
 
 use super::{
     arithmetic::Shares,
@@ -16,6 +16,7 @@ use crate::{
     cube::{DimValue, Plan},
     deals::{Deal, DealKey, DealStatus},
     figures::{money, time},
+    lacking::{Lacking, since},
     page::{Selection, cursor, read_cursor},
     query::{Answer, Item, Query, QueryError, Rows},
 };
@@ -86,6 +87,7 @@ impl Wanted<'_, '_> {
         let plan = Plan::read(NAME, &dims, self.query)?;
         let after = read_place(self.query)?;
         let limit = self.query.limit.unwrap_or(usize::MAX - 1);
+        let lacking = Lacking::of(self.rows);
         let (mut items, mut last) = (Vec::new(), None::<Place>);
         let mut from = after.as_ref().map(|(deal, account, ..)| (deal.clone(), account.clone()));
         let mut begun = from.is_none();
@@ -103,7 +105,9 @@ impl Wanted<'_, '_> {
                     if items.len() == limit {
                         return Ok(Answer { items, next: last.map(|place| write_place(&place)) });
                     }
-                    items.push(candidate.item(&attributed, &attributed.credits[party], fact.model, self.query.details));
+                    let mut item = candidate.item(&attributed, &attributed.credits[party], fact.model, self.query.details);
+                    item.0.push(since(lacking.account(key.account)));
+                    items.push(item);
                     last = Some(place);
                 }
             }
@@ -117,6 +121,17 @@ impl Wanted<'_, '_> {
     pub(super) fn every_deal(&self) -> Result<Vec<(&DealKey, AttributedDeal)>, QueryError> {
         let (candidates, _) = self.candidates(None, true, usize::MAX - 1)?;
         Ok(candidates.into_iter().filter_map(|found| Some((found.key, found.attributed()?))).collect())
+    }
+
+    /// The won deals that are asked for of accounts that lack a record, with their credits and the record.
+    pub(super) fn lacking<'w>(&'w self, lacking: &'w Lacking) -> impl Iterator<Item = (&'w DealKey, AttributedDeal, Position)> {
+        let wanted = |key: &DealKey| self.deals.is_empty() || self.deals.iter().any(|id| *id == key.deal);
+        self.rows.shards().flat_map(move |shard| {
+            let lacking = shard.deals.deals.iter().filter_map(|(key, deal, stand)| Some((key, deal, stand, lacking.account(key.account)?)));
+            lacking
+                .filter(move |(key, ..)| wanted(key))
+                .filter_map(|(key, deal, stand, since)| Some((key, shard.attribution.attributed(stand.position.slice, key, deal)?, since)))
+        })
     }
 
     /// The first won deals from `from` on (after it, where `exclusive`) that the filters do not rule out, and whether

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cube::{Dim, DimValue, Plan, Values},
     figures::money,
+    lacking::{INCOMPLETE_SINCE, Lacking},
     query::{Answer, FieldKind::*, FieldSpec, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
 };
@@ -68,6 +69,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("sourced", Money, "Of a sum: credited on deals whose first qualifying act is a partner's registration or referral."),
     FieldSpec::new("influenced", Money, "Of a sum: credited on deals that a partner touched and none sourced."),
     FieldSpec::new("touched", Money, "Of a sum: sourced and influenced together.").computed("sourced + influenced"),
+    INCOMPLETE_SINCE,
 ];
 
 /// One model's credit, or a sum of such.
@@ -145,7 +147,12 @@ fn grouped(wanted: &detail::Wanted<'_, '_>) -> Result<Answer, QueryError> {
         let facts = wanted.rows.shards().flat_map(|shard| totals(shard.attribution.totals()));
         plan.group::<Sums, Currency>(facts, currency, Sums::add)
     };
-    Ok(plan.page(groups, after, wanted.query.limit, Sums::values))
+    let answer = plan.page(groups, after, wanted.query.limit, Sums::values);
+    let lacking = Lacking::of(wanted.rows);
+    let incomplete = wanted.lacking(&lacking);
+    let incomplete =
+        incomplete.flat_map(|(key, deal, since)| detail::facts(key, &deal).map(move |(fact, _)| (fact, since)).collect::<Vec<_>>());
+    Ok(plan.tell_incomplete(answer, &lacking, incomplete))
 }
 
 /// The sums of a shard, a fact a model.

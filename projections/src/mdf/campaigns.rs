@@ -3,10 +3,12 @@
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use pledger_domain::values::{Currency, Timestamp};
+use pledger_ledger::slices::Position;
 
 use crate::{
     deals::{Deal, DealKey, DealStatus, facts},
     figures::half_even,
+    lacking::Lacking,
     query::Rows,
     revenue::{DealRefund, DealRefundKey},
     symbol::Symbol,
@@ -66,6 +68,12 @@ pub(super) fn linked(rows: &Rows<'_>) -> HashMap<(Symbol, Currency), Linked> {
         }
     }
     campaigns
+}
+
+/// The campaigns that touched an account that lacks a record, each with the record.
+pub(super) fn touched(rows: &Rows<'_>, lacking: &Lacking) -> Vec<(Symbol, Position)> {
+    let touchpoints = rows.shards().flat_map(|shard| shard.attribution.touchpoints.iter());
+    touchpoints.filter_map(|(key, row, _)| Some((row.campaign?, lacking.account(key.account)?))).collect()
 }
 
 /// What was given back of a deal, in its own currency.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::campaigns::Linked;
 use crate::{
     figures::{money, ratio},
+    lacking::INCOMPLETE_SINCE,
     query::{FieldKind::*, FieldSpec},
 };
 
@@ -39,6 +40,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         .computed("(linked_gross_margin - paid) / paid"),
     FieldSpec::new("roi_pipeline", Decimal, "By campaign: (linked pipeline - paid) / paid, to six places; null where nothing was paid.")
         .computed("(linked_pipeline - paid) / paid"),
+    INCOMPLETE_SINCE,
 ];
 
 /// Sums of one group and currency, in minor units; none where nothing of the kind belongs to the group.

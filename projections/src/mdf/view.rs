@@ -3,12 +3,13 @@
 use pledger_domain::values::Currency;
 
 use super::{
-    campaigns::{Linked, linked},
+    campaigns::{Linked, linked, touched},
     figures::{FIELDS, Figures},
     row::{FundRequest, FundRequestStatus},
 };
 use crate::{
     cube::{Dim, DimValue, Plan, Values},
+    lacking::Lacking,
     query::{Answer, FieldKind::Text, FieldSpec, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
 };
@@ -70,6 +71,11 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let names: Vec<&str> = query.by.iter().chain(query.filters.iter().map(|(name, _)| name)).map(String::as_str).collect();
     let groups = plan.group::<Figures, Currency>(facts(rows, &names).into_iter(), |fact| fact.currency, |sum, fact| sum.add(&fact.figures));
     let answer = plan.page(groups, after, query.limit, Figures::values);
+    let lacking = Lacking::of(rows);
+    let of_funds = facts(rows, &names).into_iter().filter_map(|fact| Some((lacking.budget(fact.budget?)?, fact)));
+    let of_campaigns =
+        touched(rows, &lacking).into_iter().map(|(campaign, since)| (since, of_campaign(campaign, Currency::USD, Figures::default())));
+    let answer = plan.tell_incomplete(answer, &lacking, of_funds.chain(of_campaigns).map(|(since, fact)| (fact, since)));
     match query.key {
         Some(key) if answer.items.is_empty() => Err(QueryError::NotFound { view: NAME, key }),
         _ => Ok(answer),
@@ -99,12 +105,17 @@ fn facts(rows: &Rows<'_>, names: &[&str]) -> Vec<Fact> {
     // What a campaign brought belongs to no partner and no budget.
     if within(&["campaign"]) {
         facts.iter_mut().filter(|fact| fact.campaign.is_some()).for_each(|fact| fact.figures.linked = Some(Linked::default()));
-        facts.extend(linked(rows).into_iter().map(|((campaign, currency), linked)| {
-            let figures = Figures { linked: Some(linked), ..Figures::default() };
-            Fact { budget: None, allocation: None, partner: None, campaign: Some(campaign), currency, figures }
-        }));
+        facts.extend(
+            linked(rows).into_iter().map(|((campaign, currency), linked)| {
+                of_campaign(campaign, currency, Figures { linked: Some(linked), ..Figures::default() })
+            }),
+        );
     }
     facts
+}
+
+const fn of_campaign(campaign: Symbol, currency: Currency, figures: Figures) -> Fact {
+    Fact { budget: None, allocation: None, partner: None, campaign: Some(campaign), currency, figures }
 }
 
 fn request(budget: Symbol, row: &FundRequest) -> Fact {

@@ -10,6 +10,7 @@ use crate::{
     cube::{Dim, DimValue, Plan, Values},
     deals::{DealStatus, facts},
     figures::{text, time, word},
+    lacking::{Lacking, since},
     page::{Selection, cursor, read_cursor},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
@@ -139,7 +140,8 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let (partners, more) = selection.finish();
     let mut figures = deal_figures(rows, partners.iter().map(|(_, fact)| fact.key.partner));
     count_certifications(rows, &mut figures, &partners);
-    let items: Vec<_> = partners.iter().map(|(_, fact)| item(rows, fact, &figures)).collect();
+    let lacking = Lacking::of(rows);
+    let items: Vec<_> = partners.iter().map(|(_, fact)| item(&lacking, fact, &figures)).collect();
     match &query.key {
         Some(key) if items.is_empty() => Err(QueryError::NotFound { view: NAME, key: key.clone() }),
         _ => Ok(Answer { next: partners.last().filter(|_| more).map(|(id, _)| cursor(&[id])), items }),
@@ -179,11 +181,10 @@ fn count_certifications(rows: &Rows<'_>, figures: &mut HashMap<Symbol, PartnerFi
     }
 }
 
-fn item(rows: &Rows<'_>, fact: &Fact<'_>, figures: &HashMap<Symbol, PartnerFigures>) -> Item {
+fn item(lacking: &Lacking, fact: &Fact<'_>, figures: &HashMap<Symbol, PartnerFigures>) -> Item {
     let Fact { key, row, stand } = fact;
     let none = PartnerFigures::default();
     let figures = figures.get(&key.partner).unwrap_or(&none);
-    let incomplete = rows.incomplete_of(key.partner);
     Item(vec![
         ("partner_id", key.partner.name().into()),
         ("name", row.name.as_str().into()),
@@ -209,6 +210,6 @@ fn item(rows: &Rows<'_>, fact: &Fact<'_>, figures: &HashMap<Symbol, PartnerFigur
         ("last_at", time(Some(row.last_at))),
         ("position", stand.position.to_string().into()),
         ("rules", stand.rules.into()),
-        ("incomplete_since", incomplete.map_or(Value::Null, |position| position.to_string().into())),
+        since(lacking.partner(key.partner)),
     ])
 }

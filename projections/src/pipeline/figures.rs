@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     deals::{Deal, DealFact, DealStatus},
     figures::{half_even, minutes_between, money, percentile, ratio},
+    lacking::INCOMPLETE_SINCE,
     query::{FieldKind::*, FieldSpec},
 };
 
@@ -47,6 +48,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     .computed("sla_met / sla_promised"),
     FieldSpec::new("cycle_time_median_days", Decimal, "The median time from the registration to the close of won deals, in days.")
         .computed("percentile(0.5, cycle_minutes) / 1440"),
+    INCOMPLETE_SINCE,
 ];
 
 /// The stages, and what the open value in each is called where it is told.

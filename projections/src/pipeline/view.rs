@@ -4,6 +4,7 @@ use super::figures::{FIELDS, Figures};
 use crate::{
     cube::Plan,
     deals::{DIM_SPECS, dims, facts},
+    lacking::Lacking,
     query::{Answer, Query, QueryError, Rows, ViewSpec},
 };
 
@@ -30,5 +31,8 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     }
     let after = plan.after(NAME, query)?;
     let groups = plan.group_page::<Figures, _>(|| facts(rows), |fact| fact.deal.currency, Figures::add, after.as_ref(), query.limit);
-    Ok(plan.page(groups, after, query.limit, |figures, currency| figures.values(currency, query.details)))
+    let answer = plan.page(groups, after, query.limit, |figures, currency| figures.values(currency, query.details));
+    let lacking = Lacking::of(rows);
+    let incomplete = facts(rows).filter_map(|fact| Some((fact, lacking.account(fact.key.account)?)));
+    Ok(plan.tell_incomplete(answer, &lacking, incomplete))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::{
     figures::{money, ratio},
+    lacking::INCOMPLETE_SINCE,
     query::{FieldKind::*, FieldSpec},
     revenue::DayFigures,
 };
@@ -33,6 +34,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
         .computed("gross_margin / (staff + technology + mdf)"),
     FieldSpec::new("ropi_total", Decimal, "(gross margin + CAC saved) / all costs, to six places; null where there are none.")
         .computed("(gross_margin + cac_saved) / costs"),
+    INCOMPLETE_SINCE,
 ];
 
 /// Sums of one group and currency, in minor units.

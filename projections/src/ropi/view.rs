@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 use pledger_domain::{
+    cost::CostKind,
     partner::Role,
     rules::Rules,
     values::{Currency, Month},
@@ -11,6 +12,7 @@ use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
 use super::figures::{FIELDS, Figures};
 use crate::{
     cube::{Dim, DimValue, Plan, Values},
+    lacking::Lacking,
     query::{Answer, FieldKind::Text, FieldSpec, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
     tiers::{in_force_at, last_day_of},
@@ -122,21 +124,27 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let standings = standings(rows);
     let at = query.at.unwrap_or_else(|| last_day_of(rows));
     let rules = &in_force_at(rows, at).rules;
-    let facts = brought_in(rows, rules).chain(costs(rows)).flat_map(|fact| {
-        let standing = fact.partner.and_then(|partner| standings.get(&partner)).copied().unwrap_or_default();
-        let fact = Fact { tier: standing.tier, region: standing.region, ..fact };
-        let mut under: Vec<Fact> = Vec::new();
-        if of_others.admits(&fact) {
-            let roles = standing.roles.iter().map(|role| Some(*role)).chain(standing.roles.is_empty().then_some(None));
-            let under_roles = roles.map(|role| Fact { role, ..fact }).filter(|fact| of_role.admits(fact));
-            under.extend(under_roles.take(if by_role { usize::MAX } else { 1 }));
-        }
-        under
-    });
+    let facts = || {
+        brought_in(rows, rules).chain(costs(rows)).flat_map(|fact| {
+            let standing = fact.partner.and_then(|partner| standings.get(&partner)).copied().unwrap_or_default();
+            let fact = Fact { tier: standing.tier, region: standing.region, ..fact };
+            let mut under: Vec<Fact> = Vec::new();
+            if of_others.admits(&fact) {
+                let roles = standing.roles.iter().map(|role| Some(*role)).chain(standing.roles.is_empty().then_some(None));
+                let under_roles = roles.map(|role| Fact { role, ..fact }).filter(|fact| of_role.admits(fact));
+                under.extend(under_roles.take(if by_role { usize::MAX } else { 1 }));
+            }
+            under
+        })
+    };
     // The filters are done with; what is left is to group.
-    let groups = Plan::read(NAME, &dims, &Query { filters: Vec::new(), ..query.clone() })?;
-    let groups = groups.group::<Figures, Currency>(facts, |fact| fact.currency, |sum, fact| sum.add(&fact.figures));
-    let mut answer = plan.page(groups, after, query.limit, Figures::values);
+    let grouping = Plan::read(NAME, &dims, &Query { filters: Vec::new(), ..query.clone() })?;
+    let groups = grouping.group::<Figures, Currency>(facts(), |fact| fact.currency, |sum, fact| sum.add(&fact.figures));
+    let answer = plan.page(groups, after, query.limit, Figures::values);
+    let lacking = Lacking::of(rows);
+    let incomplete =
+        facts().filter_map(|fact| Some((fact, lacking.returns(fact.partner, fact.figures.costs[CostKind::Mdf as usize] != 0)?)));
+    let mut answer = grouping.tell_incomplete(answer, &lacking, incomplete);
     if query.details {
         let ropi = &rules.ropi;
         let costs =

@@ -14,6 +14,7 @@ use super::standing::{Figures, active_certifications, figures, in_force_at, last
 use crate::{
     cube::{Dim, DimValue, Plan, Values},
     figures::{money, text, time, word},
+    lacking::{Lacking, since},
     page::{Selection, cursor, read_cursor},
     partners::Partner,
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
@@ -141,9 +142,10 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
         return Err(QueryError::NotFound { view: NAME, key: key.clone() });
     }
     let next = found.last().filter(|_| more).map(|(name, _)| cursor(&[name]));
+    let lacking = Lacking::of(rows);
     let items = found.into_iter().map(|(_, fact)| {
         let mut item = fact.item(at, &set);
-        item.0.push(("incomplete_since", text(rows.incomplete_of(fact.partner).map(|position| position.to_string()).as_deref())));
+        item.0.push(since(lacking.partner(fact.partner)));
         item
     });
     Ok(Answer { items: items.collect(), next })
