@@ -73,17 +73,18 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
         (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: api.sink.halted() })),
     }?;
-    if !page.incomplete.is_empty() {
-        response.headers_mut().insert(INCOMPLETE, routes::header_text(&incomplete(&page.incomplete)));
-    }
+    response.headers_mut().extend(incomplete(&page.incomplete));
     Ok(response)
 }
 
-/// What figures leave out, whatever their form: `account/acme.com since 3:17`.
-fn incomplete(streams: &[Incomplete]) -> String {
+/// What figures leave out, whatever their form, if anything: `account/acme.com since 3:17`.
+pub(crate) fn incomplete(streams: &[Incomplete]) -> Option<(HeaderName, HeaderValue)> {
+    if streams.is_empty() {
+        return None;
+    }
     let named: Vec<String> = streams.iter().take(MAX_NAMED).map(|one| format!("{} since {}", one.stream, one.since)).collect();
     let more = streams.len().checked_sub(MAX_NAMED + 1).map(|more| format!(", and {} more", more + 1)).unwrap_or_default();
-    format!("{}{more}", named.join(", "))
+    Some((INCOMPLETE, routes::header_text(&format!("{}{more}", named.join(", ")))))
 }
 
 /// A page, and why it may be incomplete where no command is decided any more.

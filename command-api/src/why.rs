@@ -40,8 +40,11 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
         tokio::task::spawn_blocking(move || asked.explain(&api, &engine))
     };
     let explanation = explaining.await.map_err(|failed| Problem::internal(&failed))??;
+    let incomplete = views::incomplete(&explanation.incomplete);
     let value = serde_json::to_value(explanation).map_err(|error| Problem::internal(&error))?;
-    views::json_response(serde_json::to_vec(&Opener::new(&*api.edge.keys, rights).open(value)))
+    let mut response = views::json_response(serde_json::to_vec(&Opener::new(&*api.edge.keys, rights).open(value)))?;
+    response.headers_mut().extend(incomplete);
+    Ok(response)
 }
 
 struct Asked {
@@ -135,7 +138,6 @@ fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
             Problem::malformed("UnknownField", detail).field("field").accepted(fields)
         }
         ExplainError::Unknown => Problem::not_found(detail).field("key").accepted(keys_of(view)),
-        ExplainError::Unreadable { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerDamaged", detail),
         ExplainError::TooMany => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TooManyDecisions", detail).field("key"),
     }
 }

@@ -146,6 +146,9 @@ pub struct FieldSpec {
     /// The clauses of the rules that it rests on, as in `deal_registration.protection_days`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub clauses: &'static [&'static str],
+    /// Whether these are the clauses in force at the instant of the question, and not those that decisions name.
+    #[serde(skip)]
+    pub is_standing: bool,
 }
 
 /// What a field of an item holds; any of them may be null where its summary says so.
@@ -287,7 +290,7 @@ impl FieldSpec {
     /// A field, in a catalogue.
     #[must_use]
     pub const fn new(name: &'static str, kind: FieldKind, summary: &'static str) -> Self {
-        Self { name, kind, summary, formula: None, clauses: &[] }
+        Self { name, kind, summary, formula: None, clauses: &[], is_standing: false }
     }
 
     /// The field, computed by `formula`.
@@ -300,6 +303,12 @@ impl FieldSpec {
     #[must_use]
     pub const fn under(self, clauses: &'static [&'static str]) -> Self {
         Self { clauses, ..self }
+    }
+
+    /// The field, resting on these clauses of the rules in force at the instant of the question.
+    #[must_use]
+    pub const fn under_in_force(self, clauses: &'static [&'static str]) -> Self {
+        Self { clauses, is_standing: true, ..self }
     }
 }
 

@@ -141,11 +141,12 @@ fn explanation() -> Value {
                     "by_month": list("The same by the view's month, where it has months: of, adds."),
                 },
             },
-            "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes. With groups they come stream by stream, and a change is one of the stream's part."),
+            "decisions": list("Decisions that changed a figure, as they were recorded: position, stream, command, rules, times, changes. With groups they come stream by stream, and a change is one of the stream's part. A change of a deadline says by `reckoned` how the decision's rules give it: clause, computed."),
             "looked_at": {"type": "integer", "description": "How many decisions were looked at one by one."},
             "of": {"type": "integer", "description": "How many there are, where these are not all and the ledger knows without reading them."},
             "next": {"type": "string", "description": "The cursor of the next page of decisions, where there is one."},
-            "clauses": list("What the rules say, of every version that had a part in it: rules, clause, value."),
+            "clauses": list("What the rules say, of every version that had a part in it: rules, clause, value, in_force."),
+            "incomplete": list("Streams of it of which a record cannot be read, where there are any: stream, since, reason. What came after is left out."),
         },
     })
 }

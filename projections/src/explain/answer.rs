@@ -7,6 +7,8 @@ use pledger_ledger::slices::Position;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::query::Incomplete;
+
 /// The answer: figures, and the decisions that made them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
@@ -31,6 +33,9 @@ pub struct Explanation {
     pub next: Option<String>,
     /// What the rules say, of every version that had a part in it.
     pub clauses: Vec<Clause>,
+    /// Streams of it of which a record cannot be read: what came after that is left out of the figures, as it is of every answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<Incomplete>,
 }
 
 /// What the figures are the sums of: over streams, and once more over months, where the view has months.
@@ -241,6 +246,18 @@ pub struct Change {
     pub before: Value,
     /// What it became.
     pub after: Value,
+    /// Of a deadline, how the rules that the decision names give it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reckoned: Option<Reckoned>,
+}
+
+/// A deadline as the rules give it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reckoned {
+    /// Where in `program.toml` it stands how long.
+    pub clause: &'static str,
+    /// From when, and how long: `2026-01-12T00:00:00Z + 90 days`.
+    pub computed: String,
 }
 
 /// What the rules say about a figure.
@@ -252,4 +269,6 @@ pub struct Clause {
     pub clause: &'static str,
     /// What stands there.
     pub value: Value,
+    /// Whether that version is in force at the instant that the question is about.
+    pub in_force: bool,
 }

@@ -51,7 +51,7 @@ fn credited(telling: &Telling<'_>, is_asked: impl Fn(&DealKey) -> bool) -> BTree
     for (key, deal, stand) in won.filter(|(key, ..)| is_asked(key)) {
         let mut bring = |position, field, after| {
             let item = if is_named { BTreeMap::from([("deal", key.deal.as_str().into())]) } else { BTreeMap::new() };
-            brought.entry(position).or_default().push(Change { item, field, before: Value::Null, after });
+            brought.entry(position).or_default().push(Change { item, field, before: Value::Null, after, reckoned: None });
         };
         bring(deal.registered_by, "registered", json!({"partner": deal.sourced_by.name(), "at": deal.registered_at}));
         let touches = shard.attribution.led_to(stand.position.slice, key, deal);
@@ -84,7 +84,7 @@ fn descriptions(records: &[Relevant]) -> BTreeMap<Position, Vec<Change>> {
         let after = accounts.accounts.get(&key).map_or(Value::Null, description);
         if before != after {
             let item = BTreeMap::from([("account", at.key.name().into())]);
-            brought.insert(at.position, vec![Change { item, field: "described_as", before, after }]);
+            brought.insert(at.position, vec![Change { item, field: "described_as", before, after, reckoned: None }]);
         }
     }
     brought

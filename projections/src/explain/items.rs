@@ -47,7 +47,8 @@ pub(super) fn changes(before: &Items, after: &Items, fields: &[FieldSpec], view:
         for field in fields.iter().filter(|field| !label.contains_key(field.name)) {
             let (before, after) = (value(was, field.name), value(is, field.name));
             if !is_same(before, after) {
-                changes.push(Change { item: label.clone(), field: field.name, before: before.clone(), after: after.clone() });
+                let (item, before, after) = (label.clone(), before.clone(), after.clone());
+                changes.push(Change { item, field: field.name, before, after, reckoned: None });
             }
         }
     }

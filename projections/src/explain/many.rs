@@ -22,7 +22,7 @@ use super::{
     rows_of::RowsOf,
 };
 use crate::{
-    query::{FieldSpec, Item, Query, Rows},
+    query::{FieldSpec, Incomplete, Item, Query, Rows},
     shard::Shard,
 };
 
@@ -56,6 +56,8 @@ pub struct ManyMade {
     told: Vec<ExplainedItem>,
     /// The rules that govern at the time that is asked about.
     in_force: Option<u32>,
+    /// Its streams of which a record cannot be read.
+    incomplete: Vec<Incomplete>,
     bounds: Bounds,
 }
 
@@ -79,7 +81,9 @@ impl ManyMade {
         let held = held::held(&figure, &fields, rows, None);
         let told = explained(items.clone(), &figure, &fields, held);
         let made = RowsOf::pick(rows, figure.view, &streams, slices);
-        Ok(Self { fields, streams, made, items, months, told, in_force, bounds, figure })
+        let incomplete =
+            rows.incomplete().into_iter().filter(|one| known.streams.iter().any(|stream| stream.as_str() == one.stream)).collect();
+        Ok(Self { fields, streams, made, items, months, told, in_force, incomplete, bounds, figure })
     }
 
     /// Tells it, with decisions one by one as far as there is room, those after the cursor `after` where that is given: stream by
@@ -94,7 +98,7 @@ impl ManyMade {
             return Err(ExplainError::Unknown);
         }
         let parts = self.parts();
-        let Self { figure, fields, streams, made, items, months, told, in_force, bounds } = self;
+        let Self { figure, fields, streams, made, items, months, told, in_force, incomplete, bounds } = self;
         let counts = relevant::counts(log, &streams, figure.moment)?;
         let page = page(log, &Listed { figure: &figure, fields: &fields, streams: &streams, made: &made }, after, bounds.decisions)?;
         let summed = Summed { view: figure.view, items: &items, months: &months };
@@ -107,11 +111,12 @@ impl ManyMade {
             at: figure.query.at,
             items: told,
             groups: Some(groups),
-            clauses: versions.flat_map(|rules| clauses(rules, &fields)).collect(),
+            clauses: versions.flat_map(|rules| clauses(rules, &fields, in_force)).collect(),
             decisions: page.decisions,
             looked_at: page.looked_at,
             of: counts.map(|counts| counts.iter().sum()),
             next: page.next,
+            incomplete,
         })
     }
 

@@ -17,6 +17,7 @@ mod metric;
 mod nearest;
 mod paged;
 mod parts;
+mod reckoned;
 mod relevant;
 mod rows_of;
 
@@ -35,7 +36,7 @@ use pledger_ledger::{
 
 pub use answer::{
     Addend, CertificationTerm, Change, Clause, Contribution, ExplainedFigure, ExplainedItem, Explanation, Group, Groups, Held,
-    HeldThreshold, HeldTier, LogoTerm, RevenueTerm,
+    HeldThreshold, HeldTier, LogoTerm, Reckoned, RevenueTerm,
 };
 pub use asked::{figure, figure_of_rows};
 pub use formula::operands;
@@ -44,11 +45,12 @@ use items::{by_label, changes, figures_of, is_told_as, value};
 pub use many::ManyMade;
 pub use metric::{UnknownMetric, find_metric};
 pub use nearest::{UnknownKey, unknown_key};
+use reckoned::reckon;
 pub use relevant::About;
 use relevant::{Relevant, are_too_many};
 
 use crate::{
-    engine::Moment,
+    engine::{Moment, stream_of},
     query::{FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     shard::{At, Shard},
     symbol::Symbol,
@@ -115,14 +117,6 @@ pub enum ExplainError {
     /// No decision is about it, and it has no figures.
     #[error("nothing is known of it: it has no figures, and no decision is about it")]
     Unknown,
-    /// A decision cannot be read.
-    #[error("the decision at {position} cannot be read: {reason}")]
-    Unreadable {
-        /// Where it stands.
-        position: Position,
-        /// Why.
-        reason: String,
-    },
     /// More made it than is told one by one.
     #[error("more than {MAX_DECISIONS} decisions may have made it")]
     TooMany,
@@ -180,11 +174,11 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     let mut telling = Telling::of(figure, fields, &program);
     // Every version is known from the start: each says itself from when it governs.
     for record in &publications {
-        telling.fold(record)?;
+        telling.fold(record);
     }
     let mut changed = BTreeMap::new();
     for Relevant { record, .. } in &records {
-        changed.extend(telling.take(record)?.map(|changes| (record.position(), changes)));
+        changed.extend(telling.take(record).map(|changes| (record.position(), changes)));
     }
     // What has no answer at the end says why: an unknown key, an ambiguous one.
     telling.answer()?;
@@ -194,18 +188,20 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
     let mut decisions = Vec::new();
     for Relevant { record, .. } in &records {
         let Some(changes) = changed.remove(&record.position()) else { continue };
-        decisions.extend(outline(record)?.map(|outline| contribution(&outline, record.position(), changes)));
+        decisions.extend(outline(record).map(|outline| telling.contribution(&outline, record.position(), changes)));
     }
+    // Which rules govern at the time that is asked about.
     let in_force = figure.query.at.and_then(|at| program.in_force_at(at)).map(|rules| rules.version);
     let mut versions: Vec<u32> = decisions.iter().map(|decision| decision.rules).chain(in_force).collect();
     versions.sort_unstable();
     versions.dedup();
     let rules = versions.iter().filter_map(|version| program.version(*version));
-    let clauses = rules.flat_map(|rules| clauses(rules, fields)).collect();
+    let clauses = rules.flat_map(|rules| clauses(rules, fields, in_force)).collect();
     let (view, at, looked_at) = (figure.view.name, figure.query.at, records.len());
     let held = held::held(figure, fields, &telling.rows(), Some(&telling.noted));
     let items = explained(telling.last.clone(), figure, fields, held);
-    Ok(Explanation { view, at, items, groups: None, decisions, looked_at, of: None, next: None, clauses })
+    let incomplete = telling.rows().incomplete();
+    Ok(Explanation { view, at, items, groups: None, decisions, looked_at, of: None, next: None, clauses, incomplete })
 }
 
 /// The items, told. A partner that is held against the tiers comes with the operands of its formulas.
@@ -263,13 +259,13 @@ impl<'f> Telling<'f> {
     }
 
     /// Takes in a decision; what it changed, if anything.
-    fn take(&mut self, record: &Record) -> Result<Option<Vec<Change>>, ExplainError> {
-        if self.fold(record)?.is_none() {
-            return Ok(None);
+    fn take(&mut self, record: &Record) -> Option<Vec<Change>> {
+        if !self.fold(record) {
+            return None;
         }
         let items = self.answer().unwrap_or_default();
         let before = std::mem::replace(&mut self.last, items);
-        Ok(self.changes_since(&before))
+        self.changes_since(&before)
     }
 
     /// What changed of the figures, if anything.
@@ -278,12 +274,24 @@ impl<'f> Telling<'f> {
         (!changes.is_empty()).then_some(changes)
     }
 
-    fn fold<'r>(&mut self, record: &'r Record) -> Result<Option<Outline<'r>>, ExplainError> {
-        let outline = outline(record)?;
-        if let Some(outline) = &outline {
-            self.fold_outline(outline, record.position());
+    /// Takes in a record; whether it is a decision that can be read.
+    fn fold(&mut self, record: &Record) -> bool {
+        match Outline::decode(&record.body) {
+            Ok(Some(outline)) => self.fold_outline(&outline, record.position()),
+            Ok(None) => return false,
+            Err(error) => {
+                self.park(record, &error.to_string());
+                return false;
+            }
         }
-        Ok(outline)
+        true
+    }
+
+    /// Folds nothing more of a record's stream, as the read models do.
+    fn park(&mut self, record: &Record, reason: &str) {
+        let stream = stream_of(&record.body);
+        let key = Symbol::of(stream.as_ref().map_or("", StreamName::key));
+        self.shard.parked.park(stream.as_ref().map(StreamName::as_str), &At { position: record.position(), key, rules: None }, reason);
     }
 
     fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
@@ -294,6 +302,27 @@ impl<'f> Telling<'f> {
         self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
         // Figures are read right away: what came late has to be in them.
         self.shard.settle(usize::MAX);
+    }
+
+    /// A decision, told with what it changed.
+    fn contribution(&self, outline: &Outline<'_>, position: Position, mut changes: Vec<Change>) -> Contribution {
+        let refused = match &outline.outcome {
+            Outcome::Rejected(rejection) => Some(rejection.code()),
+            Outcome::Accepted(_) => None,
+        };
+        if let Some(rules) = self.program.version(outline.rules) {
+            reckon(&mut changes, self.fields, outline, &rules.rules);
+        }
+        Contribution {
+            position,
+            stream: outline.stream.to_string(),
+            command: outline.command().map_or_else(|| UNREADABLE.to_owned(), |command| command.name.into_owned()),
+            refused,
+            rules: outline.rules,
+            recorded_at: outline.recorded_at,
+            effective_at: outline.effective_at,
+            changes,
+        }
     }
 
     /// The items as they stand now.
@@ -307,35 +336,22 @@ impl<'f> Telling<'f> {
     }
 }
 
-fn outline(record: &Record) -> Result<Option<Outline<'_>>, ExplainError> {
-    let unreadable = |reason: String| ExplainError::Unreadable { position: record.position(), reason };
-    Outline::decode(&record.body).map_err(|error| unreadable(error.to_string()))
+/// The decision, where it can be read.
+fn outline(record: &Record) -> Option<Outline<'_>> {
+    Outline::decode(&record.body).ok().flatten()
 }
 
-fn contribution(outline: &Outline<'_>, position: Position, changes: Vec<Change>) -> Contribution {
-    let refused = match &outline.outcome {
-        Outcome::Rejected(rejection) => Some(rejection.code()),
-        Outcome::Accepted(_) => None,
-    };
-    Contribution {
-        position,
-        stream: outline.stream.to_string(),
-        command: outline.command().map_or_else(|| UNREADABLE.to_owned(), |command| command.name.into_owned()),
-        refused,
-        rules: outline.rules,
-        recorded_at: outline.recorded_at,
-        effective_at: outline.effective_at,
-        changes,
-    }
-}
-
-fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec]) -> Vec<Clause> {
+/// What a version of the rules says about these fields.
+fn clauses(rules: &Arc<RuleSet>, fields: &[FieldSpec], in_force: Option<u32>) -> Vec<Clause> {
     let whole = serde_json::to_value(&rules.rules).unwrap_or_default();
-    let mut names: Vec<&'static str> = fields.iter().flat_map(|field| field.clauses).copied().collect();
+    let in_force = in_force == Some(rules.version);
+    // Where the version in force is asked, what decisions name has no part in it.
+    let of_it = fields.iter().filter(|field| in_force || !field.is_standing);
+    let mut names: Vec<&'static str> = of_it.flat_map(|field| field.clauses).copied().collect();
     names.sort_unstable();
     names.dedup();
     let found = |name: &&'static str| name.split('.').try_fold(&whole, |value, part| value.get(part)).cloned();
-    names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)? })).collect()
+    names.iter().filter_map(|name| Some(Clause { rules: rules.version, clause: name, value: found(name)?, in_force })).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use pledger_domain::{program::Program, stream::StreamName};
 use pledger_ledger::{log::Log, slices::Position};
 
 use super::{
-    Contribution, ExplainError, Figure, Telling, behind, contribution,
+    Contribution, ExplainError, Figure, Telling, behind,
     many::place,
     outline,
     relevant::{self, Relevant},
@@ -142,7 +142,10 @@ impl List<'_> {
             }
             self.begin(stream);
         }
-        let Some(outline) = outline(&relevant.record)? else { return Ok(ControlFlow::Continue(())) };
+        let Some(outline) = outline(&relevant.record) else {
+            self.near.fold(&relevant.record);
+            return Ok(ControlFlow::Continue(()));
+        };
         let position = relevant.record.position();
         if self.after.is_some() {
             self.after = self.after.filter(|after| *after != position);
@@ -159,7 +162,7 @@ impl List<'_> {
             self.is_seen = false;
             self.look();
             let changes = self.near.changes_since(&before).unwrap_or_default();
-            self.at_hand.push(contribution(&outline, position, changes));
+            self.at_hand.push(self.near.contribution(&outline, position, changes));
             self.looked_at += 1;
             self.last = Some((stream.clone(), position));
             return Ok(ControlFlow::Continue(()));

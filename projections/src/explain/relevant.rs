@@ -36,10 +36,11 @@ pub enum About {
     Accounts(Vec<Option<String>>),
 }
 
-/// A decision that counts.
+/// A decision that counts, or a record of a stream that cannot be read.
 pub(super) struct Relevant {
     pub(super) record: Record,
-    pub(super) recorded_at: Timestamp,
+    /// When it was recorded; of what cannot be read, when the one before it was, if there is any.
+    pub(super) recorded_at: Option<Timestamp>,
 }
 
 /// What an explanation is made from.
@@ -83,10 +84,15 @@ pub(super) fn counts(log: &dyn Log, streams: &[StreamName], moment: Moment) -> R
 
 pub(super) fn read_streams(log: &dyn Log, streams: BTreeSet<StreamName>, moment: Moment) -> Result<Read, ExplainError> {
     let (program, publications) = program(log, moment)?;
-    let mut records = Vec::new();
+    let (mut records, mut before) = (Vec::new(), None);
     let streams = streams.into_iter().filter(|stream| *stream != StreamName::program()).collect();
-    let _ = each_page(log, &streams, moment, MAX_DECISIONS + 1, &mut |_, page| {
-        records.extend(page);
+    let _ = each_page(log, &streams, moment, MAX_DECISIONS + 1, &mut |stream, page| {
+        for mut one in page {
+            let last = before.take().and_then(|(of, at)| (of == *stream).then_some(at));
+            one.recorded_at = one.recorded_at.or(last);
+            before = one.recorded_at.map(|at| (stream.clone(), at));
+            records.push(one);
+        }
         // There is no telling so many: what was read of them says so.
         Ok(if records.len() > MAX_DECISIONS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
@@ -137,7 +143,7 @@ fn pages(
         while let Some(at) = found.peek().map(|(at, _)| *at) {
             let (stream, mut page) = (&streams[first + at], Vec::new());
             while let Some((_, one)) = found.next_if(|(of, _)| *of == at) {
-                page.extend(counted(one.record, moment, |named| named.is_none_or(|named| named == stream))?.map(|(_, relevant)| relevant));
+                page.extend(counted(one.record, moment, |named| named == stream).map(|(_, relevant)| relevant));
             }
             if !page.is_empty() && take(stream, page)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -161,10 +167,8 @@ fn of_slice(
         let Some(last) = placed.last() else { break };
         next = last.offset + 1;
         for one in placed {
-            // What cannot be read matters only in a stream that is wanted.
-            let is_wanted = |named: Option<&StreamName>| named.is_some_and(|named| streams.contains(named));
             if head.accept(one.offset, &one.record) == Verdict::Valid
-                && let Some((stream, relevant)) = counted(one.record, moment, is_wanted)?
+                && let Some((stream, relevant)) = counted(one.record, moment, |named| streams.contains(named))
             {
                 found.entry(stream).or_default().push(relevant);
             }
@@ -173,23 +177,18 @@ fn of_slice(
     Ok(found)
 }
 
-/// The decision with its stream, where the stream is wanted and the moment counts it. Of a record that cannot be read the
-/// stream may not be known either.
-fn counted(
-    record: Record,
-    moment: Moment,
-    is_wanted: impl Fn(Option<&StreamName>) -> bool,
-) -> Result<Option<(StreamName, Relevant)>, ExplainError> {
-    let wanted = match Outline::decode(&record.body) {
-        Ok(outline) => outline.filter(|outline| is_wanted(Some(&outline.stream))),
-        Err(error) if is_wanted(stream_of(&record.body).as_ref()) => {
-            return Err(ExplainError::Unreadable { position: record.position(), reason: error.to_string() });
+/// The decision with its stream, where the stream is wanted and the moment counts it; a record of such a stream that cannot be
+/// read always counts.
+fn counted(record: Record, moment: Moment, is_wanted: impl Fn(&StreamName) -> bool) -> Option<(StreamName, Relevant)> {
+    let named = match Outline::decode(&record.body) {
+        Ok(outline) => {
+            let wanted = outline.filter(|outline| is_wanted(&outline.stream));
+            let counts = wanted.filter(|outline| moment.counts(&outline.stream, outline.recorded_at, outline.effective_at));
+            counts.map(|outline| (outline.stream.clone(), Some(outline.recorded_at)))
         }
-        Err(_) => None,
+        Err(_) => stream_of(&record.body).filter(|stream| is_wanted(stream)).map(|stream| (stream, None)),
     };
-    let counts = wanted.filter(|outline| moment.counts(&outline.stream, outline.recorded_at, outline.effective_at));
-    let named = counts.map(|outline| (outline.stream.clone(), outline.recorded_at));
-    Ok(named.map(|(stream, recorded_at)| (stream, Relevant { record, recorded_at })))
+    named.map(|(stream, recorded_at)| (stream, Relevant { record, recorded_at }))
 }
 
 /// The streams that name it.

@@ -55,7 +55,8 @@ const FIELDS: &[FieldSpec] = &[
         "The manager's name, sealed where one may not see it, erased once it was; null where none was given.",
     ),
     TIER,
-    FieldSpec::new("grace_until", Time, "Until when the tier is kept although it is no longer earned; null where that is not so."),
+    FieldSpec::new("grace_until", Time, "Until when the tier is kept although it is no longer earned; null where that is not so.")
+        .under(&["tier_policy.grace_days"]),
     FieldSpec::new("registered_at", Time, "When it was nominated or registered."),
     FieldSpec::new("agreement_at", Time, "When the agreement was signed; null before."),
     FieldSpec::new("activated_at", Time, "When it was first activated; null before."),

@@ -27,7 +27,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("new_customers", Count, "Net-new logos, in the item of the reporting currency."),
     FieldSpec::new("cac_saved", Money, "new_customers x (direct CAC - partner CAC) of the rules in force; in the reporting currency.")
         .computed("new_customers * direct_cac - new_customers * partner_cac")
-        .under(&["ropi.direct_cac", "ropi.partner_cac"]),
+        .under_in_force(&["ropi.direct_cac", "ropi.partner_cac"]),
     FieldSpec::new("ropi_revenue", Decimal, "revenue / (commission + mdf + partner_manager), to six places; null where that is 0.")
         .computed("revenue / (commission + mdf + partner_manager)"),
     FieldSpec::new("ropi_margin", Decimal, "gross margin / (staff + technology + mdf), to six places; null where that is 0.")

@@ -51,7 +51,7 @@ const AWARDED: FieldSpec =
     FieldSpec::new("tier_awarded", Text, "The tier it was awarded; null before the first award.").under(&["tiers", "tier_policy"]);
 const EARNED: FieldSpec = FieldSpec::new("tier_earned", Text, "The tier that its figures earn under the rules in force.")
     .computed("highest_tier(revenue, active_certifications, net_new_logos)")
-    .under(&["tiers"]);
+    .under_in_force(&["tiers"]);
 const REGION: FieldSpec = FieldSpec::new("region", Text, "The partner's region; null where it has none.");
 const STATUS: FieldSpec = FieldSpec::new("status", Text, "Where it stands: prospect, applied, onboarding, active, suspended or retired.");
 const FILTERS: [FieldSpec; 5] = [PARTNER, AWARDED, EARNED, REGION, STATUS];
@@ -65,7 +65,7 @@ const FIELDS: &[FieldSpec] = &[
     EARNED,
     FieldSpec::new("revenue", Money, "Revenue in the window, in the reporting currency.")
         .computed("won_amounts + recorded_revenue")
-        .under(&["tier_policy.window_days"]),
+        .under_in_force(&["tier_policy.window_days"]),
     FieldSpec::new("other_revenue", Objects, "Revenue in the window in other currencies: {amount, currency}; counts for no tier."),
     FieldSpec::new(
         "active_certifications",
@@ -75,19 +75,19 @@ const FIELDS: &[FieldSpec] = &[
     .computed("count(certifications_in_force)"),
     FieldSpec::new("net_new_logos", Count, "Accounts whose first won deal was closed in the window.")
         .computed("count(logo_accounts)")
-        .under(&["tier_policy.window_days"]),
+        .under_in_force(&["tier_policy.window_days"]),
     FieldSpec::new("next_tier", Text, "The tier above the higher of awarded and earned; null at the top.")
         .computed("tier_above(tier_awarded, tier_earned)")
-        .under(&["tiers"]),
+        .under_in_force(&["tiers"]),
     FieldSpec::new("missing_revenue", Money, "What is missing for it, rounded up to the minor unit; null at the top.")
         .computed("max(0, next_revenue - revenue)")
-        .under(&["tiers"]),
+        .under_in_force(&["tiers"]),
     FieldSpec::new("missing_certifications", Count, "What is missing for it; null at the top.")
         .computed("max(0, next_certifications - active_certifications)")
-        .under(&["tiers"]),
+        .under_in_force(&["tiers"]),
     FieldSpec::new("missing_net_new_logos", Count, "What is missing for it; null at the top.")
         .computed("max(0, next_net_new_logos - net_new_logos)")
-        .under(&["tiers"]),
+        .under_in_force(&["tiers"]),
     FieldSpec::new("at_risk_since", Time, "Since when its figures no longer earn the awarded tier; null where they do."),
     FieldSpec::new("grace_until", Time, "Until when the tier is kept all the same; null where it is not at risk.")
         .under(&["tier_policy.grace_days"]),

@@ -221,23 +221,31 @@ fn tell(document: &Value, key: &str, moment: &str) -> Result<()> {
             text("rules")
         ))?;
         for change in list(decision, "changes") {
-            let item = item_name(&change["item"]);
-            let item = if item.is_empty() { item } else { format!("{item}: ") };
-            output::print(format!(
-                "    {item}{} {} -> {}",
-                output::cell(&change["field"]),
-                output::cell(&change["before"]),
-                output::cell(&change["after"])
-            ))?;
+            output::print(format!("    {}", changed(change)))?;
         }
     }
     if let Some(next) = document["next"].as_str() {
         output::print(format!("More decisions with --cursor {next}; all of them with: pledger replay, or pledger export ledger"))?;
     }
     for clause in list(document, "clauses") {
-        output::print(format!("Rules {}: {} = {}", output::cell(&clause["rules"]), output::cell(&clause["clause"]), clause["value"]))?;
+        let in_force = if clause["in_force"] == true { " (in force)" } else { "" };
+        let (rules, name) = (output::cell(&clause["rules"]), output::cell(&clause["clause"]));
+        output::print(format!("Rules {rules}{in_force}: {name} = {}", clause["value"]))?;
+    }
+    if list(document, "clauses").next().is_none() {
+        output::print("No clause of the rules has a part in this: what is computed says how, the rest is recorded.")?;
     }
     Ok(())
+}
+
+/// `protected_until - -> 2026-04-12 = 2026-01-12 + 90 days (deal_registration.protection_days)`.
+fn changed(change: &Value) -> String {
+    let text = |name: &str| output::cell(&change[name]);
+    let item = item_name(&change["item"]);
+    let item = if item.is_empty() { item } else { format!("{item}: ") };
+    let reckoned = &change["reckoned"];
+    let computed = reckoned["computed"].as_str().map(|computed| format!(" = {computed} ({})", output::cell(&reckoned["clause"])));
+    format!("{item}{} {} -> {}{}", text("field"), text("before"), text("after"), computed.unwrap_or_default())
 }
 
 #[cfg(test)]
