@@ -14,7 +14,14 @@ use pledger_ledger::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{attribution, conflicts, deals, engine::Supposed, mdf, partners, pipeline, ropi, shard::Shard, symbol::Symbol, tiers};
+use crate::{
+    attribution, conflicts, deals,
+    engine::{PaidOtherwise, Supposed},
+    mdf, partners, pipeline, ropi,
+    shard::Shard,
+    symbol::Symbol,
+    tiers,
+};
 
 /// A question to a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -240,6 +247,11 @@ impl<'a> Rows<'a> {
     /// Whether something of this month is asked about: as of a time it is, once it has begun.
     pub(crate) fn has_begun(&self, month: Month) -> bool {
         self.as_of.is_none_or(|as_of| month <= as_of.month())
+    }
+
+    /// What is supposed to be paid otherwise than recorded.
+    pub(crate) fn paid_otherwise(&self) -> &[PaidOtherwise] {
+        self.supposed.map_or(&[], |supposed| &supposed.paid)
     }
 
     /// The draft that governs at `at` in place of what was published.

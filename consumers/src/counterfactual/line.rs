@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{
     control::{Controlled, repeats},
     divergence::{Divergence, Side},
+    funds::FundsMoved,
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
     world::{Again, Draft, Recorded, World},
@@ -94,6 +95,7 @@ impl Line {
                 draft: Told::of(&again.outcome),
                 fields,
                 amount: amount.filter(|_| change != Change::OtherDates),
+                funds: FundsMoved::between(&decision.outcome, &again.outcome),
                 follows,
                 caveats: self.caveats(request, &again, programs),
             };
@@ -122,6 +124,11 @@ impl Line {
         if let Some(divergence) = self.diverged.get_mut(stream) {
             divergence.recorded_version = *version;
         }
+    }
+
+    /// Nothing more is decided of a stream: what only one side had so far is told.
+    pub(super) fn leave(&mut self, stream: &StreamName) {
+        self.found.extend(self.diverged.remove(stream).into_iter().flat_map(Divergence::alone));
     }
 
     /// Tells a difference; that the draft refuses what the scheduler sends only once it is known not to send it at another time.
@@ -213,6 +220,7 @@ impl Line {
                 draft: Told::of(&again.outcome),
                 fields: Vec::new(),
                 amount,
+                funds: None,
                 follows: since,
                 caveats: Vec::new(),
             };

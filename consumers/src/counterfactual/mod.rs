@@ -16,6 +16,7 @@
 
 mod control;
 mod divergence;
+mod funds;
 mod history;
 mod line;
 mod otherwise;
@@ -36,12 +37,14 @@ use pledger_ledger::{
     log::{Log, LogError, Placed},
     record::{Body, Decision, Events, Outcome},
     slices::{Position, SliceId},
+    stream_of,
 };
 use serde::Serialize;
 
 use crate::processor::{Asked, Streams};
 pub use control::Control;
 use control::Controlled;
+pub use funds::{FundsFigure, FundsMoved};
 use history::Programs;
 use line::{Line, Request};
 pub use otherwise::{Change, FieldChange, Otherwise, Told};
@@ -69,6 +72,8 @@ pub struct Report {
     /// Of the controlled ones, those that did not come out as recorded; empty, or pledger decides otherwise than it did. No
     /// draft is said to change them.
     pub unrepeated: Vec<Unrepeated>,
+    /// Records that cannot be read: what came after them in their streams is not decided again, and nothing follows from it.
+    pub unreadable: Vec<Unreadable>,
     /// What would have been decided otherwise, draft by draft, in the order in which it was recorded.
     pub drafts: Vec<Vec<Otherwise>>,
 }
@@ -88,11 +93,22 @@ pub struct Unrepeated {
     pub again: Told,
 }
 
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Where it stands.
+    pub position: Position,
+    /// Its stream; null where not even that can be read.
+    pub stream: Option<StreamName>,
+    /// Why.
+    pub reason: String,
+}
+
 /// Decides every recorded command again under each draft, and those of `control` under the rules as recorded. What would have
 /// been decided otherwise is told where it is effective by `to`; `tell` hears how many records were looked at.
 ///
 /// # Errors
-/// `LogError`, also where a record cannot be read.
+/// `LogError`.
 pub fn replay(log: &dyn Log, drafts: &[Draft], control: Control, to: Timestamp, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
     let slices = log.slices();
     let references: Vec<SliceId> = slices.references().collect();
@@ -146,6 +162,8 @@ struct Replay {
     controlled: HashSet<StreamName>,
     /// The last record of every slice that was looked at.
     heads: HashMap<SliceId, ChainHead>,
+    /// The streams of which a record cannot be read.
+    parked: HashSet<StreamName>,
 }
 
 impl Replay {
@@ -162,6 +180,7 @@ impl Replay {
             report: Report::default(),
             controlled: HashSet::new(),
             heads: HashMap::new(),
+            parked: HashSet::new(),
         }
     }
 
@@ -176,24 +195,43 @@ impl Replay {
             report: Report::default(),
             controlled: HashSet::new(),
             heads: HashMap::new(),
+            parked: HashSet::new(),
         }
     }
 
     /// Decides the commands of valid records again that are in streams of the wanted kinds.
-    fn look_at(&mut self, placed: &[Placed], wanted: impl Fn(StreamKind) -> bool) -> Result<(), LogError> {
+    fn look_at(&mut self, placed: &[Placed], wanted: impl Fn(StreamKind) -> bool) {
         for Placed { offset, record } in placed {
             if self.heads.entry(record.header.slice).or_default().accept(*offset, record) != Verdict::Valid {
                 continue;
             }
             let position = record.position();
-            let body = Body::decode(&record.body).map_err(|error| LogError::Damaged { position, reason: error.to_string() })?;
-            if let Body::Decision(decision) = body
-                && wanted(decision.stream.kind())
-            {
-                self.take(position, &decision);
+            match Body::decode(&record.body) {
+                Ok(Body::Decision(decision)) => {
+                    if wanted(decision.stream.kind()) && !self.parked.contains(&decision.stream) {
+                        self.take(position, &decision);
+                    }
+                }
+                Ok(Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_)) => {}
+                Err(error) => {
+                    let stream = stream_of(&record.body).and_then(|name| StreamName::parse(&name).ok());
+                    if stream.as_ref().is_none_or(|stream| wanted(stream.kind())) {
+                        self.park(Unreadable { position, stream, reason: error.to_string() });
+                    }
+                }
             }
         }
-        Ok(())
+    }
+
+    /// Decides nothing more of a stream, as the read models fold nothing more of it.
+    fn park(&mut self, unreadable: Unreadable) {
+        if let Some(stream) = &unreadable.stream {
+            if !self.parked.insert(stream.clone()) {
+                return;
+            }
+            self.lines.iter_mut().for_each(|line| line.leave(stream));
+        }
+        self.report.unreadable.push(unreadable);
     }
 
     /// The slices at hand come to their ends, and their streams are let go of.
@@ -213,6 +251,7 @@ impl Replay {
         self.report.controlled += other.report.controlled;
         self.report.controlled_streams += other.report.controlled_streams;
         self.report.unrepeated.extend(other.report.unrepeated);
+        self.report.unreadable.extend(other.report.unreadable);
         for (line, found) in self.lines.iter_mut().zip(other.lines) {
             line.found.extend(found.found);
         }
@@ -304,6 +343,10 @@ impl Replay {
         };
         let mut unrepeated = self.report.unrepeated;
         unrepeated.sort_by_key(|unrepeated| unrepeated.position);
-        Report { drafts: self.lines.into_iter().map(by_time).collect(), unrepeated, ..self.report }
+        let mut unreadable = self.report.unreadable;
+        // Of a slice that is looked at more than once, what names no stream is met as often.
+        unreadable.sort_by_key(|unreadable| unreadable.position);
+        unreadable.dedup();
+        Report { drafts: self.lines.into_iter().map(by_time).collect(), unrepeated, unreadable, ..self.report }
     }
 }

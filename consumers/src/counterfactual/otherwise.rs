@@ -9,6 +9,7 @@ use pledger_ledger::{record::Outcome, slices::Position};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::funds::FundsMoved;
 use crate::processor::Streams;
 
 /// How a decision would differ.
@@ -88,6 +89,9 @@ pub struct Otherwise {
     /// The money concerned: what was asked for, or the value of the deal, request or claim that it is about. None of
     /// `OtherDates`.
     pub amount: Option<Money>,
+    /// The money of a fund that it moves, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub funds: Option<FundsMoved>,
     /// The decision that this follows from: the first one about the same that would have been another.
     pub follows: Option<Position>,
     /// What the recorded decision cannot tell, in words.

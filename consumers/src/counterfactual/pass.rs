@@ -38,7 +38,7 @@ impl Pass<'_> {
             if placed.is_empty() {
                 break;
             }
-            replay.look_at(&placed, &wanted)?;
+            replay.look_at(&placed, &wanted);
             self.tell(placed.len());
         }
         replay.end();
@@ -57,13 +57,11 @@ impl Pass<'_> {
             let (inboxes, deciding): (Vec<_>, Vec<_>) = (0..threads).map(begin).unzip();
             let read = self.feed(slices, &inboxes);
             drop(inboxes);
-            let ended: Vec<Result<Replay, LogError>> =
+            let ended: Vec<Replay> =
                 deciding.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
             read.map(|()| ended)
         })?;
-        for one in ended {
-            replay.absorb(one?);
-        }
+        ended.into_iter().for_each(|one| replay.absorb(one));
         Ok(())
     }
 
@@ -96,10 +94,10 @@ impl Pass<'_> {
 }
 
 /// Decides again whatever comes, until nothing more does.
-fn decide(mut replay: Replay, batches: &Receiver<Vec<Placed>>) -> Result<Replay, LogError> {
+fn decide(mut replay: Replay, batches: &Receiver<Vec<Placed>>) -> Replay {
     for batch in batches {
-        replay.look_at(&batch, |kind| !kind.is_reference())?;
+        replay.look_at(&batch, |kind| !kind.is_reference());
     }
     replay.end();
-    Ok(replay)
+    replay
 }

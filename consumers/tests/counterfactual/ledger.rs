@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use pledger_consumers::{
     chores::EmbeddedChores,
     counterfactual::{Change, Control, Draft, Otherwise, Report, replay},
@@ -114,21 +115,38 @@ impl Ledger {
 
     /// The same ledger, had these decisions been recorded otherwise. The chain holds.
     pub(crate) fn forged(&self, forge: impl Fn(&mut Decision<'_>)) -> MemoryLog {
-        let forged = MemoryLog::bare(self.log.slices());
+        self.chained(|body| {
+            let mut read = Body::decode(body).expect("a body");
+            if let Body::Decision(decision) = &mut read {
+                forge(decision);
+            }
+            read.encode().expect("no person is in it")
+        })
+    }
+
+    /// The same ledger, had the decisions that are picked been written in a way that cannot be read. The chain holds.
+    pub(crate) fn garbled(&self, is_picked: impl Fn(&Decision<'_>) -> bool) -> MemoryLog {
+        self.chained(|body| match Body::decode(body).expect("a body") {
+            Body::Decision(decision) if is_picked(&decision) => {
+                Bytes::from(format!(r#"{{"decision":{{"v":1,"stream":"{}","outcome":17}}}}"#, decision.stream))
+            }
+            _ => body.clone(),
+        })
+    }
+
+    /// The same records with other bodies.
+    fn chained(&self, write: impl Fn(&Bytes) -> Bytes) -> MemoryLog {
+        let chained = MemoryLog::bare(self.log.slices());
         for slice in self.log.slices().all() {
             let mut prev = Hash::default();
             for placed in self.log.read(slice, 0, usize::MAX).expect("read") {
                 let Record { header, body } = placed.record;
-                let mut read = Body::decode(&body).expect("a body");
-                if let Body::Decision(decision) = &mut read {
-                    forge(decision);
-                }
-                let record = Record::chain(slice, header.pseq, header.term, prev, read.encode().expect("no person is in it"));
+                let record = Record::chain(slice, header.pseq, header.term, prev, write(&body));
                 prev = record.header.hash;
-                forged.append([record]);
+                chained.append([record]);
             }
         }
-        forged
+        chained
     }
 
     /// The same, a line a difference: when, command, what it is about, how it differs, and whether it follows from another.

@@ -3,7 +3,7 @@
 mod control;
 mod ledger;
 
-use pledger_consumers::counterfactual::{Change, Control, Told, replay};
+use pledger_consumers::counterfactual::{Change, Control, Otherwise, Told, replay};
 use pledger_domain::facts::Channel;
 use pledger_ledger::{
     log::Log,
@@ -11,7 +11,7 @@ use pledger_ledger::{
 };
 use serde_json::json;
 
-use ledger::{Ledger, line, time, usd};
+use ledger::{Ledger, draft, line, time, usd};
 
 const END: &str = "2027-06-01";
 const NO_PROTECTION: (&str, &str) = ("protection_days = 90", "protection_days = 0");
@@ -185,6 +185,16 @@ fn a_tier_that_is_not_earned_takes_the_funds_with_it() {
     );
     let paid = ledger.again(&[only_gold, harder], None, END).drafts[0].last().cloned().expect("the payment");
     assert_eq!((paid.partner.as_deref(), paid.amount.map(|amount| amount.to_string())), (Some("p-1"), Some("300.00 USD".into())));
+    // Two decisions move money: that which approves it, and that which pays.
+    let funds = |otherwise: &Otherwise| otherwise.funds.as_ref().map(|funds| serde_json::to_value(funds).expect("JSON"));
+    let moved: Vec<_> = ledger.again(&[only_gold, harder], None, END).drafts[0].iter().filter_map(funds).collect();
+    assert_eq!(
+        moved,
+        [
+            json!({"figure": "approved", "before": usd("400.00"), "after": null, "paid_at": null}),
+            json!({"figure": "paid", "before": usd("300.00"), "after": null, "paid_at": "2026-05-22T00:00:00Z"}),
+        ]
+    );
 }
 
 #[test]
@@ -251,4 +261,18 @@ fn a_decision_that_the_rules_do_not_give_is_told() {
     let told: Vec<_> = report.unrepeated.iter().map(|one| (one.position.pseq, one.command.as_str())).collect();
     assert_eq!(told, [(header.pseq + 1, "WithdrawDeal")]);
     assert!(matches!(&report.unrepeated[0].again, Told::Refused { code, .. } if code == "DealUnknown"), "{:?}", report.unrepeated);
+}
+
+#[test]
+fn what_comes_after_a_record_that_cannot_be_read_is_not_decided_again() {
+    let shorter = [("protection_days = 90", "protection_days = 60")];
+    let ledger = contested();
+    let whole = ledger.told(&shorter, END);
+    // The approval cannot be read: neither it nor the refusal that rests on it is told, and all else is as before.
+    let garbled = ledger.garbled(|decision| decision.command.name == "ApproveDeal");
+    let report = replay(&garbled, &[draft(&shorter)], Control::Everything, time(END), &mut |_| {}).expect("the log is read");
+    assert_eq!((whole.len(), report.drafts[0].len(), report.unrepeated.len()), (2, 0, 0));
+    let unreadable: Vec<_> = report.unreadable.iter().filter_map(|one| Some(one.stream.as_ref()?.as_str())).collect();
+    assert_eq!(unreadable, ["account/acme.com"]);
+    assert!(report.decided > 0, "other streams are decided again");
 }

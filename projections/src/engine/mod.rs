@@ -50,7 +50,7 @@ pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};
 pub use reading::Reading;
 pub use stored::Stored;
-pub use supposed::{Supposed, published};
+pub use supposed::{PaidOtherwise, Supposed, published};
 pub use unpark::{Retried, RetryOutcome};
 
 use crate::{

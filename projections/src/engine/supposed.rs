@@ -6,7 +6,7 @@ use pledger_domain::{
     program::Program,
     rules::RuleSet,
     stream::{Stream, StreamName},
-    values::Timestamp,
+    values::{Currency, Month, Timestamp},
 };
 use pledger_ledger::{
     log::{Log, LogError, read_valid},
@@ -48,6 +48,21 @@ pub struct Supposed {
     /// From when it governs: decisions that are effective before stand under the rules that they name. Always, where
     /// absent.
     pub from: Option<Timestamp>,
+    /// What partners would be paid otherwise by it: their returns count it.
+    pub paid: Vec<PaidOtherwise>,
+}
+
+/// Market development funds that a partner would be paid otherwise in a month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaidOtherwise {
+    /// The partner.
+    pub partner: String,
+    /// In which month.
+    pub month: Month,
+    /// In which currency.
+    pub currency: Currency,
+    /// How much more, in minor units; less than 0 where less is paid.
+    pub more: i64,
 }
 
 impl Supposed {
@@ -55,7 +70,7 @@ impl Supposed {
     pub(super) fn always(log: &dyn Log, version: Option<u32>) -> Result<Option<Self>, EngineError> {
         let Some(version) = version else { return Ok(None) };
         let rules = published(log)?.version(version).map(Arc::clone);
-        rules.map(|rules| Some(Self { rules, from: None })).ok_or(EngineError::NoSuchRules(version))
+        rules.map(|rules| Some(Self { rules, from: None, paid: Vec::new() })).ok_or(EngineError::NoSuchRules(version))
     }
 
     /// The draft, where it governs at `at`.
@@ -122,7 +137,7 @@ mod tests {
             let text = Rules::DEFAULT.replacen("window_days = 180", &days, 1).replacen("half_life_days = 7", &half, 1);
             let rules = Arc::new(RuleSet { version: 99, effective_from: time("2020-01-01"), rules: Rules::parse(&text).expect("rules") });
             let recorded = Engine::in_memory(Arc::new(ledger.clone()), options(2)).expect("it starts");
-            let supposed = Supposed { rules: Arc::clone(&rules), from: None };
+            let supposed = Supposed { rules: Arc::clone(&rules), from: None, paid: Vec::new() };
             let draft = Engine::supposing(Arc::new(ledger), options(2), supposed).expect("it starts");
             for engine in [&recorded, &draft] {
                 let is_there = engine.wait_until_caught_up(LONG, |_| {});
@@ -130,7 +145,7 @@ mod tests {
             }
             let at = time("2026-06-01");
             let folded = Standing::read(&draft, at).expect("a reading");
-            let read = Standing::supposing(&recorded, at, &rules).expect("a reading");
+            let read = Standing::supposing(&recorded, at, &rules, Vec::new()).expect("a reading");
             prop_assert_eq!(folded.changes_to(&read), Difference::default());
         }
     }

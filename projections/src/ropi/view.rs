@@ -125,7 +125,7 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let at = query.at.unwrap_or_else(|| last_day_of(rows));
     let rules = &in_force_at(rows, at).rules;
     let facts = || {
-        brought_in(rows, rules).chain(costs(rows)).flat_map(|fact| {
+        brought_in(rows, rules).chain(costs(rows)).chain(paid_otherwise(rows)).flat_map(|fact| {
             let standing = fact.partner.and_then(|partner| standings.get(&partner)).copied().unwrap_or_default();
             let fact = Fact { tier: standing.tier, region: standing.region, ..fact };
             let mut under: Vec<Fact> = Vec::new();
@@ -184,6 +184,16 @@ fn cac_saved(rules: &Rules) -> i128 {
     let unit = Decimal::from(10_i64.pow(rules.reporting_currency.digits()));
     let saved = rules.ropi.direct_cac.checked_sub(rules.ropi.partner_cac).and_then(|saved| saved.checked_mul(unit));
     saved.and_then(|saved| saved.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven).to_i128()).unwrap_or(0)
+}
+
+/// What a draft would pay otherwise than recorded.
+fn paid_otherwise<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = Fact> + 'a {
+    rows.paid_otherwise().iter().map(|paid| {
+        let mut figures = Figures::default();
+        figures.costs[CostKind::Mdf as usize] = paid.more.into();
+        let (month, currency) = (paid.month, paid.currency);
+        Fact { partner: Some(Symbol::of(&paid.partner)), role: None, tier: None, region: None, month, currency, figures }
+    })
 }
 
 fn costs<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = Fact> + 'a {

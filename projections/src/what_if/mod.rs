@@ -20,7 +20,7 @@ pub use ropi::{ReturnChange, ReturnFigure};
 pub use tiers::{Crossing, TierChange};
 
 use crate::{
-    engine::{Engine, Supposed},
+    engine::{Engine, PaidOtherwise, Supposed},
     query::{Item, QueryError},
     tiers::Held,
 };
@@ -53,12 +53,12 @@ impl Standing {
         engine.read(|rows| Ok(Self { tiers: Held::read(rows, at), credits: attribution::credits(rows), returns: ropi::returns(rows, at)? }))
     }
 
-    /// What the rows of `engine`, folded as recorded, would say at `at`, had `draft` always governed.
+    /// What the rows of `engine`, folded as recorded, would say at `at`, had `draft` always governed and `paid` been paid otherwise.
     ///
     /// # Errors
     /// `QueryError`.
-    pub fn supposing(engine: &Engine, at: Timestamp, draft: &Arc<RuleSet>) -> Result<Self, QueryError> {
-        let supposed = Supposed { rules: Arc::clone(draft), from: None };
+    pub fn supposing(engine: &Engine, at: Timestamp, draft: &Arc<RuleSet>, paid: Vec<PaidOtherwise>) -> Result<Self, QueryError> {
+        let supposed = Supposed { rules: Arc::clone(draft), from: None, paid };
         engine.read_supposing(&supposed, |rows| {
             let credits = attribution::credits_under(rows, &draft.rules.attribution);
             Ok(Self { tiers: Held::read(rows, at), credits, returns: ropi::returns(rows, at)? })

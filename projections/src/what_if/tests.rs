@@ -79,7 +79,7 @@ fn difference(changes: &[(&str, &str)], from: Option<&str>) -> Difference {
     let rules = Arc::new(RuleSet { version: 2, effective_from: time("2020-01-01"), rules });
     let log = || Arc::new(ledger());
     let recorded = Engine::in_memory(log(), Options::default()).expect("it starts");
-    let supposed = Supposed { rules: Arc::clone(&rules), from: from.map(time) };
+    let supposed = Supposed { rules: Arc::clone(&rules), from: from.map(time), paid: Vec::new() };
     let draft = Engine::supposing(log(), Options::default(), supposed).expect("it starts");
     let [before, after] = [&recorded, &draft].map(|engine| {
         assert!(engine.wait_until_caught_up(LONG, |_| {}));
@@ -87,7 +87,7 @@ fn difference(changes: &[(&str, &str)], from: Option<&str>) -> Difference {
     });
     let difference = before.changes_to(&after);
     if from.is_none() {
-        let read = Standing::supposing(&recorded, time(AT), &rules).expect("a reading");
+        let read = Standing::supposing(&recorded, time(AT), &rules, Vec::new()).expect("a reading");
         assert_eq!(before.changes_to(&read), difference, "read from what was folded as recorded");
     }
     difference

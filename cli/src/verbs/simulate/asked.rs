@@ -12,11 +12,14 @@ use pledger_domain::{
 };
 use pledger_ledger::log::Log;
 use pledger_projections::{
-    engine::{Engine, Moment, Options, Supposed},
+    engine::{Engine, Moment, Options, PaidOtherwise, Supposed},
     what_if::Standing,
 };
 
-use super::report::{Outcome, Report};
+use super::{
+    funds::{paid_otherwise, shifts},
+    report::{Outcome, Report},
+};
 use crate::{context::Usage, ledger::Ledger, output, verbs::rules};
 
 /// How long one folding of the whole ledger may take.
@@ -70,16 +73,18 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
-    let (recorded, supposed) = standings(log, span, &drafts, told)?;
     let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
     let mut decided = decided_again(&**log, &drafts, span, told)?;
     let decisions = std::mem::take(&mut decided.drafts);
+    let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
+    let (recorded, supposed) = standings(log, span, &drafts, &paid, told)?;
     let mut supposed = supposed.into_iter();
-    let outcomes = drafts.iter().zip(decisions).map(|(draft, decisions)| {
-        let standing = supposed.next().map_or_else(|| standing_from(log, span, draft, told), Ok)?;
+    let outcomes = drafts.iter().zip(decisions).zip(paid).map(|((draft, decisions), paid)| {
+        let standing = supposed.next().map_or_else(|| standing_from(log, span, draft, paid, told), Ok)?;
         let figures = recorded.changes_to(&standing);
         let changes = in_force.rules.changes_to(&draft.rules.rules);
-        Ok(Outcome { name: draft.name.clone(), changes, figures, decisions })
+        let funds = shifts(&decisions);
+        Ok(Outcome { name: draft.name.clone(), changes, figures, funds, decisions })
     });
     let drafts = outcomes.collect::<Result<_>>()?;
     Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided })
@@ -114,19 +119,26 @@ fn parse(drafts: &[Draft], published: u32) -> Result<Vec<Parsed>> {
 
 /// What the ledger's figures are at the end of the span, as recorded and under each draft that governs always: history is
 /// folded once for all of them. Nothing is written: the read models are made in memory and dropped.
-fn standings(log: &Arc<dyn Log>, span: Span, drafts: &[Parsed], told: &Told) -> Result<(Standing, Vec<Standing>)> {
+fn standings(
+    log: &Arc<dyn Log>,
+    span: Span,
+    drafts: &[Parsed],
+    paid: &[Vec<PaidOtherwise>],
+    told: &Told,
+) -> Result<(Standing, Vec<Standing>)> {
     let options = Options { moment: span.moment, ..Options::default() };
     let engine = Engine::in_memory(Arc::clone(log), options)?;
     fold(log, &engine, span, told, "folding as recorded")?;
-    let always = drafts.iter().filter(|_| span.from.is_none());
-    let supposed = always.map(|draft| Standing::supposing(&engine, span.to, &draft.rules)).collect::<Result<_, _>>()?;
+    let always = drafts.iter().zip(paid).filter(|_| span.from.is_none());
+    let supposing = |(draft, paid): (&Parsed, &Vec<_>)| Standing::supposing(&engine, span.to, &draft.rules, paid.clone());
+    let supposed = always.map(supposing).collect::<Result<_, _>>()?;
     Ok((Standing::read(&engine, span.to)?, supposed))
 }
 
 /// The same under a draft that governs from a time on: history is folded under it.
-fn standing_from(log: &Arc<dyn Log>, span: Span, draft: &Parsed, told: &Told) -> Result<Standing> {
+fn standing_from(log: &Arc<dyn Log>, span: Span, draft: &Parsed, paid: Vec<PaidOtherwise>, told: &Told) -> Result<Standing> {
     let options = Options { moment: span.moment, ..Options::default() };
-    let engine = Engine::supposing(Arc::clone(log), options, Supposed { rules: Arc::clone(&draft.rules), from: span.from })?;
+    let engine = Engine::supposing(Arc::clone(log), options, Supposed { rules: Arc::clone(&draft.rules), from: span.from, paid })?;
     fold(log, &engine, span, told, "folding under the draft")?;
     Ok(Standing::read(&engine, span.to)?)
 }

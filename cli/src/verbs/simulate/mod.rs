@@ -1,6 +1,7 @@
 //! `pledger simulate`: what a draft of the rules would have made of the history that there is.
 
 mod asked;
+mod funds;
 mod report;
 mod row;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use pledger_consumers::counterfactual::{self, Otherwise, Unrepeated};
+use pledger_consumers::counterfactual::{self, Otherwise, Unreadable, Unrepeated};
 use pledger_domain::{
     rules::RuleChange,
     values::{Currency, Timestamp},
@@ -14,7 +14,10 @@ use pledger_domain::{
 use pledger_projections::{figures::money, what_if::Difference};
 use serde_json::{Value, json};
 
-use super::row::{COLUMNS, Row, returns, told};
+use super::{
+    funds::FundsShift,
+    row::{COLUMNS, Row, returns, told},
+};
 use crate::output;
 
 /// What the drafts would change.
@@ -36,6 +39,7 @@ pub(super) struct Outcome {
     /// Against the rules in force.
     pub(super) changes: Vec<RuleChange>,
     pub(super) figures: Difference,
+    pub(super) funds: Vec<FundsShift>,
     pub(super) decisions: Vec<Otherwise>,
 }
 
@@ -44,7 +48,8 @@ const MAX_UNREPEATED: usize = 20;
 /// What is not in the answer.
 const NOTES: [&str; 4] = [
     "Commands are decided again as they were sent; what else would have been asked for, had it been decided otherwise, nobody knows.",
-    "Figures follow recorded decisions: deals, certifications and payments that would have been refused are still counted.",
+    "Figures follow recorded decisions: deals and certifications that would have been refused are still counted. Market development \
+     funds that would be paid otherwise are counted so in returns.",
     "Streams are decided again in the order program, partners, all others. Evaluations of tiers are decided again with the figures \
      that they were sent; which tiers figures would earn is derived once, after that, and no command is decided a second time with it.",
     "The version that a sender expected (If-Match) is recorded with refusals only, and is not checked again.",
@@ -54,7 +59,7 @@ const NOTES: [&str; 4] = [
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sum {
     count: usize,
-    /// In minor units, by currency: what is gained of moved credit, else all of it.
+    /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, else all of it.
     money: BTreeMap<Currency, i128>,
 }
 
@@ -63,7 +68,7 @@ impl Outcome {
     fn rows(&self) -> impl Iterator<Item = Row> {
         let Difference { tiers, attribution, ropi } = &self.figures;
         let figures = tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns));
-        figures.chain(self.decisions.iter().map(Row::from))
+        figures.chain(self.funds.iter().map(Row::from)).chain(self.decisions.iter().map(Row::from))
     }
 
     fn sums(&self) -> Vec<(String, Sum)> {
@@ -116,7 +121,7 @@ impl Report {
     /// One document, of which each list holds the first `limit` of as many as are said beside it.
     pub(crate) fn json(&self, limit: usize) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(|draft| draft.json(limit)).collect();
-        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } =
+        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, unreadable, drafts: _ } =
             &self.decided;
         let again = json!({
             "decided": decided,
@@ -126,6 +131,7 @@ impl Report {
             "controlled_streams": controlled_streams,
             "unrepeated_count": unrepeated.len(),
             "unrepeated": first(unrepeated, limit),
+            "unreadable": first(unreadable, limit),
         });
         json!({
             "from": self.from,
@@ -177,7 +183,7 @@ impl Report {
 
     /// Whether deciding again can be trusted, and what it cannot know.
     fn control(&self) -> String {
-        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, drafts: _ } =
+        let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, unreadable, drafts: _ } =
             &self.decided;
         let aside = if *set_aside == 0 { String::new() } else { format!(" {set_aside} that rested on what is not recorded were not.") };
         let before = if *historical == 0 {
@@ -198,6 +204,10 @@ impl Report {
         let mut text = format!("{decided} commands were decided again.{aside}{before} {came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
+        }
+        for Unreadable { position, stream, reason } in unreadable.iter().take(MAX_UNREPEATED) {
+            let stream = stream.as_ref().map_or_else(String::new, |stream| format!(" of {stream}"));
+            text.push_str(&format!("Incomplete: {position}{stream} cannot be read, and what came after it is left out: {reason}\n"));
         }
         text.extend(NOTES.iter().map(|note| format!("{note}\n")));
         text
@@ -246,11 +256,13 @@ impl Outcome {
                 "tiers": tiers.len(),
                 "attribution": attribution.len(),
                 "ropi": ropi.len(),
+                "funds": self.funds.len(),
                 "decisions": self.decisions.len(),
             },
             "tiers": first(tiers, limit),
             "attribution": first(attribution, limit),
             "ropi": first(ropi, limit),
+            "funds": first(&self.funds, limit),
             "decisions": first(&self.decisions, limit),
         })
     }

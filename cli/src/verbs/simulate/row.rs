@@ -1,10 +1,11 @@
 //! A difference as one row, whatever it is about: what tables and CSV are made of.
 
-use pledger_consumers::counterfactual::{Change, FieldChange, Otherwise, Told};
+use pledger_consumers::counterfactual::{Change, FieldChange, FundsFigure, Otherwise, Told};
 use pledger_ledger::slices::Position;
 use pledger_projections::what_if::{CreditShift, Crossing, ReturnChange, TierChange};
 use serde_json::Value;
 
+use super::funds::FundsShift;
 use crate::output;
 
 /// The columns of CSV; the first is the draft.
@@ -95,6 +96,27 @@ impl From<&CreditShift> for Row {
             before: deals(shift.deals_before, &shift.before),
             after: deals(shift.deals_after, &shift.after),
             money: Some(shift.gains.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&FundsShift> for Row {
+    fn from(shift: &FundsShift) -> Self {
+        let figure = match shift.figure {
+            FundsFigure::Approved => "approved",
+            FundsFigure::Paid => "paid",
+        };
+        Self {
+            kind: format!("funds {figure}, more or less"),
+            partner: shift.partner.clone(),
+            subject: match shift.decisions {
+                1 => "1 decision".to_owned(),
+                decisions => format!("{decisions} decisions"),
+            },
+            before: output::cell(&shift.before),
+            after: output::cell(&shift.after),
+            money: Some(shift.moves.clone()),
             ..Self::default()
         }
     }
