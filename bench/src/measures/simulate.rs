@@ -85,7 +85,7 @@ pub(crate) fn child(folder: &Path) -> Result<Simulated> {
         bail!("history was not folded in {} s", TIMEOUT.as_secs());
     }
     let recorded = Standing::read(&engine, now)?;
-    let difference = recorded.changes_to(&Standing::supposing(&engine, now, &rules)?);
+    let difference = recorded.changes_to(&Standing::supposing(&engine, now, &rules, Vec::new())?);
     let decisions = engine.status().taken_in;
     drop(engine);
     let (folded_s, (folded_mib, _)) = (start.elapsed().as_secs_f64(), memory_mib());
