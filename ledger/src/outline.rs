@@ -33,7 +33,7 @@ pub struct Outline<'a> {
 #[derive(Clone)]
 enum Asked<'a> {
     Stored(&'a RawValue),
-    Read { name: Cow<'a, str>, payload: Cow<'a, RawValue> },
+    Read { name: Cow<'a, str>, payload: Cow<'a, RawValue>, received_at: Timestamp },
 }
 
 /// What was asked for.
@@ -45,13 +45,15 @@ pub struct Command<'a> {
     /// The command's payload, sealed.
     #[serde(borrow)]
     pub payload: &'a RawValue,
+    /// When the edge received it: what is due in days from then is reckoned from here.
+    pub received_at: Timestamp,
 }
 
 impl Asked<'_> {
     fn read(&self) -> serde_json::Result<Command<'_>> {
         match self {
             Self::Stored(stored) => serde_json::from_str(stored.get()),
-            Self::Read { name, payload } => Ok(Command { name: Cow::Borrowed(name), payload }),
+            Self::Read { name, payload, received_at } => Ok(Command { name: Cow::Borrowed(name), payload, received_at: *received_at }),
         }
     }
 }
@@ -202,7 +204,7 @@ impl<'a> From<Stored<'a>> for Outline<'a> {
 impl<'a> From<Decision<'a>> for Outline<'a> {
     fn from(decision: Decision<'a>) -> Self {
         let Decision { stream, command, outcome, rules, recorded_at, effective_at, historical, .. } = decision;
-        let asked = Asked::Read { name: command.name, payload: command.payload };
+        let asked = Asked::Read { name: command.name, payload: command.payload, received_at: command.received_at };
         Self { stream, asked, outcome, rules, recorded_at, effective_at, historical }
     }
 }

@@ -164,8 +164,13 @@ async fn a_figure_says_which_decisions_made_it() {
     let position = approved["position"].as_str().expect("a position");
     let told = stack.get(&format!("/v1/deals/d-1/why?field=protected_until&at_least={position}")).await.json();
     assert_eq!(told["decisions"][0]["position"], position, "{told}");
+    assert_eq!(told["decisions"][0]["changes"][0]["reckoned"]["clause"], "deal_registration.protection_days", "{told}");
     assert_eq!(told["decisions"][0]["changes"][0]["after"], approved["events"][0]["data"]["protected_until"]);
-    assert_eq!(told["clauses"][1], json!({"rules": 1, "clause": "deal_registration.protection_days", "value": 90}), "{told}");
+    assert_eq!(
+        told["clauses"][1],
+        json!({"rules": 1, "clause": "deal_registration.protection_days", "value": 90, "in_force": true}),
+        "{told}"
+    );
     let tier = stack.get("/v1/tiers/p-1/why?field=missing_net_new_logos").await.json();
     let held = &tier["items"][0]["held"];
     assert_eq!((&held["tiers"][1]["stands"], &held["tiers"][1]["thresholds"][0]["missing"]), (&json!(["next"]), &json!(1)), "{tier}");

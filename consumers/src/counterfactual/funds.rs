@@ -2,7 +2,7 @@
 
 use pledger_domain::{
     fund::FundEvent,
-    values::{Money, Timestamp},
+    values::{Currency, Money, Timestamp},
 };
 use pledger_ledger::record::{Events, Outcome};
 use serde::Serialize;
@@ -37,6 +37,12 @@ impl FundsMoved {
         let (figure, _, paid_at) = before.or(after)?;
         let [before, after] = [before, after].map(|moved| moved.map(|(_, amount, _)| amount));
         (before != after).then_some(Self { figure, before, after, paid_at })
+    }
+
+    /// The currency of the fund.
+    #[must_use]
+    pub fn currency(&self) -> Option<Currency> {
+        self.before.or(self.after).map(Money::currency)
     }
 }
 

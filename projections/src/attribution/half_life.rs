@@ -8,10 +8,13 @@ use pledger_domain::values::DAY_US;
 pub(super) const FULL: u64 = 1 << 62;
 
 /// The natural logarithm of 2, in units of 2^-64.
-const LN_2: u64 = 0xB172_17F7_D1CF_79AB;
+pub(super) const LN_2: u64 = 0xB172_17F7_D1CF_79AB;
+
+/// Terms of the series that give all digits of e^-y, where y is below ln 2 / 256.
+pub(super) const TERMS: u64 = 7;
 
 /// 2^-(n/256) for every n, in units of 2^-62: the steps that a fraction is looked up in.
-static STEPS: LazyLock<[u64; 256]> = LazyLock::new(|| std::array::from_fn(|n| series(times((n as u64) << 56, LN_2) >> 2, 20)));
+pub(super) static STEPS: LazyLock<[u64; 256]> = LazyLock::new(|| std::array::from_fn(|n| series(times((n as u64) << 56, LN_2) >> 2, 20)));
 
 /// 2^(-age / half-life) in units of 2^-62, of an age in microseconds and a half-life in days (at least one).
 ///
@@ -29,7 +32,7 @@ pub(super) fn decayed(age_us: u64, half_life_days: u32) -> u64 {
     let fraction = ((u128::from(age_us) % half_life) << 64) / half_life;
     let fraction = u64::try_from(fraction).expect("a remainder is less than its divisor");
     // 0.0028^8 / 8! is below 2^-83.
-    let rest = series(times(fraction & (u64::MAX >> 8), LN_2) >> 2, 7);
+    let rest = series(times(fraction & (u64::MAX >> 8), LN_2) >> 2, TERMS);
     (times(STEPS[(fraction >> 56) as usize], rest) << 2) >> halvings
 }
 

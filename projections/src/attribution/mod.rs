@@ -7,6 +7,7 @@ mod arithmetic;
 mod detail;
 mod fold;
 mod half_life;
+pub(crate) mod in_sql;
 mod journey;
 pub mod models;
 mod row;

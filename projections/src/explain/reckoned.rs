@@ -12,6 +12,8 @@ const EXTENSION: &str = "extension_days";
 
 /// Says of the deadlines that a decision set how the rules that it names give them.
 pub(super) fn reckon(changes: &mut [Change], fields: &[FieldSpec], decision: &Outline<'_>, rules: &Rules) {
+    let received_at = decision.command().map(|command| command.received_at);
+    let asked_at = [received_at, Some(decision.recorded_at), Some(decision.effective_at)];
     let set = changes.iter_mut().filter_map(|change| {
         let field = fields.iter().find(|field| field.name == change.field)?;
         (field.kind == FieldKind::Time && !field.clauses.is_empty()).then_some((change, field))
@@ -19,7 +21,7 @@ pub(super) fn reckon(changes: &mut [Change], fields: &[FieldSpec], decision: &Ou
     for (change, field) in set {
         let Some(until) = instant(&change.after) else { continue };
         let begins = |clause: &str| {
-            if clause.ends_with(EXTENSION) { [instant(&change.before); 2] } else { [decision.recorded_at, decision.effective_at].map(Some) }
+            if clause.ends_with(EXTENSION) { [instant(&change.before); 3] } else { asked_at }
         };
         let found = field.clauses.iter().find_map(|clause| {
             let begins = begins(clause).into_iter().flatten();

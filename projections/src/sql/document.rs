@@ -1,6 +1,6 @@
 //! `docs/sql-views.md`, from the code.
 
-use super::{joined::JOINED, postgres_type, sqlite_unit};
+use super::{Dialect, joined::JOINED, postgres_type, sqlite_unit};
 use crate::{shard::Shard, table::AnyTable};
 
 /// What stands before the views.
@@ -21,8 +21,9 @@ the ledger, and makes them anew when its folds change. A view keeps its name and
 
 Rows are changed within half a second of the decision, in PostgreSQL within a tenth of one. Every row names the decision that it stands on (`last_position`, as
 `slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or `{\"erased\": true}`.
-What goes by the rules in force at a time, such as weighted amounts, tiers earned and attribution, is answered by pledger: over
-HTTP, by `pledger query`, or as Parquet by `pledger export`.
+What goes by the rules in force at a time, such as weighted amounts and tiers earned, is answered by pledger: over HTTP, by
+`pledger query`, or as Parquet by `pledger export`. So is attribution on one machine: SQLite has no numbers that are wide enough to
+split money exactly.
 
 ```sql
 SELECT partner, date_trunc('quarter', closed_at) AS quarter, currency, sum(amount)
@@ -38,11 +39,18 @@ pub fn document() -> String {
     for table in Shard::default().tables() {
         text.push_str(&of_table(table));
     }
-    text.push_str("\n## Read models, in PostgreSQL\n");
+    text.push_str("\n## Read models\n");
     for view in JOINED {
-        text.push_str(&format!("\n### {}\n\n{}\n\n| column | type | |\n| --- | --- | --- |\n", view.name, view.about));
+        let in_sqlite = (view.query)(Dialect::Sqlite).is_some();
+        let (title, rule) = if in_sqlite { (" SQLite |", " --- |") } else { ("", "") };
+        let only = if in_sqlite { "" } else { " In PostgreSQL only." };
+        text.push_str(&format!(
+            "\n### {}\n\n{}{only}\n\n| column | PostgreSQL |{title} |\n| --- | --- |{rule} --- |\n",
+            view.name, view.about
+        ));
         for (name, kind, about) in view.columns {
-            text.push_str(&format!("| `{name}` | {} | {about} |\n", postgres_type(*kind)));
+            let sqlite = if in_sqlite { format!(" {} |", sqlite_unit(*kind)) } else { String::new() };
+            text.push_str(&format!("| `{name}` | {} |{sqlite} {about} |\n", postgres_type(*kind)));
         }
     }
     text

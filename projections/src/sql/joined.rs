@@ -1,9 +1,13 @@
-//! Read models that combine tables, in PostgreSQL: the same sums as over HTTP, for tools that speak SQL only.
+//! Read models that combine tables: the same sums as over HTTP, for tools that speak SQL only.
 //!
-//! What goes by the rules in force (weighted amounts, tiers earned, attribution, customers' savings) is answered by pledger
-//! alone: SQL has no rules.
+//! What goes by the rules in force (weighted amounts, tiers earned, customers' savings) is answered by pledger alone: SQL has no
+//! rules but those that deals were won under.
 
-use crate::cell::CellKind::{self, Count, Day, Flag, Money, Month, Text, Time};
+use super::Dialect;
+use crate::{
+    attribution::in_sql,
+    cell::CellKind::{self, Count, Day, Flag, Money, Month, Text, Time},
+};
 
 /// A view over the views of the tables.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +18,8 @@ pub struct JoinedView {
     pub about: &'static str,
     /// Name, kind and meaning of its columns, in their order.
     pub columns: &'static [(&'static str, CellKind, &'static str)],
-    /// Its query; `{}` stands for the schema.
-    pub query: &'static str,
+    /// Its query, over the views of the tables; none in a database that cannot make it.
+    pub query: fn(Dialect) -> Option<String>,
 }
 
 /// Every such view, in the order in which they stand on each other.
@@ -37,13 +41,19 @@ pub const JOINED: &[JoinedView] = &[
             ("approved", Count, "How many of them were ever approved."),
             ("decided", Count, "How many of them were approved or rejected."),
         ],
-        query: "SELECT partner, product, region, status, stage, \
-                date_trunc('month', (CASE WHEN status IN ('won', 'lost') THEN coalesce(closed_at, registered_at) ELSE registered_at END) \
-                AT TIME ZONE 'UTC')::date AS month, \
-                date_trunc('month', registered_at AT TIME ZONE 'UTC')::date AS registered_month, currency, \
+        query: |sql| {
+            let at = sql.schema();
+            let month = sql.month_at("CASE WHEN status IN ('won', 'lost') THEN coalesce(closed_at, registered_at) ELSE registered_at END");
+            let registered = sql.month_at("registered_at");
+            Some(format!(
+                "SELECT partner, product, region, status, stage, \
+                {month} AS month, \
+                {registered} AS registered_month, currency, \
                 count(*) AS count, sum(amount) AS amount, \
                 count(*) FILTER (WHERE approved) AS approved, count(*) FILTER (WHERE decided_at IS NOT NULL) AS decided \
-                FROM {}.deals GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
+                FROM {at}deals GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
+            ))
+        },
     },
     JoinedView {
         name: "mdf",
@@ -62,14 +72,19 @@ pub const JOINED: &[JoinedView] = &[
             ("paid", Money, "Paid."),
             ("available", Money, "What may still be allocated."),
         ],
-        query: "SELECT b.budget, b.currency, b.starts_on, b.ends_on, b.amount, coalesce(a.allocated, 0) AS allocated, \
+        query: |sql| {
+            let at = sql.schema();
+            Some(format!(
+                "SELECT b.budget, b.currency, b.starts_on, b.ends_on, b.amount, coalesce(a.allocated, 0) AS allocated, \
                 coalesce(r.requested, 0) AS requested, coalesce(r.approved, 0) AS approved, coalesce(r.released, 0) AS released, \
                 coalesce(r.claimed, 0) AS claimed, coalesce(r.paid, 0) AS paid, b.amount - coalesce(a.allocated, 0) AS available \
-                FROM {}.mdf_budgets b \
-                LEFT JOIN (SELECT budget, sum(amount) AS allocated FROM {}.mdf_allocations GROUP BY 1) a USING (budget) \
+                FROM {at}mdf_budgets b \
+                LEFT JOIN (SELECT budget, sum(amount) AS allocated FROM {at}mdf_allocations GROUP BY 1) a USING (budget) \
                 LEFT JOIN (SELECT budget, sum(requested) FILTER (WHERE status NOT IN ('draft', 'canceled')) AS requested, \
                 sum(approved) AS approved, sum(released) AS released, sum(claimed) AS claimed, sum(paid) AS paid \
-                FROM {}.mdf_requests GROUP BY 1) r USING (budget)",
+                FROM {at}mdf_requests GROUP BY 1) r USING (budget)"
+            ))
+        },
     },
     JoinedView {
         name: "revenue_days_counted",
@@ -83,14 +98,21 @@ pub const JOINED: &[JoinedView] = &[
             ("revenue_without_margin", Money, "The part of the revenue whose margin was not given."),
             ("net_new_logos", Count, "Accounts whose first won deal was closed."),
         ],
-        query: "SELECT partner, day, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
-                sum(without_margin) AS revenue_without_margin, sum(logos)::bigint AS net_new_logos FROM (\
-                SELECT partner, day, currency, revenue, gross_margin, without_margin, 0 AS logos FROM {}.revenue_days \
+        query: |sql| {
+            let at = sql.schema();
+            let day = sql.day_at("closed_at");
+            let logos = sql.whole("sum(logos)");
+            Some(format!(
+                "SELECT partner, day, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
+                sum(without_margin) AS revenue_without_margin, {logos} AS net_new_logos FROM (\
+                SELECT partner, day, currency, revenue, gross_margin, without_margin, 0 AS logos FROM {at}revenue_days \
                 UNION ALL \
-                SELECT partner, (closed_at AT TIME ZONE 'UTC')::date, currency, CASE WHEN revenues = 0 THEN amount ELSE 0 END, \
+                SELECT partner, {day}, currency, CASE WHEN revenues = 0 THEN amount ELSE 0 END, \
                 CASE WHEN revenues = 0 THEN coalesce(gross_margin, 0) ELSE 0 END, \
-                CASE WHEN revenues = 0 AND gross_margin IS NULL THEN amount ELSE 0 END, net_new_logo::integer \
-                FROM {}.deals WHERE status = 'won' AND closed_at IS NOT NULL) counted GROUP BY 1, 2, 3",
+                CASE WHEN revenues = 0 AND gross_margin IS NULL THEN amount ELSE 0 END, CASE WHEN net_new_logo THEN 1 ELSE 0 END \
+                FROM {at}deals WHERE status = 'won' AND closed_at IS NOT NULL) counted GROUP BY 1, 2, 3"
+            ))
+        },
     },
     JoinedView {
         name: "ropi",
@@ -110,15 +132,21 @@ pub const JOINED: &[JoinedView] = &[
             ("costs", Money, "All of them."),
             ("costs_listed", Money, "Costs that pay a claim or a payout, which counts already: in no sum."),
         ],
-        query: "SELECT partner, month, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
+        query: |sql| {
+            let at = sql.schema();
+            let month = sql.month_of("day");
+            Some(format!(
+                "SELECT partner, month, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
                 sum(cost) FILTER (WHERE kind = 'commission') AS commission, sum(cost) FILTER (WHERE kind = 'mdf') AS mdf, \
                 sum(cost) FILTER (WHERE kind = 'partner_manager') AS partner_manager, sum(cost) FILTER (WHERE kind = 'staff') AS staff, \
                 sum(cost) FILTER (WHERE kind = 'technology') AS technology, sum(cost) FILTER (WHERE kind = 'other') AS other, \
                 sum(cost) AS costs, sum(listed) AS costs_listed FROM (\
-                SELECT partner, date_trunc('month', day)::date AS month, currency, revenue, gross_margin, NULL AS kind, 0.0 AS cost, 0.0 AS listed \
-                FROM {}.revenue_days_counted \
+                SELECT partner, {month} AS month, currency, revenue, gross_margin, NULL AS kind, 0 AS cost, 0 AS listed \
+                FROM {at}revenue_days_counted \
                 UNION ALL \
-                SELECT nullif(partner, ''), month, currency, 0, 0, kind, amount, listed FROM {}.cost_months) counted GROUP BY 1, 2, 3",
+                SELECT nullif(partner, ''), month, currency, 0, 0, kind, amount, listed FROM {at}cost_months) counted GROUP BY 1, 2, 3"
+            ))
+        },
     },
     JoinedView {
         name: "tiers",
@@ -137,11 +165,38 @@ pub const JOINED: &[JoinedView] = &[
             ),
             ("is_retiring", Flag, "Whether its retirement has begun."),
         ],
-        query: "SELECT p.partner, p.name, p.tier, p.grace_until, p.at_risk_since, p.evaluated_until, \
-                coalesce(c.active, 0) AS active_certifications, p.retiring_since IS NOT NULL AS is_retiring FROM {}.partners p \
+        query: |sql| {
+            let at = sql.schema();
+            let now = sql.now();
+            let by_bytes = sql.by_bytes();
+            Some(format!(
+                "SELECT p.partner, p.name, p.tier, p.grace_until, p.at_risk_since, p.evaluated_until, \
+                coalesce(c.active, 0) AS active_certifications, p.retiring_since IS NOT NULL AS is_retiring FROM {at}partners p \
                 LEFT JOIN (SELECT partner, count(*) AS active FROM (\
-                SELECT partner, first_value(partner) OVER (PARTITION BY person ORDER BY since DESC, partner COLLATE \"C\") AS counted_at \
-                FROM {}.certifications WHERE since <= now() AND now() < expires_at AND (revoked_at IS NULL OR now() < revoked_at)) held \
-                WHERE partner = counted_at GROUP BY 1) c USING (partner)",
+                SELECT partner, first_value(partner) OVER (PARTITION BY person ORDER BY since DESC, partner {by_bytes}) AS counted_at \
+                FROM {at}certifications WHERE since <= {now} AND {now} < expires_at AND (revoked_at IS NULL OR {now} < revoked_at)) held \
+                WHERE partner = counted_at GROUP BY 1) c USING (partner)"
+            ))
+        },
+    },
+    JoinedView {
+        name: "attribution",
+        about: "Who a won deal is credited to, by every model, under the rules that it was won under: one row a deal, model and credited party.",
+        columns: &[
+            ("deal", Text, "The won deal."),
+            ("account", Text, "The account's key; null for an imported deal without one."),
+            ("partner", Text, "The credited partner; null where a channel is credited."),
+            ("channel", Text, "The credited channel; null where a partner is credited."),
+            ("model", Text, "`first`, `last`, `linear`, `u_shaped`, `w_shaped` or `time_decay`: never add models up."),
+            ("quarter", Month, "The quarter of the close: its first day."),
+            ("currency", Text, "The currency of the amounts."),
+            ("weight", Money, "The party's part of the deal; those of a deal and model add up to exactly 1."),
+            ("credited", Money, "Its part of the amount won; those of a deal and model add up to exactly that."),
+            ("standing", Text, "`sourced`, `influenced` or `neither`: what partners had to do with it."),
+            ("amount", Money, "What the deal was won for."),
+            ("closed_at", Time, "When it was won."),
+        ],
+        // SQLite has no numbers that are wide enough to split money exactly.
+        query: |sql| (sql == Dialect::Postgres).then(in_sql::query),
     },
 ];

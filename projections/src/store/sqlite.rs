@@ -28,6 +28,7 @@ use crate::{
     generation::fingerprint,
     row::UnreadableRow,
     shard::Shard,
+    sql::{Dialect, joined::JOINED},
     table::{AnyTable, CHUNK_ROWS},
 };
 
@@ -120,6 +121,9 @@ impl SqliteStore {
         );
         for table in Shard::default().tables() {
             sql.push_str(&create_table(table));
+        }
+        for view in JOINED {
+            sql.extend((view.query)(Dialect::Sqlite).map(|query| format!("CREATE VIEW \"{}\" AS {query};\n", view.name)));
         }
         sql.push_str(&format!("INSERT INTO generation (fingerprint) VALUES ('{}');\nCOMMIT;", fingerprint()));
         self.runtime.block_on(async {

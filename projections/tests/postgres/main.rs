@@ -38,6 +38,7 @@ const CASES: &[Case] = &[
     ("amounts_and_times_are_exact", views::amounts_and_times_are_exact),
     ("who_may_read_views_may_read_nothing_else", views::who_may_read_views_may_read_nothing_else),
     ("sql_gives_the_figures_that_pledger_answers_with", views::sql_gives_the_figures_that_pledger_answers_with),
+    ("sql_credits_as_pledger_does", views::sql_credits_as_pledger_does),
     ("no_password_is_in_what_is_said", trouble::no_password_is_in_what_is_said),
 ];
 

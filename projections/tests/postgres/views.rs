@@ -10,7 +10,10 @@ use pledger_domain::{
     account::{AccountEvent, DealRegistered, RevenueKind},
     cost::{CostEvent, CostKind},
     fund::FundEvent,
-    values::{AllocationId, Amount, ClaimId, CostId, Currency, Money, PartnerId, Period, RequestId, RevenueId, Text},
+    values::{
+        AllocationId, Amount, ClaimId, CostId, Currency, Label, Money, PartnerId, Period, RequestId, RevenueId, Text, Timestamp,
+        TouchpointId,
+    },
 };
 use pledger_ledger::record::{Events, Outcome};
 use pledger_projections::{
@@ -25,7 +28,7 @@ use serde_json::Value;
 
 use crate::{
     cases::history,
-    given::{Given, Ledger, deal_id, registered, registration, time, usd, won},
+    given::{Given, Ledger, approved, deal_id, registered, registration, time, usd, won},
     home::InPostgres,
     keeping::{LONG, options},
 };
@@ -177,6 +180,75 @@ fn answered(engine: &Engine, view: &str, by: &[&str], fields: &[&str]) -> Vec<Ve
     let mut rows: Vec<Vec<String>> = page.items.iter().map(|item| fields.iter().map(|name| field(item, name)).collect()).collect();
     rows.sort();
     rows
+}
+
+/// What led to won deals: of one touch and of many, at one time, of partners and of channels, about one deal, out of the window.
+fn journeys() -> Vec<Given> {
+    let touch = |account: &str, number: u64, deal: Option<&str>| {
+        // Every number is another mixture.
+        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let at = time("2025-09-15").plus_hours(i64::try_from(mixed >> 40).expect("24 bits") % 4_400);
+        // Some accounts are touched by channels only.
+        let (partner, channel) = match if number / 16 % 5 == 4 { number % 2 } else { mixed >> 33 & 3 } {
+            0 => (None, Some("webinar")),
+            1 => (None, None),
+            partner => (Some(format!("p{partner}")), None),
+        };
+        let event = AccountEvent::TouchpointRecorded {
+            touchpoint_id: TouchpointId::parse(&format!("t{number}")).expect("an id"),
+            partner_id: partner.map(|id| PartnerId::parse(&id).expect("an id")),
+            kind: Label::parse(["demo", "referral", "Visit"][(mixed >> 36) as usize % 3]).expect("a kind"),
+            channel: channel.map(|channel| Label::parse(channel).expect("a channel")),
+            deal_id: deal.map(deal_id),
+            campaign_id: None,
+            // Some are of one hour, to the microsecond.
+            occurred_at: if number.is_multiple_of(3) {
+                at
+            } else {
+                Timestamp::from_micros(at.micros() + i64::try_from(number).expect("small") * 977_777_777)
+            },
+        };
+        Given::account(account, "2026-03-20", vec![event])
+    };
+    let mut given = Vec::new();
+    for number in 0..40_u64 {
+        let (account, ids) = (format!("j{number}.com"), [format!("a{number}"), format!("b{number}")]);
+        for (id, amount, closed) in [
+            (&ids[0], format!("{}.0{}", number * 7_919, number % 7), "2026-03-11"),
+            (&ids[1], format!("0.0{}", number % 10), "2026-03-12T13:14:15.000016Z"),
+        ] {
+            let at = if number % 2 == 0 { "2025-11-03" } else { "2026-03-01" };
+            given.push(Given::account(&account, at, vec![registered(id, "p1", "GTX", "1.00"), approved(id), won(id, &amount, closed)]));
+        }
+        for touched in 0..number % 9 {
+            given.push(touch(&account, number * 16 + touched, (touched == 3).then_some(&ids[0])));
+        }
+    }
+    given
+}
+
+pub(crate) fn sql_credits_as_pledger_does(home: &InPostgres) {
+    let engine = home.caught_up(&Ledger::with(journeys()), options(2));
+    let start = Instant::now();
+    while home.stored_digests() != engine.digests(Places::Covered) {
+        assert!(start.elapsed() < LONG, "it was not written");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let fields = ["deal", "account", "partner", "channel", "model", "quarter", "currency", "weight", "credited", "standing", "amount"];
+    let answered = answered(&engine, "attribution", &[], &fields);
+    let sql = "SELECT deal, account, coalesce(partner, 'null'), coalesce(channel, 'null'), model, to_char(quarter, 'YYYY-\"Q\"Q'), currency, \
+               trim_scale(weight)::text, round(credited, 2)::text, standing, round(amount, 2)::text FROM {}.attribution";
+    let mut rows = home.sql(sql).expect("rows");
+    rows.sort();
+    assert!(answered.len() > 900, "{}", answered.len());
+    for standing in ["sourced", "influenced", "neither"] {
+        assert!(answered.iter().any(|row| row[9] == standing), "no deal is {standing}");
+    }
+    let differ = rows.iter().zip(&answered).find(|(sql, pledger)| sql != pledger);
+    assert_eq!((rows.len(), differ), (answered.len(), None));
+    // Of one deal it is asked without making the credits of the others.
+    let one = home.sql("SELECT sum(credited)::text FROM {}.attribution WHERE deal = 'a8' AND model = 'time_decay'").expect("a sum");
+    assert_eq!(one, [["63352.01"]]);
 }
 
 pub(crate) fn sql_gives_the_figures_that_pledger_answers_with(home: &InPostgres) {

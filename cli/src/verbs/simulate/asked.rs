@@ -73,12 +73,12 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
-    let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
     let mut decided = decided_again(&**log, &drafts, span, told)?;
     let decisions = std::mem::take(&mut decided.drafts);
     let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
     let (recorded, supposed) = standings(log, span, &drafts, &paid, told)?;
     let mut supposed = supposed.into_iter();
+    let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
     let outcomes = drafts.iter().zip(decisions).zip(paid).map(|((draft, decisions), paid)| {
         let standing = supposed.next().map_or_else(|| standing_from(log, span, draft, paid, told), Ok)?;
         let figures = recorded.changes_to(&standing);

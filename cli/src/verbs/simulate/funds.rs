@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pledger_consumers::counterfactual::{FundsFigure, Otherwise};
-use pledger_domain::values::{Currency, Money};
+use pledger_domain::values::Money;
 use pledger_projections::{engine::PaidOtherwise, figures::money};
 use serde::Serialize;
 use serde_json::Value;
@@ -25,26 +25,34 @@ pub(super) struct FundsShift {
     pub(super) moves: Value,
 }
 
+/// What decisions move together, in minor units.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    decisions: usize,
+    before: i128,
+    after: i128,
+}
+
 /// By what becomes of the money, partner and currency.
 pub(super) fn shifts(decisions: &[Otherwise]) -> Vec<FundsShift> {
-    let mut sums: BTreeMap<(FundsFigure, Option<&str>, Currency), (usize, i128, i128)> = BTreeMap::new();
+    let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
     for (decision, funds) in decisions.iter().filter_map(|decision| Some((decision, decision.funds.as_ref()?))) {
-        for (currency, before, after) in [(funds.before, true), (funds.after, false)].into_iter().filter_map(|(amount, is_before)| {
-            let (minor, currency) = (i128::from(amount?.minor()), amount?.currency());
-            Some(if is_before { (currency, minor, 0) } else { (currency, 0, minor) })
-        }) {
-            let sum = sums.entry((funds.figure, decision.partner.as_deref(), currency)).or_default();
-            (sum.1, sum.2) = (sum.1 + before, sum.2 + after);
-        }
-        if let Some(amount) = funds.before.or(funds.after) {
-            sums.entry((funds.figure, decision.partner.as_deref(), amount.currency())).or_default().0 += 1;
-        }
+        let Some(currency) = funds.currency() else { continue };
+        let sum = sums.entry((funds.figure, decision.partner.as_deref(), currency)).or_default();
+        sum.decisions += 1;
+        sum.before += i128::from(minor(funds.before));
+        sum.after += i128::from(minor(funds.after));
     }
-    let shift = |((figure, partner, currency), (decisions, before, after)): ((_, Option<&str>, _), (usize, i128, i128))| {
+    let mut shifts = Vec::new();
+    for ((figure, partner, currency), Sum { decisions, before, after }) in sums {
         let [before, after, moves] = [before, after, after - before].map(|minor| money(minor, currency));
-        FundsShift { partner: partner.map(str::to_owned), figure, decisions, before, after, moves }
-    };
-    sums.into_iter().map(shift).collect()
+        shifts.push(FundsShift { partner: partner.map(str::to_owned), figure, decisions, before, after, moves });
+    }
+    shifts
+}
+
+fn minor(amount: Option<Money>) -> i64 {
+    amount.map_or(0, Money::minor)
 }
 
 /// What would be paid otherwise, for the returns of the partners.
@@ -52,9 +60,8 @@ pub(super) fn paid_otherwise(decisions: &[Otherwise]) -> Vec<PaidOtherwise> {
     let paid = decisions.iter().filter_map(|decision| Some((decision.partner.as_ref()?, decision.funds.as_ref()?)));
     let moved = paid.filter_map(|(partner, funds)| {
         let month = funds.paid_at?.month();
-        let currency = funds.before.or(funds.after)?.currency();
-        let minor = |amount: Option<Money>| amount.map_or(0, Money::minor);
-        Some(PaidOtherwise { partner: partner.clone(), month, currency, more: minor(funds.after) - minor(funds.before) })
+        let (currency, more) = (funds.currency()?, minor(funds.after) - minor(funds.before));
+        Some(PaidOtherwise { partner: partner.clone(), month, currency, more })
     });
     moved.collect()
 }
