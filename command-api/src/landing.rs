@@ -45,6 +45,7 @@ fn write_body(html: &mut String) -> std::fmt::Result {
     }
     html.push_str("</dl>\n<h2>The program</h2>\n<dl>\n");
     for (path, what) in [
+        ("/v1/rules", "every version of the rules, and which is in force"),
         ("/v1/streams/program", "the decisions about the program's rules"),
         ("/v1/commands", "the catalogue of commands, as JSON"),
         ("/v1/changes", "new decisions as they are made (server-sent events)"),

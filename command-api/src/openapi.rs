@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, built from the catalogues of commands and views.
 
+mod operations;
 mod schemas;
 
 use axum::{body::Bytes, http::StatusCode};
@@ -39,11 +40,6 @@ fn with_token() -> SecurityRequirement {
     SecurityRequirement::new(TOKEN, std::iter::empty::<String>())
 }
 
-/// An operation that nobody may call without the right to operate the service.
-fn for_operators(operation: OperationBuilder, summary: &str) -> OperationBuilder {
-    operation.summary(Some(format!("{summary} For operators."))).security(with_token())
-}
-
 /// The document as it is served.
 pub(crate) fn json() -> Bytes {
     document().to_string().into()
@@ -57,16 +53,6 @@ fn paths() -> Paths {
     paths = paths
         .path("/v1/commands:batch", PathItem::new(HttpMethod::Post, batch()))
         .path("/v1/events", PathItem::new(HttpMethod::Post, events()))
-        .path("/v1/simulate", PathItem::new(HttpMethod::Post, simulate()))
-        .path("/v1/evidence", PathItem::new(HttpMethod::Get, evidence()))
-        .path(
-            "/v1/rules/check",
-            PathItem::new(HttpMethod::Post, rules("checkRules", "What a draft of the rules says, or what is wrong with it.")),
-        )
-        .path(
-            "/v1/rules/diff",
-            PathItem::new(HttpMethod::Post, rules("diffRules", "What a draft changes, in words, against published rules.")),
-        )
         .path(
             "/v1/commands",
             PathItem::new(HttpMethod::Get, read("listCommands", "operations", "The catalogue of commands.", "Catalogue", &[])),
@@ -93,28 +79,7 @@ fn paths() -> Paths {
     ] {
         paths = paths.path(path, PathItem::new(HttpMethod::Get, plain(id, summary, media)));
     }
-    for (method, path, id, summary) in [
-        (HttpMethod::Get, "/v1/generations", "listGenerations", "The generations of the read models, and which is in use."),
-        (
-            HttpMethod::Post,
-            "/v1/generations/{generation}/promote",
-            "promoteGeneration",
-            "Puts a filled generation in use, once it equals the one in use where it has to.",
-        ),
-        (HttpMethod::Post, "/v1/generations/rollback", "rollBackGeneration", "Puts the generation in use again that was replaced."),
-        (HttpMethod::Post, "/v1/parked/retry", "retryParked", "Tries streams again that are folded no further."),
-    ] {
-        let answer = ContentBuilder::new().schema(Some(object())).build();
-        let response = ResponseBuilder::new().description("The answer.").content("application/json", answer);
-        let mut operation = OperationBuilder::new().operation_id(Some(id)).tag("operations").response("200", response);
-        if path.contains("{generation}") {
-            let number = parameter("generation", ParameterIn::Path, "The generation's number.", whole_number());
-            operation = operation.parameters(Some([number]));
-        }
-        let operation = problems(for_operators(operation, summary), OPERATION_PROBLEMS).build();
-        paths = paths.path(path, PathItem::new(method, operation));
-    }
-    paths.build()
+    operations::paths(paths).build()
 }
 
 /// The schemas of all commands' payloads and of what these refer to, by name.
@@ -227,89 +192,6 @@ fn events() -> Operation {
         .request_body(Some(body.build()))
         .response("200", success("As a command's answer, or a batch's.", "EventAnswer"));
     problems(operation, COMMAND_PROBLEMS).build()
-}
-
-/// What may become of an order to whoever keeps the read models.
-const OPERATION_PROBLEMS: &[(StatusCode, &str)] = &[
-    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
-    (StatusCode::FORBIDDEN, "It is for operators."),
-    (StatusCode::NOT_FOUND, "There is no such generation."),
-    (StatusCode::CONFLICT, "It differs where it must not, or is not to be put in use: the problem says why."),
-    (StatusCode::SERVICE_UNAVAILABLE, "Nobody keeps the read models now; see Retry-After."),
-];
-
-/// What may become of what reads the whole ledger.
-const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
-    (StatusCode::BAD_REQUEST, "A parameter or the body cannot be read."),
-    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
-    (StatusCode::FORBIDDEN, "It is for operators."),
-    (StatusCode::NOT_FOUND, "The ledger has no decision about it."),
-    (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
-    (
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "A draft is no program.toml, with line and column, history begins later, or evidence would be too long to be verified.",
-    ),
-    (StatusCode::TOO_MANY_REQUESTS, "Another one is just made, and one is made at a time; see Retry-After."),
-];
-
-fn simulate() -> Operation {
-    let example = serde_json::json!({"drafts": [{"name": "strict", "program": "a whole program.toml"}], "from": "2026-01-01"});
-    let body = ContentBuilder::new().schema(Some(reference("Simulation"))).example(Some(example)).build();
-    let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
-    let response = ResponseBuilder::new()
-        .description("What the drafts would change; as CSV and NDJSON a row a difference.")
-        .content("application/json", content(reference("Simulated")))
-        .content("text/csv", content(string()))
-        .content("application/x-ndjson", content(string()));
-    let operation = OperationBuilder::new()
-        .operation_id(Some("simulate"))
-        .tag("operations")
-        .request_body(Some(RequestBodyBuilder::new().content("application/json", body).required(Some(Required::True)).build()))
-        .response("200", response);
-    let operation = for_operators(operation, "What other rules would have made of history; nothing is written.");
-    problems(operation, ANALYSIS_PROBLEMS).build()
-}
-
-fn rules(id: &str, summary: &str) -> Operation {
-    let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
-    let body = RequestBodyBuilder::new()
-        .content("application/json", content(reference("RulesDraft")))
-        .content("application/toml", content(string()))
-        .required(Some(Required::True));
-    let (description, schema) = match id {
-        "checkRules" => ("Whether it is valid; in words, or the problems with line and column.", "RulesChecked"),
-        _ => ("The version that it was held against, and every change.", "RulesDiff"),
-    };
-    let operation = OperationBuilder::new()
-        .operation_id(Some(id))
-        .tag("operations")
-        .summary(Some(summary))
-        .request_body(Some(body.build()))
-        .response("200", success(description, schema));
-    problems(operation, RULES_PROBLEMS).build()
-}
-
-/// What may become of a draft of the rules.
-const RULES_PROBLEMS: &[(StatusCode, &str)] = &[
-    (StatusCode::BAD_REQUEST, "The body cannot be read."),
-    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
-    (StatusCode::NOT_FOUND, "There is no such version of the rules."),
-    (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
-    (StatusCode::UNPROCESSABLE_ENTITY, "The draft is no program.toml."),
-];
-
-fn evidence() -> Operation {
-    let operation = OperationBuilder::new()
-        .operation_id(Some("evidence"))
-        .tag("operations")
-        .parameters(Some([
-            parameter("account", ParameterIn::Query, "The account's key.", string()),
-            parameter("deal", ParameterIn::Query, "The deal's id, in place of an account.", string()),
-        ]))
-        .response("200", success("The file, to be verified as it is: pledger evidence verify FILE.", "Evidence"));
-    let operation = for_operators(operation, "The decisions about an account or a deal, with the proof that they are in the ledger.");
-    problems(operation, ANALYSIS_PROBLEMS).build()
 }
 
 fn stream() -> Operation {

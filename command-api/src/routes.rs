@@ -38,6 +38,8 @@ pub fn router(state: ApiState) -> Router {
     let mut routes = Routes { router: Router::new(), state };
     routes.commands();
     routes.questions();
+    routes.generations();
+    routes.rules();
     routes.operations();
     let Routes { router, state } = routes;
     let router = router
@@ -145,20 +147,31 @@ impl Routes {
         self.add("/v1/changes", get(|State(api): State<ApiState>, headers: HeaderMap| changes::get(api, headers)));
     }
 
-    fn operations(&mut self) {
-        let erase =
-            |State(api): State<ApiState>, Segments(person): Segments<String>, request: Request| persons::erase(api, person, request);
-        self.add("/v1/persons/{id}/erase", post(erase));
-        self.add("/v1/parked/retry", post(|State(api): State<ApiState>, headers: HeaderMap| parked::retry(api, headers)));
-        self.add("/v1/generations", get(|State(api): State<ApiState>, headers: HeaderMap| generations::list(api, headers)));
+    fn generations(&mut self) {
+        let list = |State(api): State<ApiState>, headers: HeaderMap| generations::list(api, headers);
+        self.add("/v1/generations", get(list));
         self.add("/v1/generations/rollback", post(|State(api): State<ApiState>, headers: HeaderMap| generations::roll_back(api, headers)));
         let promote = |State(api): State<ApiState>, Segments(generation): Segments<String>, headers: HeaderMap| {
             generations::promote(api, generation, headers)
         };
         self.add("/v1/generations/{generation}/promote", post(promote));
-        self.add("/v1/simulate", post(|State(api): State<ApiState>, request: Request| analysis::simulate(api, request)));
+    }
+
+    fn rules(&mut self) {
+        self.add("/v1/rules", get(|State(api): State<ApiState>, headers: HeaderMap| rules::list(api, headers)));
+        let show =
+            |State(api): State<ApiState>, Segments(version): Segments<String>, headers: HeaderMap| rules::show(api, version, headers);
+        self.add("/v1/rules/{version}", get(show));
         self.add("/v1/rules/check", post(|State(api): State<ApiState>, request: Request| rules::check(api, request)));
         self.add("/v1/rules/diff", post(|State(api): State<ApiState>, request: Request| rules::diff(api, request)));
+    }
+
+    fn operations(&mut self) {
+        let erase =
+            |State(api): State<ApiState>, Segments(person): Segments<String>, request: Request| persons::erase(api, person, request);
+        self.add("/v1/persons/{id}/erase", post(erase));
+        self.add("/v1/parked/retry", post(|State(api): State<ApiState>, headers: HeaderMap| parked::retry(api, headers)));
+        self.add("/v1/simulate", post(|State(api): State<ApiState>, request: Request| analysis::simulate(api, request)));
         let evidence = |State(api): State<ApiState>, headers: HeaderMap, uri: Uri| analysis::evidence(api, headers, uri);
         self.add("/v1/evidence", get(evidence));
         let page = landing::page();

@@ -6,20 +6,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use pledger_command_api::{checked_rules, compared_rules, find_rules, listed_rules, shown_rules};
 use pledger_domain::{
     program::Program,
-    rules::{InvalidRules, RuleProblem, Rules as Parsed},
-    stream::{Stream, StreamName},
+    rules::{InvalidRules, Rules as Parsed},
     values::Timestamp,
 };
-use pledger_ledger::{
-    chain::{ChainHead, Verdict},
-    log::Log,
-    record::{Body, Events, Outcome},
-};
-use serde_json::json;
+use pledger_ledger::{log::Log, record::Body};
+use pledger_projections::engine::published;
+use serde_json::{Value, json};
 
 use crate::{
     cluster::ClusterFlags,
@@ -29,16 +26,24 @@ use crate::{
     output,
 };
 
-/// Check, compare, publish and show the program's rules
+/// List, check, compare, publish and show the program's rules
 #[derive(Subcommand)]
 #[command(
-    after_help = "Examples:\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules diff program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
+    after_help = "Examples:\n  pledger rules list\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules diff program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
 )]
 pub(crate) enum Rules {
+    List(List),
     Check(Check),
     Diff(Diff),
     Publish(Publish),
     Show(Show),
+}
+
+/// Every version that was published, and which is in force
+#[derive(Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 /// Check a program.toml: every mistake with its line
@@ -51,19 +56,26 @@ pub(crate) struct Check {
 /// Say in words what a program.toml would change
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  pledger rules diff draft.toml              against the rules in force\n  pledger rules diff before.toml after.toml"
+    after_help = "Examples:\n  pledger rules diff draft.toml                against the rules in force\n  pledger rules diff draft.toml --version 2  against version 2\n  pledger rules diff before.toml after.toml"
 )]
 pub(crate) struct Diff {
     /// The file; with a second one, the rules before
     file: PathBuf,
     /// The rules after
     after: Option<PathBuf>,
+    /// Against this version [default: the one in force]
+    #[arg(long, value_name = "N", conflicts_with = "after")]
+    version: Option<u32>,
     #[command(flatten)]
     cluster: ClusterFlags,
 }
 
 /// Publish a program.toml as the next version of the rules
 #[derive(Args)]
+#[command(
+    after_help = "What says the same as the version that would be in force all the same is not published: exit 1. With --key it is sent as it is,
+so that the same command, sent again, is answered as it was."
+)]
 pub(crate) struct Publish {
     /// The file
     file: PathBuf,
@@ -91,6 +103,7 @@ pub(crate) struct Show {
 impl Rules {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         match self {
+            Self::List(verb) => verb.run(context),
             Self::Check(verb) => verb.run(context),
             Self::Diff(verb) => verb.run(context),
             Self::Publish(verb) => verb.run(context),
@@ -99,12 +112,15 @@ impl Rules {
     }
 }
 
-fn read(file: &PathBuf) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
-fn parse(file: &PathBuf) -> Result<Parsed> {
-    Parsed::parse(&read(file)?).map_err(|invalid| anyhow::anyhow!(lines(file, &invalid)))
+/// The text of a file, and what it says.
+fn parse(file: &Path) -> Result<(String, Parsed)> {
+    let bytes = read(file)?;
+    let parsed = Parsed::text_of(&bytes).and_then(|text| Ok((text.to_owned(), Parsed::parse(text)?)));
+    parsed.map_err(|invalid| anyhow!(lines(file, &invalid)))
 }
 
 /// Each mistake on a line of its own.
@@ -112,13 +128,33 @@ fn lines(file: &Path, invalid: &InvalidRules) -> String {
     invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display())).collect::<Vec<_>>().join("\n")
 }
 
+impl List {
+    fn run(self, context: &Context) -> Result<ExitCode> {
+        let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
+        let listed = listed_rules(&program, now);
+        if context.json {
+            output::print_json(&listed)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let row = |item: &Value| -> Vec<Value> {
+            let state = match item["state"].as_str() {
+                Some("in_force") => "in force",
+                Some("later") => "from later",
+                _ => "ended",
+            };
+            vec![item["version"].clone(), item["effective_from"].clone(), state.into(), item["name"].clone()]
+        };
+        let rows: Vec<Vec<Value>> = listed["items"].as_array().into_iter().flatten().map(row).collect();
+        output::print(output::table(&["version", "in force from", "state", "name"].map(str::to_owned), &rows).to_string())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let checked = Parsed::parse(&read(&self.file)?);
+        let checked = Parsed::text_of(&read(&self.file)?).and_then(Parsed::parse);
         if context.json {
-            let found = checked.as_ref().err().into_iter().flat_map(|invalid| &invalid.problems);
-            let problem = |found: &RuleProblem| json!({"line": found.line, "column": found.column, "message": found.message});
-            output::print_json(&json!({"valid": checked.is_ok(), "problems": found.map(problem).collect::<Vec<_>>()}))?;
+            output::print_json(&checked_rules(&checked))?;
         }
         match checked {
             Ok(rules) if !context.json => output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?,
@@ -134,19 +170,21 @@ impl Check {
 
 impl Diff {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let (before, after, name) = match &self.after {
-            Some(after) => (parse(&self.file)?, parse(after)?, self.file.display().to_string()),
+        let (_, named) = parse(&self.file)?;
+        let (before, after, name, version) = match &self.after {
+            Some(after) => (named, parse(after)?.1, self.file.display().to_string(), None),
             None => {
-                let after = parse(&self.file)?;
                 let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
-                let in_force = program.in_force_at(now).context("no rules are in force yet")?;
-                (in_force.rules.clone(), after, format!("version {}", in_force.version))
+                let before = find_rules(&program, self.version, now)?;
+                (before.rules.clone(), named, format!("version {}", before.version), Some(before.version))
             }
         };
-        let changes = before.changes_to(&after);
         if context.json {
-            output::print_json(&json!({"before": name, "changes": changes}))?;
-        } else if changes.is_empty() {
+            output::print_json(&compared_rules(&name, version, &before, &after))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let changes = before.changes_to(&after);
+        if changes.is_empty() {
             output::print(format!("Nothing changes against {name}."))?;
         } else {
             output::print(changes.iter().map(|change| format!("{}\n", change.in_words)).collect::<String>())?;
@@ -157,19 +195,32 @@ impl Diff {
 
 impl Publish {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let program = read(&self.file)?;
-        parse(&self.file)?;
+        let (program, _) = parse(&self.file)?;
+        let connection = Connection::to_write(context)?;
+        let answer = self.send(&connection, &program);
+        connection.close();
+        self.tell(&answer?, context)
+    }
+
+    /// Publishes it, unless nothing would change.
+    fn send(&self, connection: &Connection, program: &str) -> Result<Value> {
+        if self.key.is_none()
+            && let Some(version) = same(connection, program, self.effective_from.as_deref())?
+        {
+            let file = self.file.display();
+            bail!("nothing would change: {file} says the same as version {version}, which is in force then; it was not published");
+        }
         let mut payload = json!({"program": program});
         if let Some(from) = &self.effective_from {
             payload["effective_from"] = from.clone().into();
         }
-        let connection = Connection::to_write(context)?;
         let ask = Ask::post("/v1/commands/PublishRules", payload.to_string().into_bytes()).header("idempotency-key", self.key.as_ref());
-        let answer = connection.ask(ask);
-        connection.close();
-        let document = answer?.success()?;
+        connection.ask(ask)?.success()
+    }
+
+    fn tell(&self, document: &Value, context: &Context) -> Result<ExitCode> {
         if context.json {
-            output::print_json(&document)?;
+            output::print_json(document)?;
         } else {
             let event = &document["events"][0]["data"];
             let from = output::cell(&event["effective_from"]);
@@ -191,25 +242,46 @@ impl Publish {
     }
 }
 
+/// The version that would be in force at `from`, or now, where the draft says what that says.
+fn same(connection: &Connection, program: &str, from: Option<&str>) -> Result<Option<u32>> {
+    let from = match from.map(Timestamp::parse) {
+        // Whoever decides says what is wrong with it.
+        Some(Err(_)) => return Ok(None),
+        Some(Ok(from)) => Some(from),
+        None => None,
+    };
+    let told = connection.ask(Ask::get("/v1/rules"))?;
+    // A server of an older release has no such route.
+    let listed = if told.is_success() { told.json()? } else { Value::Null };
+    let begins = |item: &Value| item["effective_from"].as_str().and_then(|begins| Timestamp::parse(begins).ok());
+    let has_begun = |item: &&Value| match from {
+        Some(from) => begins(item).is_some_and(|begins| begins <= from),
+        None => item["state"] == "in_force",
+    };
+    let versions = listed["items"].as_array().into_iter().flatten().filter(has_begun);
+    let Some(before) = versions.max_by_key(|item| (begins(item), item["version"].as_u64())) else { return Ok(None) };
+    let asked = json!({"program": program, "version": before["version"]});
+    let compared = connection.ask(Ask::post("/v1/rules/diff", asked.to_string().into_bytes()))?.success()?;
+    let is_same = compared["changes"].as_array().is_some_and(Vec::is_empty);
+    Ok(before["version"].as_u64().filter(|_| is_same).and_then(|version| u32::try_from(version).ok()))
+}
+
 impl Show {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
-        let version = match self.version {
-            Some(version) => version,
-            None => program.in_force_at(now).context("no rules are in force yet")?.version,
-        };
-        let (Some(source), Some(rules)) = (program.source(version), program.version(version)) else {
-            bail!("there is no version {version}; there are 1 to {}", program.count());
-        };
+        let shown = find_rules(&program, self.version, now)?;
         if context.json {
-            let rules =
-                json!({"version": version, "effective_from": rules.effective_from, "in_words": rules.rules.summary(), "program": source});
-            output::print_json(&rules)?;
+            output::print_json(&shown_rules(&program, shown, now))?;
         } else if self.words {
-            output::print(format!("Version {version}, in force from {}:\n{}", rules.effective_from, rules.rules.summary().join("\n")))?;
+            output::print(format!(
+                "Version {}, in force from {}:\n{}",
+                shown.version,
+                shown.effective_from,
+                shown.rules.summary().join("\n")
+            ))?;
         } else {
-            eprintln!("# version {version}, in force from {}", rules.effective_from);
-            output::print(source)?;
+            eprintln!("# version {}, in force from {}", shown.version, shown.effective_from);
+            output::print(program.source(shown.version).unwrap_or_default())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -224,25 +296,8 @@ pub(crate) fn in_force(ledger: &Ledger) -> Result<String> {
 
 /// The program as this ledger has it, and the ledger's present.
 pub(crate) fn program_of(ledger: &Ledger) -> Result<(Program, Timestamp)> {
-    let Ledger { log, created, .. } = ledger;
-    let slice = log.slices().of(&StreamName::program());
-    let mut program = Program::default();
-    let mut head = ChainHead::default();
-    loop {
-        let placed = log.read(slice, head.next_offset, 4_096)?;
-        let Some(last) = placed.last().map(|placed| placed.offset) else { break };
-        for one in placed {
-            if head.accept(one.offset, &one.record) != Verdict::Valid {
-                continue;
-            }
-            if let Body::Decision(decision) = Body::decode(&one.record.body)?
-                && let Outcome::Accepted(Events::Program(events)) = &decision.outcome
-            {
-                events.iter().for_each(|event| program.evolve(event, decision.effective_at));
-            }
-        }
-        head.next_offset = last + 1;
-    }
+    let Ledger { log, created } = ledger;
+    let program = published(&**log)?;
     let now = match &created.generated {
         // Where somebody wrote since, time went on from there.
         Some(generated) => last_written_at(&**log)?.map_or(generated.ends_at, |last| generated.ends_at.max(last)),

@@ -7,6 +7,7 @@ mod explain;
 mod generations;
 mod policies;
 mod program;
+mod rules;
 mod simulate;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 
 use serde_json::Value;
 
-use program::{PARTNER, Server, fail, json, pledger, spawn, succeed, text};
+use program::{PARTNER, Server, fail, json, spawn, succeed, text};
 
 #[test]
 fn the_readme_walk_works_with_and_without_a_server() {
@@ -168,32 +169,6 @@ fn an_erased_person_cannot_be_read_and_every_proof_stays_valid() {
     assert!(succeed(dir, &["command", "AssignPartnerManager", manager, "--key", "k-1"]).contains("answered from history"));
     let later = json(dir, &["command", "AssignPartnerManager", manager]);
     assert_eq!(later["events"][0]["data"]["name"]["erased"], true, "{later}");
-}
-
-#[test]
-fn rules_are_checked_with_their_line() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let dir = dir.path();
-    succeed(dir, &["init"]);
-    let rules = succeed(dir, &["rules", "show"]);
-    let falling = rules.replace("revenue = \"500000\"", "revenue = \"1\"");
-    assert_ne!(rules, falling, "the default has a tier from 500,000 on");
-    std::fs::write(dir.join("falling.toml"), falling).expect("written");
-    std::fs::write(dir.join("good.toml"), &rules).expect("written");
-    std::fs::write(dir.join("strict.toml"), rules.replace("certifications = 4", "certifications = 6")).expect("written");
-    let said = fail(dir, &["rules", "check", "falling.toml"], 1);
-    assert!(said.contains("line"), "{said}");
-    let told = pledger(dir, &["rules", "check", "falling.toml", "--json"]);
-    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
-    let problem = &told["problems"][0];
-    assert!(said.contains(&format!("line {}, column {}: ", problem["line"], problem["column"])), "{said} {told}");
-    succeed(dir, &["rules", "check", "good.toml"]);
-    assert_eq!(succeed(dir, &["rules", "diff", "good.toml"]), "Nothing changes against version 1.\n");
-    assert_eq!(succeed(dir, &["rules", "diff", "strict.toml"]), "Gold needs 6 certifications instead of 4.\n");
-    let changes = json(dir, &["rules", "diff", "strict.toml", "good.toml"]);
-    assert_eq!(changes["changes"][0]["clause"], "tiers.gold.certifications");
-    fail(dir, &["rules", "diff", "falling.toml"], 1);
-    assert!(succeed(dir, &["rules", "publish", "good.toml"]).contains("version 2"));
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 19] {
+fn shared() -> [(&'static str, Value); 23] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -110,7 +110,7 @@ fn shared() -> [(&'static str, Value); 19] {
         ("BatchAnswer", batch_answer()),
         ("EventAnswer", json!({"oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAnswer"}]})),
         ("CloudEvent", cloud_event()),
-        ("Catalogue", list_of_objects()),
+        ("Catalogue", list_of(json!({"type": "object"}))),
         ("StreamPage", stream_page()),
         ("Explanation", explanation()),
         ("Simulation", simulation()),
@@ -119,6 +119,10 @@ fn shared() -> [(&'static str, Value); 19] {
         ("RulesDraft", rules_draft()),
         ("RulesChecked", rules_checked()),
         ("RulesDiff", rules_diff()),
+        ("RulesList", list_of(rules_version(&[]))),
+        ("RulesShown", rules_version(&["in_words", "program"])),
+        ("Generations", list_of(generation())),
+        ("Done", json!({"type": "object", "description": "What was done."})),
     ]
 }
 
@@ -209,28 +213,65 @@ fn rules_draft() -> Value {
         "properties": {
             "program": {"type": "string", "description": "A whole program.toml."},
             "version": {"type": ["integer", "null"], "description": "Of a difference: the version to hold it against; the one in force where absent."},
+            "before": {"type": ["string", "null"], "description": "Of a difference: another program.toml to hold it against, in place of a version."},
         },
     })
 }
 
 fn rules_checked() -> Value {
-    let texts = |description: &str| json!({"type": "array", "items": {"type": "string"}, "description": description});
+    let problem = json!({
+        "type": "object", "required": ["line", "column", "message"],
+        "properties": {"line": {"type": "integer"}, "column": {"type": "integer"}, "message": {"type": "string"}},
+    });
     json!({
         "type": "object", "required": ["valid", "problems", "in_words"],
         "properties": {
             "valid": {"type": "boolean"},
-            "problems": texts("What is wrong, with line and column."),
-            "in_words": texts("What the rules say."),
+            "problems": {"type": "array", "items": problem, "description": "What is wrong, and where."},
+            "in_words": {"type": "array", "items": {"type": "string"}, "description": "What the rules say, where they are valid."},
         },
     })
 }
 
 fn rules_diff() -> Value {
     json!({
-        "type": "object", "required": ["version", "changes"],
+        "type": "object", "required": ["before", "version", "changes"],
+        "properties": {
+            "before": {"type": "string", "description": "What the draft was held against."},
+            "version": {"type": ["integer", "null"], "description": "The version that this is, where it was published."},
+            "changes": {"type": "array", "items": {"type": "object"}, "description": "clause, before, after, in_words."},
+        },
+    })
+}
+
+/// A version of the rules, with these members too.
+fn rules_version(more: &[&str]) -> Value {
+    let mut required = vec!["version", "effective_from", "state", "name"];
+    required.extend(more);
+    json!({
+        "type": "object", "required": required,
         "properties": {
             "version": {"type": "integer"},
-            "changes": {"type": "array", "items": {"type": "object"}, "description": "clause, before, after, in_words."},
+            "effective_from": {"type": "string", "format": "date-time", "description": "From when it governs."},
+            "state": {"type": "string", "enum": ["in_force", "ended", "later"]},
+            "name": {"type": "string", "description": "The program's."},
+            "in_words": {"type": "array", "items": {"type": "string"}, "description": "What it says; of one version."},
+            "program": {"type": "string", "description": "The program.toml as it was published; of one version."},
+        },
+    })
+}
+
+fn generation() -> Value {
+    json!({
+        "type": "object", "required": ["generation", "state", "projections", "folds"],
+        "properties": {
+            "generation": {"type": "integer"},
+            "state": {"type": "string", "enum": ["in_use", "replaced", "filling", "ready"]},
+            "projections": {"type": "array", "items": {"type": "string"}, "description": "Those that were expected to differ."},
+            "rules_version": {"type": ["integer", "null"]},
+            "begun_at": {"type": ["string", "null"], "format": "date-time"},
+            "replaced": {"type": ["integer", "null"], "description": "The one that it took the place of."},
+            "folds": {"type": "string", "enum": ["these", "others"]},
         },
     })
 }
@@ -325,8 +366,8 @@ fn cloud_event() -> Value {
     })
 }
 
-fn list_of_objects() -> Value {
-    json!({"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"type": "object"}}}})
+fn list_of(item: Value) -> Value {
+    json!({"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": item}}})
 }
 
 fn stream_page() -> Value {

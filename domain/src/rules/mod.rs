@@ -69,6 +69,17 @@ impl Rules {
     /// The documented default, `program.toml`.
     pub const DEFAULT: &str = include_str!("program.toml");
 
+    /// The text of a file, which has to be UTF-8.
+    ///
+    /// # Errors
+    /// Where it stops being that.
+    pub fn text_of(file: &[u8]) -> Result<&str, InvalidRules> {
+        str::from_utf8(file).map_err(|_| {
+            let read = file.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            InvalidRules::at_the_end_of(read, "not UTF-8: a program.toml must be saved as UTF-8")
+        })
+    }
+
     /// Reads and checks a `program.toml`. Every key has to be there: what a version decides by stands in its own text,
     /// so that a later release with other defaults changes nothing that was published.
     ///

@@ -13,6 +13,14 @@ pub struct InvalidRules {
     pub problems: Vec<RuleProblem>,
 }
 
+impl InvalidRules {
+    /// Nothing can be read after this text.
+    pub(super) fn at_the_end_of(text: &str, message: &str) -> Self {
+        let (line, column) = Findings::new(text).place(text.len());
+        Self { problems: vec![RuleProblem { line, column, message: message.to_owned() }] }
+    }
+}
+
 /// One thing that is wrong. Written `line 14, column 11: what is wrong and what would be accepted`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleProblem {

@@ -231,6 +231,15 @@ fn what_is_no_toml_is_told_by_line_and_column() {
 }
 
 #[test]
+fn what_is_not_utf8_is_told_by_line_and_column() {
+    let text = |file: &[u8]| Rules::text_of(file).map(str::to_owned).map_err(|error| error.to_string());
+    for (file, place) in [(&b"\xff\xfen\0"[..], "line 1, column 1"), (b"# a\nname = \"\xc3\xa9 M\xfcller\"", "line 2, column 12")] {
+        assert_eq!(text(file), Err(format!("{place}: not UTF-8: a program.toml must be saved as UTF-8")));
+    }
+    assert_eq!(text(Rules::DEFAULT.as_bytes()).as_deref(), Ok(Rules::DEFAULT));
+}
+
+#[test]
 fn whole_numbers_and_decimals_in_quotes_are_one() {
     let plain = Rules::DEFAULT.replace("revenue = \"500000\"", "revenue = 500_000").replace("[\"0.4\", \"0.2\", \"0.4\"]", "[0, 1, 0]");
     let rules = Rules::parse(&plain).expect("whole numbers do");

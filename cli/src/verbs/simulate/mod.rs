@@ -10,6 +10,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use pledger_command_api::{Draft, Simulation};
+use pledger_domain::rules::Rules;
 
 use crate::{cluster::ClusterFlags, context::Context, ledger::Ledger, output, verbs::query::Format};
 pub(crate) use asked::{Told, Unfit, simulate};
@@ -50,7 +51,8 @@ impl Simulate {
         let ledger = Ledger::open(&self.cluster, context)?;
         let read = |file: &PathBuf| {
             let name = file.display().to_string();
-            let program = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+            let file = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
+            let program = Rules::text_of(&file).map_err(|invalid| Unfit(format!("{name} is no program.toml: {invalid}")))?.to_owned();
             Ok(Draft { name, program })
         };
         let drafts = self.drafts.iter().map(read).collect::<Result<_>>()?;

@@ -1,0 +1,99 @@
+//! The program's rules: read, checked, compared and published, by the verbs and over HTTP alike.
+
+use serde_json::{Value, json};
+
+use crate::program::{Server, fail, json, pledger, succeed};
+
+#[test]
+fn rules_are_checked_with_their_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    let rules = succeed(dir, &["rules", "show"]);
+    let falling = rules.replace("revenue = \"500000\"", "revenue = \"1\"");
+    assert_ne!(rules, falling, "the default has a tier from 500,000 on");
+    std::fs::write(dir.join("falling.toml"), falling).expect("written");
+    std::fs::write(dir.join("good.toml"), &rules).expect("written");
+    std::fs::write(dir.join("strict.toml"), rules.replace("certifications = 4", "certifications = 6")).expect("written");
+    let said = fail(dir, &["rules", "check", "falling.toml"], 1);
+    assert!(said.contains("line"), "{said}");
+    let told = pledger(dir, &["rules", "check", "falling.toml", "--json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let problem = &told["problems"][0];
+    assert!(said.contains(&format!("line {}, column {}: ", problem["line"], problem["column"])), "{said} {told}");
+    succeed(dir, &["rules", "check", "good.toml"]);
+    assert_eq!(succeed(dir, &["rules", "diff", "good.toml"]), "Nothing changes against version 1.\n");
+    assert_eq!(succeed(dir, &["rules", "diff", "strict.toml"]), "Gold needs 6 certifications instead of 4.\n");
+    let changes = json(dir, &["rules", "diff", "strict.toml", "good.toml"]);
+    assert_eq!(changes["changes"][0]["clause"], "tiers.gold.certifications");
+    fail(dir, &["rules", "diff", "falling.toml"], 1);
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_named_with_its_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    std::fs::write(dir.join("latin.toml"), b"# a\nname = \"M\xfcller\"\n").expect("written");
+    for verb in [&["rules", "check"][..], &["rules", "diff"], &["rules", "publish"], &["simulate", "--rules"]] {
+        let said = fail(dir, &[verb, &["latin.toml"]].concat(), 1);
+        assert!(said.contains("latin.toml") && said.contains("line 2, column 10: not UTF-8"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
+fn rules_that_change_nothing_are_not_published() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    let rules = succeed(dir, &["rules", "show"]);
+    std::fs::write(dir.join("same.toml"), format!("# as it was\n{rules}")).expect("written");
+    std::fs::write(dir.join("strict.toml"), rules.replacen("certifications = 4", "certifications = 6", 1)).expect("written");
+    let refused = |file: &str, flags: &[&str], version: u32| {
+        let said = fail(dir, &[&["rules", "publish", file], flags].concat(), 1);
+        assert!(said.contains(&format!("nothing would change: {file} says the same as version {version}")), "{said}");
+    };
+    refused("same.toml", &[], 1);
+    refused("same.toml", &["--effective-from", "2101-01-01"], 1);
+    assert!(succeed(dir, &["rules", "publish", "strict.toml", "--effective-from", "2100-01-01"]).contains("version 2"));
+    // What is in force then is what counts.
+    refused("same.toml", &[], 1);
+    refused("strict.toml", &["--effective-from", "2101-01-01"], 2);
+    assert!(succeed(dir, &["rules", "publish", "same.toml", "--effective-from", "2101-01-01"]).contains("version 3"));
+    let keyed = ["rules", "publish", "same.toml", "--key", "k-1"];
+    assert!(succeed(dir, &keyed).contains("version 4"), "whoever names a key is answered the same again");
+    assert!(succeed(dir, &keyed).contains("version 4"));
+    let listed = succeed(dir, &["rules", "list"]);
+    let states: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| ["in force from", "in force", "from later", "ended"].into_iter().find(|state| line.contains(state)))
+        .collect();
+    assert_eq!(states, ["in force from", "ended", "from later", "from later", "in force"], "{listed}");
+}
+
+#[test]
+fn a_server_tells_of_rules_what_the_verbs_tell() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    let rules = succeed(dir, &["rules", "show"]);
+    let strict = rules.replacen("certifications = 4", "certifications = 6", 1);
+    std::fs::write(dir.join("strict.toml"), &strict).expect("written");
+    std::fs::write(dir.join("wrong.toml"), "tiers = 1").expect("written");
+    let server = Server::start(dir);
+    assert_eq!(server.get("/v1/rules").2, json(dir, &["rules", "list"]));
+    assert_eq!(server.get("/v1/rules/1").2, json(dir, &["rules", "show"]));
+    assert_eq!(server.get("/v1/rules/in-force").2, json(dir, &["rules", "show", "--version", "1"]));
+    let (status, _, unknown) = server.get("/v1/rules/7");
+    let said = fail(dir, &["rules", "show", "--version", "7"], 1);
+    assert!(status == 404 && said.contains(unknown["detail"].as_str().expect("a sentence")), "{said} {unknown}");
+    let post = |path: &str, program: &str| {
+        let (status, _, body) = server.ask("POST", path, &[], json!({"program": program}).to_string());
+        (status, serde_json::from_slice::<Value>(&body).expect("JSON"))
+    };
+    assert_eq!(post("/v1/rules/check", &strict), (200, json(dir, &["rules", "check", "strict.toml"])));
+    let wrong = pledger(dir, &["rules", "check", "wrong.toml", "--json"]);
+    assert_eq!(post("/v1/rules/check", "tiers = 1"), (200, serde_json::from_slice(&wrong.stdout).expect("JSON")));
+    assert_eq!(post("/v1/rules/diff", &strict), (200, json(dir, &["rules", "diff", "strict.toml"])));
+    server.stop();
+}
