@@ -8,7 +8,10 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
 };
-use pledger_domain::values::{AccountKey, DealId};
+use pledger_domain::{
+    rules::Rules,
+    values::{AccountKey, DealId},
+};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -119,9 +122,10 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     let (parts, body) = request.into_parts();
     operator(&api, &parts.headers)?;
     input::declared_length(&parts.headers)?;
-    MediaType::of(&parts.headers, &[MediaType::Json])?;
+    let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Toml])?;
     let form = form(&parts.headers)?;
-    let asked = read(&input::body(body).await?)?;
+    let body = input::body(body).await?;
+    let asked = if media == MediaType::Toml { one_draft(&body)? } else { read(&body)? };
     let answered = analysed(&api, move |analyst| analyst.simulate(&asked, form)).await?;
     let media = match form {
         Form::Json => HeaderValue::from_static("application/json"),
@@ -131,6 +135,15 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     let mut response = Response::new(Body::from(answered));
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     Ok(response)
+}
+
+/// A draft as the file that it is.
+fn one_draft(file: &[u8]) -> Result<Simulation, Problem> {
+    let name = "draft 1".to_owned();
+    let program = Rules::text_of(file).map_err(|invalid| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NotSimulated", format!("{name} is no program.toml: {invalid}"))
+    })?;
+    Ok(Simulation { drafts: vec![Draft { program: program.to_owned(), name }], from: None, to: None, limit: None })
 }
 
 fn read(body: &Bytes) -> Result<Simulation, Problem> {
@@ -238,6 +251,14 @@ mod tests {
         {
             assert_eq!(read(wrong).expect_err(wrong).code(), "InvalidBody", "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_is_one_draft() {
+        let asked = one_draft(b"name = \"x\"").expect("text");
+        assert_eq!(asked.drafts, [Draft { name: "draft 1".to_owned(), program: "name = \"x\"".to_owned() }]);
+        let problem = one_draft(b"# \xff").expect_err("no text");
+        assert_eq!((problem.status().as_u16(), problem.code()), (422, "NotSimulated"));
     }
 
     #[test]

@@ -1,16 +1,10 @@
 //! Simulations and evidence of a server: what the verbs make, for operators, one at a time.
 
-use std::{path::Path, thread};
+use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::program::{Server, json, succeed};
-
-/// The token of whoever started the server.
-fn token(dir: &Path) -> String {
-    let announced: Value = serde_json::from_slice(&std::fs::read(dir.join("data/serve.json")).expect("serve.json")).expect("JSON");
-    announced["token"].as_str().expect("a token").to_owned()
-}
+use crate::program::{Server, json, succeed, token};
 
 /// Without how many commands were decided again, and controlled: a server's policies add some while it is asked.
 fn settled(mut report: Value) -> Value {
@@ -49,6 +43,12 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
     assert_eq!((status, settled(by_http)), (200, settled(by_verb)));
     let (status, _, body) = simulate("text/csv", &asked, &token);
     assert_eq!((status, String::from_utf8(body).expect("UTF-8").trim_end()), (200, rows.trim_end()));
+    let file = [("authorization", &*format!("Bearer {token}")), ("content-type", "application/toml")];
+    let (status, _, body) = server.ask("POST", "/v1/simulate", &file, strict.clone());
+    let (alone, drafted): (Value, Value) =
+        (serde_json::from_slice(&body).expect("JSON"), json(dir, &["simulate", "--rules", "strict.toml"]));
+    assert_eq!((status, &alone["drafts"][0]["draft"]), (200, &json!("draft 1")));
+    assert_eq!(alone["drafts"][0]["summary"], drafted["drafts"][0]["summary"]);
     let (_, _, body) = simulate("application/x-ndjson", &asked, &token);
     let lines: Vec<Value> =
         body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).expect("JSON")).collect();

@@ -92,6 +92,12 @@ pub(crate) fn json(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&output).expect("JSON")
 }
 
+/// The token of whoever started the server.
+pub(crate) fn token(dir: &Path) -> String {
+    let announced: Value = serde_json::from_slice(&std::fs::read(dir.join("data/serve.json")).expect("serve.json")).expect("JSON");
+    announced["token"].as_str().expect("a token").to_owned()
+}
+
 /// A server on a free port, stopped at the end.
 pub(crate) struct Server {
     child: Child,
@@ -129,9 +135,12 @@ impl Server {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
         let mut answer = match method {
-            "GET" => agent.run(request.body(()).expect("a request")),
-            _ => agent.run(request.header("content-type", "application/json").body(body).expect("a request")),
+            "POST" => agent.run(request.body(body).expect("a request")),
+            _ => agent.run(request.body(()).expect("a request")),
         }
         .expect("an answer");
         (answer.status().as_u16(), answer.headers().clone(), answer.body_mut().read_to_vec().expect("a body"))

@@ -94,7 +94,9 @@ const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
 fn simulate() -> Operation {
     let example = serde_json::json!({"drafts": [{"name": "strict", "program": "a whole program.toml"}], "from": "2026-01-01"});
     let body = RequestBodyBuilder::new()
+        .description(Some("As TOML it is one draft, the file as it is."))
         .content("application/json", ContentBuilder::new().schema(Some(reference("Simulation"))).example(Some(example)).build())
+        .content("application/toml", ContentBuilder::new().schema(Some(string())).build())
         .required(Some(Required::True));
     let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
     let response = ResponseBuilder::new()
