@@ -199,6 +199,8 @@ fn stream() -> Operation {
         parameter("stream", ParameterIn::Path, "The stream's name as one percent-encoded segment: account%2Facme.com.", string()),
         parameter("limit", ParameterIn::Query, "The most decisions; 100 where absent.", whole_number()),
         parameter("cursor", ParameterIn::Query, "The next of the page before.", string()),
+        parameter("as_of", ParameterIn::Query, "Only decisions that were true by then: RFC 3339, or a date for its end.", string()),
+        parameter("known_at", ParameterIn::Query, "Only decisions that were recorded by then: RFC 3339, or a date for its end.", string()),
     ];
     read("readStream", "operations", "The decisions of a stream.", "StreamPage", &parameters)
 }

@@ -11,14 +11,17 @@ use pledger_ledger::{
     record::{Body as RecordBody, Decision, Events, Outcome},
     slices::Position,
 };
+use pledger_projections::engine::Moment;
 use serde_json::{Value, json};
 
-use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters};
+use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters, views};
 
 /// Decisions a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// The most decisions a page.
 const MAX_LIMIT: usize = 1_000;
+/// The most decisions that are looked at for a page of the past, which leaves some out.
+const MAX_LOOKED_AT: usize = 10_000;
 /// After how many seconds to try again where the log cannot be read.
 const RETRY_S: u32 = 5;
 
@@ -39,13 +42,14 @@ async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Resu
     let mut parameters = Parameters::of(uri)?;
     let limit = parameters.limit(DEFAULT_LIMIT, MAX_LIMIT)?;
     let cursor = parameters.take("cursor")?;
-    parameters.none_left(&["cursor", "limit"])?;
+    let moment = views::moment(&mut parameters)?;
+    parameters.none_left(&["cursor", "limit", "as_of", "known_at"])?;
     let offset = cursor.map_or(Ok(0), |cursor| cursor.parse()).map_err(|_| {
         Problem::malformed("InvalidCursor", "the cursor is none that this stream gave")
             .field("cursor")
             .accepted("the next of the page before")
     })?;
-    let read = tokio::task::spawn_blocking(move || read(&api, rights, &stream, offset, limit)).await;
+    let read = tokio::task::spawn_blocking(move || read(&api, rights, &stream, offset, limit, moment)).await;
     read.unwrap_or_else(|failed| Err(Problem::internal(&failed)))
 }
 
@@ -54,15 +58,23 @@ fn unknown(detail: String) -> Problem {
         .accepted("program, partner/<id>, account/<key>, fund/<id>, cost/<partner or program>")
 }
 
-fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize) -> Result<Value, Problem> {
-    let placed = read_valid(&*api.log, stream, offset, limit).map_err(|error| log_problem(&error))?;
+fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize, moment: Moment) -> Result<Value, Problem> {
+    let max = if moment.is_past() { MAX_LOOKED_AT } else { limit };
+    let placed = read_valid(&*api.log, stream, offset, max).map_err(|error| log_problem(&error))?;
     if placed.is_empty() && offset == 0 {
         return Err(unknown(format!("the stream {stream} has no decisions")));
     }
-    let next = placed.last().filter(|_| placed.len() == limit).map(|last| (last.offset + 1).to_string());
-    let position = placed.last().map(|last| last.record.position());
     let opener = Opener::new(&*api.edge.keys, rights);
-    let items: Vec<Value> = placed.iter().filter_map(|placed| item(opener, stream, placed)).collect();
+    let (mut items, mut last) = (Vec::new(), None);
+    for (looked_at, one) in (1..).zip(&placed) {
+        items.extend(item(opener, stream, moment, one));
+        last = Some((looked_at, one));
+        if items.len() == limit {
+            break;
+        }
+    }
+    let next = last.filter(|(looked_at, _)| *looked_at < placed.len() || *looked_at == max).map(|(_, last)| (last.offset + 1).to_string());
+    let position = last.map(|(_, last)| last.record.position());
     let mut page = json!({"stream": stream, "items": items, "next": next, "position": position});
     if let Some(warning) = api.sink.halted() {
         page["warning"] = json!(warning);
@@ -79,14 +91,16 @@ pub(crate) fn log_problem(error: &LogError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string()).retry_after(RETRY_S)
 }
 
-/// A decision of this stream. A record that was tampered with or cannot be read is shown as such, not left out.
-fn item(opener: Opener<'_>, stream: &StreamName, placed: &Placed) -> Option<Value> {
+/// A decision of this stream, where it is told. A record that was tampered with or cannot be read is shown as such, not left out.
+fn item(opener: Opener<'_>, stream: &StreamName, moment: Moment, placed: &Placed) -> Option<Value> {
     let position = placed.record.position();
     if !placed.record.is_intact() {
         return Some(json!({"position": position, "outcome": "damaged", "reason": "the record does not have its hash"}));
     }
     match RecordBody::decode(&placed.record.body) {
-        Ok(RecordBody::Decision(decision)) if decision.stream == *stream => Some(decision_json(position, &decision, opener)),
+        Ok(RecordBody::Decision(decision)) if decision.stream == *stream => {
+            moment.tells(decision.recorded_at, decision.effective_at).then(|| decision_json(position, &decision, opener))
+        }
         Ok(RecordBody::Decision(_) | RecordBody::LedgerCreated(_) | RecordBody::TermOpened(_) | RecordBody::Progress(_)) => None,
         Err(error) => Some(json!({"position": position, "outcome": "unreadable", "reason": error.to_string()})),
     }

@@ -146,10 +146,7 @@ impl Selection {
         let stream = self.stream.as_ref().is_none_or(|stream| *stream == decision.stream);
         let from = self.from.is_none_or(|from| from.begins_by(position, decision.recorded_at));
         let to = self.to.is_none_or(|to| to.ends_after(position, decision.recorded_at));
-        // Rules too: what is printed is what was decided, not what a question of then is answered by.
-        let known = self.moment.known_at.is_none_or(|known_at| decision.recorded_at <= known_at);
-        let is_true = self.moment.as_of.is_none_or(|as_of| decision.effective_at <= as_of);
-        named && stream && from && to && known && is_true
+        named && stream && from && to && self.moment.tells(decision.recorded_at, decision.effective_at)
     }
 
     /// Whether the bytes may hold a selected decision at all.

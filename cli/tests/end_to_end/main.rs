@@ -9,6 +9,7 @@ mod policies;
 mod program;
 mod rules;
 mod simulate;
+mod streams;
 
 use std::{
     path::{Path, PathBuf},

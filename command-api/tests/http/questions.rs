@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt;
 
-use crate::stack::{PORTAL, Stack, deal_payload, now};
+use crate::stack::{PORTAL, Stack, deal_payload, in_a_year, now};
 
 #[tokio::test]
 async fn a_write_is_read_back_as_soon_as_it_is_asked_for() {
@@ -211,6 +211,35 @@ async fn a_figure_says_which_decisions_made_it() {
         let told = stack.get(&format!("/v1/{path}/why")).await.json();
         assert!(told["accepted"].as_str().is_some_and(|said| said.starts_with(accepted)), "{told}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_is_told_as_of_one_time_and_as_known_at_another() {
+    let stack = Stack::ready().await;
+    let path = "/v1/streams/partner%2Fp-1";
+    let all = stack.get(path).await.json()["items"].clone();
+    let first = all[0]["recorded_at"].as_str().expect("a time").to_owned();
+    let known = all.as_array().expect("items").iter().filter(|item| item["recorded_at"].as_str() <= Some(&first)).count();
+    let told = stack.get(&format!("{path}?known_at={first}")).await.json();
+    assert_eq!((told["items"].as_array().map(Vec::len), &told["next"]), (Some(known), &Value::Null));
+    assert_eq!(told["items"][0], all[0]);
+    for time in ["as_of", "known_at"] {
+        let before = stack.get(&format!("{path}?{time}=2020-01-01")).await;
+        assert_eq!((before.status.as_u16(), &before.json()["items"]), (200, &json!([])), "{time}");
+        assert_eq!(stack.get(&format!("{path}?{time}={}", in_a_year())).await.json()["items"], all, "{time}");
+        assert_eq!(stack.get(&format!("{path}?{time}=soon")).await.problem(), (400, "InvalidTime".into()));
+    }
+    // Rules were published with a beginning of their own: what is told is when they were decided.
+    assert_eq!(stack.get("/v1/streams/program?as_of=2020-06-01").await.json()["items"], json!([]));
+
+    let paged = format!("{path}?as_of={}&limit=1", in_a_year());
+    let (mut positions, mut cursor) = (Vec::new(), Some(String::new()));
+    while let Some(at) = cursor {
+        let page = stack.get(&if at.is_empty() { paged.clone() } else { format!("{paged}&cursor={at}") }).await.json();
+        positions.extend(page["items"].as_array().expect("items").iter().map(|item| item["position"].clone()));
+        cursor = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(positions, all.as_array().expect("items").iter().map(|item| item["position"].clone()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -48,6 +48,13 @@ impl Moment {
         self.as_of.or_else(|| self.known_at.map(|known_at| known_at.min(now))).unwrap_or(now)
     }
 
+    /// Whether a decision had been recorded, and was true, by then. Rules and costs too: it is asked of decisions that are told as they
+    /// were made, and not of what is folded from them.
+    #[must_use]
+    pub fn tells(self, recorded_at: Timestamp, effective_at: Timestamp) -> bool {
+        self.known_at.is_none_or(|known_at| recorded_at <= known_at) && self.as_of.is_none_or(|as_of| effective_at <= as_of)
+    }
+
     /// Whether a decision of `stream` counts.
     #[must_use]
     pub fn counts(self, stream: &StreamName, recorded_at: Timestamp, effective_at: Timestamp) -> bool {
