@@ -300,6 +300,7 @@ impl Assembly {
         if let Some(policies) = self.policies {
             policies.stop();
         }
+        self.state.stop_filling();
         #[cfg(feature = "kafka")]
         if let Some(switching) = self.switching {
             switching.stop();

@@ -1,13 +1,16 @@
-//! `/v1/generations`: which generations of the read models there are; one put in use, and the one before put back.
+//! `/v1/generations`: which generations of the read models there are; compared, put in use, put back, taken away.
+
+use std::sync::Arc;
 
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use pledger_ledger::log::Log;
 use pledger_projections::{
-    engine::{Comparison, Engine, PromoteError},
-    generation::{Access, Answered, GenerationNumber, Generations, Order, State, fingerprint},
+    engine::{self, Comparison, Engine, Options, PromoteError},
+    generation::{Access, Answered, GenerationNumber, Generations, Holder, Order, State, fingerprint},
     store::{StoreError, causes},
 };
 use serde_json::{Value, json};
@@ -22,18 +25,56 @@ use crate::{
 /// After how many seconds to try again.
 const RETRY_S: u32 = 5;
 
+/// After how many seconds to ask again while others are compared.
+const COMPARING_S: u32 = 10;
+
 pub(crate) async fn list(api: ApiState, headers: HeaderMap) -> Response<Body> {
-    let listed = answer(api, headers, |_, generations| listed(generations)).await;
-    listed.and_then(|document| views::json_response(serde_json::to_vec(&document))).unwrap_or_else(IntoResponse::into_response)
+    let listed = answer(api, headers, |api, generations| {
+        let mut document = listed(generations)?;
+        api.filling.tell(&mut document);
+        Ok(document)
+    });
+    respond_json(listed.await)
 }
 
 pub(crate) async fn promote(api: ApiState, generation: String, headers: HeaderMap) -> Response<Body> {
-    let number: Result<GenerationNumber, _> = generation.parse();
-    let Ok(number) = number else {
-        let problem = Problem::malformed("InvalidGeneration", format!("{:.40} is no generation", generation)).field("generation");
-        return problem.accepted("a number that /v1/generations names").into_response();
-    };
-    order(api, headers, Order::Promote(number)).await
+    match number(&generation) {
+        Ok(generation) => order(api, headers, Order::Promote(generation)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+pub(crate) async fn compare(api: ApiState, one: String, other: String, headers: HeaderMap) -> Response<Body> {
+    let comparison = answer(api, headers, move |api, generations| {
+        let (one, other) = (number(&one)?, number(&other)?);
+        let Some(_alone) = api.comparing.try_lock() else {
+            let detail = "two generations are just compared, and that is done one at a time";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "AnalysisRunning", detail).retry_after(COMPARING_S));
+        };
+        compared(generations, &api.log, one, other).map(|comparison| json!(comparison))
+    });
+    respond_json(comparison.await)
+}
+
+pub(crate) async fn drop_one(api: ApiState, generation: String, headers: HeaderMap) -> Response<Body> {
+    let done = answer(api, headers, move |api, generations| {
+        let generation = number(&generation)?;
+        api.filling.give_up(generation);
+        dropped(generations, generation).map(|()| json!({"dropped": generation}))
+    });
+    respond_json(done.await)
+}
+
+fn number(text: &str) -> Result<GenerationNumber, Problem> {
+    text.parse().map_err(|_| {
+        Problem::malformed("InvalidGeneration", format!("{text:.40} is no generation"))
+            .field("generation")
+            .accepted("a number that /v1/generations names")
+    })
+}
+
+fn respond_json(answered: Result<Value, Problem>) -> Response<Body> {
+    answered.and_then(|document| views::json_response(serde_json::to_vec(&document))).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn roll_back(api: ApiState, headers: HeaderMap) -> Response<Body> {
@@ -98,7 +139,7 @@ pub(crate) fn refused(problem: &Problem) -> Answered {
 }
 
 /// Lets an operator do something that takes a while.
-async fn answer<T: Send + 'static>(
+pub(crate) async fn answer<T: Send + 'static>(
     api: ApiState,
     headers: HeaderMap,
     work: impl FnOnce(&ApiState, &dyn Generations) -> Result<T, Problem> + Send + 'static,
@@ -116,7 +157,6 @@ async fn answer<T: Send + 'static>(
 /// # Errors
 /// A problem where they cannot be read.
 pub fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
-    let unreadable = |error: StoreError| problem(&PromoteError::Store(error));
     let current = generations.current().map_err(unreadable)?;
     let item = |generation: GenerationNumber| -> Result<Value, StoreError> {
         let note = generations.note(generation)?;
@@ -139,7 +179,71 @@ pub fn listed(generations: &dyn Generations) -> Result<Value, Problem> {
     Ok(json!({ "items": items.map_err(unreadable)? }))
 }
 
-fn problem(error: &PromoteError) -> Problem {
+/// Compares two, beside whoever writes them: both stand still at one vector of positions meanwhile. It blocks.
+///
+/// # Errors
+/// A problem where one is not there, cannot be read, or does not get to the ledger's end.
+pub fn compared(
+    generations: &dyn Generations,
+    log: &Arc<dyn Log>,
+    one: GenerationNumber,
+    other: GenerationNumber,
+) -> Result<Comparison, Problem> {
+    let open = |generation: GenerationNumber| -> Result<Engine, PromoteError> {
+        let engine = Engine::beside(generations, generation, Arc::clone(log), Options::default())?;
+        engine.ok_or(PromoteError::Stale(generation))
+    };
+    [one, other].into_iter().try_for_each(|generation| known(generations, generation))?;
+    let compared = open(one).and_then(|one| engine::compare(&one, &open(other)?));
+    compared.map_err(|error| problem(&error))
+}
+
+/// Takes one away for ever that is not in use, and that nobody is just filling.
+///
+/// # Errors
+/// A problem where it is.
+pub fn dropped(generations: &dyn Generations, generation: GenerationNumber) -> Result<(), Problem> {
+    known(generations, generation)?;
+    let current = generations.current().map_err(unreadable)?;
+    if current == Some(generation) {
+        return Err(Problem::new(StatusCode::CONFLICT, "GenerationInUse", format!("generation {generation} is in use")));
+    }
+    let is_newer = current.is_none_or(|current| generation > current);
+    // Held while it is taken away, so that nobody begins to fill it.
+    let _held = match is_newer.then(|| generations.hold()).transpose().map_err(unreadable)? {
+        Some(Err(holder)) => return Err(held(&holder, None)),
+        Some(Ok(held)) => Some(held),
+        None => None,
+    };
+    generations.remove(generation).map_err(unreadable)
+}
+
+fn known(generations: &dyn Generations, generation: GenerationNumber) -> Result<(), Problem> {
+    let there = generations.all().map_err(unreadable)?;
+    if there.contains(&generation) { Ok(()) } else { Err(problem(&PromoteError::Unknown { generation, there })) }
+}
+
+/// Somebody fills a generation; which one, where this process does.
+pub(crate) fn held(holder: &Holder, generation: Option<GenerationNumber>) -> Problem {
+    let since = &holder.since;
+    match generation {
+        Some(generation) => {
+            let detail = format!("this server has been filling generation {generation} since {since}; /v1/generations says how far it is");
+            Problem::new(StatusCode::CONFLICT, "GenerationFilling", detail).with("generation", generation)
+        }
+        None => {
+            let detail =
+                format!("{holder} has been filling a generation since {since}; wait for it, or end it first: what it did is not lost");
+            Problem::new(StatusCode::CONFLICT, "GenerationFilling", detail)
+        }
+    }
+}
+
+pub(crate) fn unreadable(error: StoreError) -> Problem {
+    problem(&PromoteError::Store(error))
+}
+
+pub(crate) fn problem(error: &PromoteError) -> Problem {
     let (status, code) = match error {
         PromoteError::Unknown { .. } => (StatusCode::NOT_FOUND, "UnknownGeneration"),
         PromoteError::InUse(_) => (StatusCode::CONFLICT, "GenerationInUse"),

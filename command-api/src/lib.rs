@@ -9,6 +9,7 @@ mod asyncapi;
 mod changes;
 mod commands;
 mod csv;
+mod filling;
 mod generations;
 mod health;
 mod input;
@@ -35,6 +36,7 @@ mod why;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
 use pledger_projections::{engine::Engine, generation::Generations};
 
@@ -42,7 +44,7 @@ pub use analysis::{About, Analyst, Bundle, Draft, Form, Simulation};
 pub use asyncapi::document as asyncapi_document;
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};
-pub use generations::{Elsewhere, listed as listed_generations, switch};
+pub use generations::{Elsewhere, compared as compared_generations, dropped as drop_generation, listed as listed_generations, switch};
 pub use health::Probe;
 pub use input::MAX_BODY_LEN;
 pub use metrics::Metrics;
@@ -71,6 +73,10 @@ pub struct Api {
     pub(crate) explaining: Arc<tokio::sync::Semaphore>,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(crate) checkpoints: Option<Arc<dyn Generations>>,
+    /// Who fills a generation beside the one in use.
+    pub(crate) filling: filling::Filling,
+    /// Held by whoever compares two generations: each takes as much memory as the read models.
+    pub(crate) comparing: Mutex<()>,
 }
 
 /// The API's parts, shared by all requests.
@@ -95,6 +101,8 @@ impl Api {
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             elsewhere: None,
             checkpoints: None,
+            filling: filling::Filling::default(),
+            comparing: Mutex::new(()),
         }
     }
 
@@ -123,6 +131,11 @@ impl Api {
     /// Answers questions to the past from the nearest of these checkpoints.
     pub fn keep_checkpoints(&mut self, checkpoints: Arc<dyn Generations>) {
         self.checkpoints = Some(checkpoints);
+    }
+
+    /// Ends the filling of a generation, where one is filled: the same request goes on with it where it was. It waits for that.
+    pub fn stop_filling(&self) {
+        self.filling.stop();
     }
 
     /// Is ready only while this works.

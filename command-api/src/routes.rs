@@ -8,7 +8,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use pledger_domain::catalogue::CommandSpec;
 use pledger_projections::query::VIEWS;
@@ -22,7 +22,7 @@ use tracing::Level;
 use crate::{
     ApiState, analysis, asyncapi, changes,
     commands::{batch, catalogue, cloud_events, single},
-    generations, health, landing, linger, openapi, parked,
+    filling, generations, health, landing, linger, openapi, parked,
     path::Segments,
     persons,
     problem::Problem,
@@ -149,12 +149,21 @@ impl Routes {
 
     fn generations(&mut self) {
         let list = |State(api): State<ApiState>, headers: HeaderMap| generations::list(api, headers);
-        self.add("/v1/generations", get(list));
+        let begin = |State(api): State<ApiState>, request: Request| filling::begin(api, request);
+        self.add("/v1/generations", get(list).post(begin));
         self.add("/v1/generations/rollback", post(|State(api): State<ApiState>, headers: HeaderMap| generations::roll_back(api, headers)));
+        let drop_one = |State(api): State<ApiState>, Segments(generation): Segments<String>, headers: HeaderMap| {
+            generations::drop_one(api, generation, headers)
+        };
+        self.add("/v1/generations/{generation}", delete(drop_one));
         let promote = |State(api): State<ApiState>, Segments(generation): Segments<String>, headers: HeaderMap| {
             generations::promote(api, generation, headers)
         };
         self.add("/v1/generations/{generation}/promote", post(promote));
+        let compare = |State(api): State<ApiState>, Segments((one, other)): Segments<(String, String)>, headers: HeaderMap| {
+            generations::compare(api, one, other, headers)
+        };
+        self.add("/v1/generations/{generation}/compare/{other}", get(compare));
     }
 
     fn rules(&mut self) {

@@ -92,6 +92,12 @@ async fn read_published(api: &ApiState) -> Result<Program, Problem> {
     read.map_err(|failed| Problem::internal(&failed))?.map_err(|error| streams::log_problem(&error))
 }
 
+/// Whether there is such a version.
+pub(crate) fn check_version(api: &ApiState, version: u32) -> Result<(), Problem> {
+    let program = published(&*api.log).map_err(|error| streams::log_problem(&error))?;
+    find_rules(&program, Some(version), api.edge.clock.now()).map(|_| ()).map_err(|error| unknown(&error).field("rules_version"))
+}
+
 fn json_response(document: &Value) -> Result<Response<Body>, Problem> {
     views::json_response(serde_json::to_vec(document))
 }

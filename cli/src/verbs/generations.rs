@@ -4,9 +4,9 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use pledger_command_api::listed_generations;
+use pledger_command_api::{Problem, compared_generations, drop_generation, listed_generations};
 use pledger_projections::{
-    engine::{self, Comparison, Engine, Options, PromoteError},
+    engine::{Comparison, TableComparison},
     generation::{Answered, DirectoryGenerations, GenerationNumber, Generations as AllGenerations, Order, is_ready},
 };
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{self, PlaceFlags},
     connection::{self, Ask, Connection, Told},
-    context::{Context, Usage},
+    context::Context,
     ledger::Ledger,
     output,
 };
@@ -49,7 +49,7 @@ pub(crate) enum Generations {
 #[command(after_help = "Example:
   pledger generations compare 1 2 --json
 
-Exits with 0 where every table is the same, with 1 where one differs or cannot be compared, with 2 where there is no such generation.")]
+Exits with 0 where every table is the same, with 1 where one differs, cannot be compared or is not there.")]
 pub(crate) struct Compare {
     /// A generation
     one: GenerationNumber,
@@ -112,7 +112,7 @@ pub(crate) fn of_database(place: &PlaceFlags, ledger: &Ledger, context: &Context
 
 fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
     let document = if place.cluster(context)?.is_some() {
-        listed_generations(&*of(place, context)?).map_err(|told| connection::problem(&json!(told)))?
+        listed_generations(&*of(place, context)?).map_err(|told| refused(&told))?
     } else {
         let connection = Connection::to_read(context)?;
         let told = connection.ask(Ask::get("/v1/generations")).and_then(|told| told.success());
@@ -124,7 +124,7 @@ fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let items: Vec<&Value> = document["items"].as_array().into_iter().flatten().collect();
-    let columns = ["generation", "state", "folds", "projections", "rules_version", "begun_at", "replaced"];
+    let columns = ["generation", "state", "taken_in", "lag", "trouble", "folds", "projections", "rules_version", "begun_at", "replaced"];
     let columns: Vec<String> = columns.into_iter().filter(|name| output::is_filled(name, &items)).map(str::to_owned).collect();
     let rows: Vec<Vec<Value>> = items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect();
     output::print(output::table(&columns, &rows).to_string())?;
@@ -205,12 +205,7 @@ fn roll_back(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
 /// Compares two generations in this process, beside whoever writes them.
 fn compare(place: &PlaceFlags, context: &Context, one: GenerationNumber, other: GenerationNumber) -> Result<ExitCode> {
     let (log, generations) = (Ledger::open(&place.cluster, context)?.log, of(place, context)?);
-    let open = |generation: GenerationNumber| -> Result<Engine> {
-        known(&*generations, generation)?;
-        let engine = Engine::beside(&*generations, generation, Arc::clone(&log), Options::default())?;
-        engine.with_context(|| format!("generation {generation} was made by other folds, or from another ledger"))
-    };
-    let comparison = engine::compare(&open(one)?, &open(other)?)?;
+    let comparison = compared_generations(&*generations, &log, one, other).map_err(|told| refused(&told))?;
     if context.json {
         output::print_json(&json!(comparison))?;
     } else {
@@ -221,7 +216,7 @@ fn compare(place: &PlaceFlags, context: &Context, one: GenerationNumber, other: 
 
 fn tell(comparison: &Comparison, one: GenerationNumber, other: GenerationNumber) -> Result<()> {
     let columns = ["table".to_owned(), "projections".to_owned(), format!("rows in {one}"), format!("rows in {other}"), "rows".to_owned()];
-    let row = |table: &engine::TableComparison| {
+    let row = |table: &TableComparison| {
         let same = if table.same { "the same" } else { "DIFFERENT" };
         vec![table.table.into(), table.projections.join(", ").into(), table.rows[0].into(), table.rows[1].into(), same.into()]
     };
@@ -230,17 +225,7 @@ fn tell(comparison: &Comparison, one: GenerationNumber, other: GenerationNumber)
 }
 
 fn take_away(generations: &dyn AllGenerations, context: &Context, generation: GenerationNumber) -> Result<ExitCode> {
-    known(generations, generation)?;
-    let current = generations.current()?;
-    if current == Some(generation) {
-        return Err(Usage(format!("generation {generation} is in use")).into());
-    }
-    if current.is_none_or(|current| generation > current)
-        && let Err(holder) = generations.hold()?
-    {
-        bail!("{holder} has been filling a generation since {}; end it first", holder.since);
-    }
-    generations.remove(generation)?;
+    drop_generation(generations, generation).map_err(|told| refused(&told))?;
     if context.json {
         output::print_json(&json!({"dropped": generation}))
     } else {
@@ -249,7 +234,7 @@ fn take_away(generations: &dyn AllGenerations, context: &Context, generation: Ge
     Ok(ExitCode::SUCCESS)
 }
 
-fn known(generations: &dyn AllGenerations, generation: GenerationNumber) -> Result<()> {
-    let there = generations.all()?;
-    if there.contains(&generation) { Ok(()) } else { Err(Usage(PromoteError::Unknown { generation, there }.to_string()).into()) }
+/// What a server would answer, in words.
+fn refused(told: &Problem) -> anyhow::Error {
+    connection::problem(&json!(told))
 }

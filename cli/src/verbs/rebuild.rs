@@ -4,21 +4,18 @@
 //! shares the machine with it, and neither memory nor locks. Only putting it in use goes through the server.
 
 use std::{
+    ops::ControlFlow,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use pledger_domain::values::Timestamp;
-use pledger_ledger::{
-    edge::{Clock, SystemClock},
-    log::Log,
-};
+use pledger_ledger::log::Log;
 use pledger_projections::{
-    engine::{Engine, EngineError, Options, checkpoint},
-    generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State, fingerprint},
+    engine::{Begun, FillError, Options, Purpose, checkpoint, fill},
+    generation::{DirectoryGenerations, GenerationNumber, Generations},
     query::{VIEWS, find_view},
 };
 use serde_json::json;
@@ -30,11 +27,6 @@ use crate::{
     output,
     verbs::generations,
 };
-
-/// How often to look how far it is.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long rows may be impossible to write before the rebuild is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Fold the ledger into a new generation of the read models, beside the one in use; resumed where it was after a crash
 #[derive(Args)]
@@ -91,9 +83,12 @@ impl Rebuild {
         if self.checkpoints {
             return self.keep_checkpoints(context, &log);
         }
-        let generation = self.begin(generations)?;
+        let purpose = Purpose { projections: self.projections.clone(), rules_version: self.rules_version };
+        let Begun { generation, resumed } = purpose.begin(generations)?;
+        if resumed {
+            eprintln!("Going on with generation {generation}.");
+        }
         let took = self.fill(generations, generation, log)?;
-        generations.keep_note(generation, &Note { state: State::Ready, ..generations.note(generation)? })?;
         drop(held);
         if context.json && !self.promote {
             output::print_json(&json!({"generation": generation, "records": took.0, "seconds": took.1.as_secs_f64()}))?;
@@ -125,59 +120,22 @@ impl Rebuild {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The generation to fill: one that a rebuild of the same left unfinished, or a new one.
-    fn begin(&self, generations: &dyn Generations) -> Result<GenerationNumber> {
-        for generation in generations.all()?.into_iter().rev() {
-            let note = generations.note(generation)?;
-            let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
-            let by_us = || generations.open(generation, Access::Read).and_then(|mut store| store.fingerprint());
-            if note.state == State::Filling && is_same && by_us().is_ok_and(|by| by == fingerprint()) {
-                eprintln!("Going on with generation {generation}.");
-                return Ok(generation);
-            }
-        }
-        let generation = generations.create()?;
-        let (projections, rules_version) = (self.projections.clone(), self.rules_version);
-        let begun_at: Option<Timestamp> = Some(SystemClock::new().now());
-        generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() })?;
-        Ok(generation)
-    }
-
     /// Fills it up to the ledger's end; how many records were folded, in what time.
     fn fill(&self, generations: &dyn Generations, generation: GenerationNumber, log: Arc<dyn Log>) -> Result<(u64, Duration)> {
         let started = Instant::now();
-        let engine = match Engine::open_generation(generations, generation, log, self.options()) {
-            Ok(engine) => engine.context("it cannot be opened again; take it away by: pledger generations drop")?,
-            Err(EngineError::NoSuchRules(version)) => {
-                generations.remove(generation)?;
-                return Err(Usage(format!("--rules-version {version}: the ledger has no such version of the rules")).into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let progress = output::progress("rebuild", engine.lag()? + engine.status().taken_in);
-        let mut well_at = Instant::now();
-        while !engine.wait_until_caught_up(LOOK, |_| {}) {
-            let status = engine.status();
-            progress.set_position(status.taken_in);
-            progress.set_length(status.taken_in + engine.lag()?);
-            match status.trouble {
-                Some(trouble) if well_at.elapsed() > PATIENCE => {
-                    engine.stop();
-                    bail!("{}", unfinished(generation, &trouble));
-                }
-                Some(_) => {}
-                None => well_at = Instant::now(),
-            }
-        }
+        let progress = output::progress("rebuild", 0);
+        let filled = fill(generations, generation, log, self.options(), |far| {
+            progress.set_length(far.taken_in + far.lag);
+            progress.set_position(far.taken_in);
+            ControlFlow::Continue(())
+        });
         progress.finish_and_clear();
-        let records = engine.status().taken_in;
-        engine.stop_written().map_err(|trouble| anyhow::anyhow!(unfinished(generation, &trouble)))?;
-        Ok((records, started.elapsed()))
+        match filled {
+            Ok(records) => Ok((records, started.elapsed())),
+            Err(FillError::NoSuchRules(version)) => {
+                Err(Usage(format!("--rules-version {version}: the ledger has no such version of the rules")).into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-}
-
-fn unfinished(generation: GenerationNumber, trouble: &str) -> String {
-    format!(
-        "generation {generation} is not finished: {trouble}\nWhat is in use is untouched. Go on where it was by the same command; take it away by: pledger generations drop {generation}"
-    )
 }

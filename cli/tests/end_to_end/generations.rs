@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use sqlx::Connection as _;
 
-use crate::program::{Server, fail, json, pledger, succeed, text};
+use crate::program::{Server, fail, json, pledger, succeed, text, token};
 
 fn demo(partners: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
@@ -39,7 +40,7 @@ fn a_generation_is_filled_compared_put_in_use_and_taken_back_beside_a_server() {
     assert_eq!(succeed(dir, &["query", "pipeline", "--by", "region,status", "--format", "csv"]), before);
     assert!(fail(dir, &["generations", "promote", "2"], 1).contains("in use already"));
     assert!(fail(dir, &["generations", "promote", "1"], 1).contains("older"));
-    assert!(fail(dir, &["generations", "drop", "2"], 2).contains("in use"));
+    assert!(fail(dir, &["generations", "drop", "2"], 1).contains("generation 2 is in use"));
     assert!(succeed(dir, &["generations", "rollback"]).contains("Generation 1 is in use again"));
     assert_eq!(json(dir, &["query", "partners", "p-new"])["partner_id"], "p-new");
     server.stop();
@@ -50,7 +51,37 @@ fn a_generation_is_filled_compared_put_in_use_and_taken_back_beside_a_server() {
     assert!(text(&pledger(dir, &["generations", "compare", "1", "3"])).contains("DIFFERENT"));
     fail(dir, &["generations", "compare", "1", "3"], 1);
     succeed(dir, &["generations", "drop", "2"]);
-    assert!(fail(dir, &["generations", "compare", "1", "2"], 2).contains("there are 1, 3"));
+    let unknown = "pledger: UnknownGeneration: there is no generation 2; there are 1, 3\n";
+    for verb in [&["compare", "1", "2"][..], &["compare", "2", "1"], &["promote", "2"], &["drop", "2"]] {
+        assert_eq!(fail(dir, &[&["generations"], verb].concat(), 1), unknown, "{verb:?}");
+    }
+}
+
+#[test]
+fn a_server_fills_compares_and_takes_away_generations_as_the_verbs_do() {
+    let dir = demo("12");
+    let dir = dir.path();
+    let server = Server::start(dir);
+    let token = token(dir);
+    let operate = |method: &str, path: &str| server.operate(method, path, &token, &Value::Null);
+    let rebuild = |purpose: Value| server.operate("POST", "/v1/generations", &token, &purpose);
+    assert_eq!(rebuild(json!({"projections": ["tiers"]})), (202, json!({"generation": 2, "resumed": false})));
+    let until = Instant::now() + Duration::from_secs(60);
+    while states(dir) != ["1 in_use", "2 ready"] {
+        assert!(Instant::now() < until, "{}", operate("GET", "/v1/generations").1);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(operate("GET", "/v1/generations/1/compare/2"), (200, json(dir, &["generations", "compare", "1", "2"])));
+    assert_eq!(operate("GET", "/v1/generations").1, json(dir, &["generations", "list"]));
+    assert_eq!(operate("POST", "/v1/generations/2/promote").0, 200);
+    assert_eq!(operate("DELETE", "/v1/generations/2").1["code"], "GenerationInUse");
+    assert_eq!(operate("DELETE", "/v1/generations/1"), (200, json!({"dropped": 1})));
+    let (status, unknown) = operate("DELETE", "/v1/generations/1");
+    assert_eq!((status, &unknown["detail"]), (404, &json!("there is no generation 1; there is 2 only")));
+    // Whatever it is at, a server ends, and whoever comes next can go on.
+    assert_eq!(rebuild(json!({})).0, 202);
+    server.stop();
+    succeed(dir, &["rebuild", "--promote"]);
 }
 
 /// Takes rows away that a generation was filled with.

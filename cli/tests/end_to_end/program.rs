@@ -146,6 +146,12 @@ impl Server {
         (answer.status().as_u16(), answer.headers().clone(), answer.body_mut().read_to_vec().expect("a body"))
     }
 
+    /// Status and body of an answer to the operator whose token this is.
+    pub(crate) fn operate(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let (status, _, body) = self.ask(method, path, &[("authorization", &format!("Bearer {token}"))], body.to_string());
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
     /// Ends it as an operator does.
     pub(crate) fn stop(mut self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");

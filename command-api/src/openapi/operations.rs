@@ -32,6 +32,7 @@ pub(super) fn paths(mut paths: PathsBuilder) -> PathsBuilder {
         ),
         (HttpMethod::Post, "/v1/rules/check", rules("checkRules", "What a draft of the rules says, or what is wrong with it.")),
         (HttpMethod::Post, "/v1/rules/diff", rules("diffRules", "What a draft changes, in words, against published rules.")),
+        (HttpMethod::Post, "/v1/generations", begin()),
     ] {
         paths = paths.path(path, PathItem::new(method, operation));
     }
@@ -48,7 +49,21 @@ fn for_operators(operation: OperationBuilder, summary: &str) -> OperationBuilder
 
 /// What is done with generations and parked streams: method, path, id, summary, what is answered.
 const ORDERS: &[(HttpMethod, &str, &str, &str, &str)] = &[
-    (HttpMethod::Get, "/v1/generations", "listGenerations", "The generations of the read models, and which is in use.", "Generations"),
+    (
+        HttpMethod::Get,
+        "/v1/generations",
+        "listGenerations",
+        "The generations of the read models, which is in use, and how far the one is that is filled.",
+        "Generations",
+    ),
+    (HttpMethod::Delete, "/v1/generations/{generation}", "dropGeneration", "Takes a generation away for ever that is not in use.", "Done"),
+    (
+        HttpMethod::Get,
+        "/v1/generations/{generation}/compare/{other}",
+        "compareGenerations",
+        "Compares two generations at one vector of positions, table by table.",
+        "Comparison",
+    ),
     (
         HttpMethod::Post,
         "/v1/generations/{generation}/promote",
@@ -61,9 +76,10 @@ const ORDERS: &[(HttpMethod, &str, &str, &str, &str)] = &[
 ];
 
 fn order(path: &str, id: &str, summary: &str, schema: &str) -> Operation {
-    let number =
-        path.contains("{generation}").then(|| parameter("generation", ParameterIn::Path, "The generation's number.", whole_number()));
-    let operation = OperationBuilder::new().operation_id(Some(id)).tag("operations").parameters(Some(number));
+    let named = [("generation", "The generation's number."), ("other", "The number of the other one.")];
+    let named = named.into_iter().filter(|(name, _)| path.contains(&format!("{{{name}}}")));
+    let parameters: Vec<_> = named.map(|(name, about)| parameter(name, ParameterIn::Path, about, whole_number())).collect();
+    let operation = OperationBuilder::new().operation_id(Some(id)).tag("operations").parameters(Some(parameters));
     problems(for_operators(operation.response("200", success("The answer.", schema)), summary), ORDER_PROBLEMS).build()
 }
 
@@ -72,9 +88,36 @@ const ORDER_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "What is named is no generation."),
     (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
     (StatusCode::FORBIDDEN, "It is for operators."),
-    (StatusCode::NOT_FOUND, "There is no such generation."),
-    (StatusCode::CONFLICT, "It differs where it must not, or is not to be put in use: the problem says why."),
+    (StatusCode::NOT_FOUND, "There is no such generation: the problem says which there are."),
+    (StatusCode::CONFLICT, "It differs where it must not, is in use, is being filled, or is not to be put in use: the problem says why."),
+    (StatusCode::TOO_MANY_REQUESTS, "Two others are just compared; see Retry-After."),
     (StatusCode::SERVICE_UNAVAILABLE, "Nobody keeps the read models now; see Retry-After."),
+];
+
+fn begin() -> Operation {
+    let body = RequestBodyBuilder::new()
+        .description(Some("Which projections are expected to differ, and under which version of the rules to fold; may be left out."))
+        .content("application/json", ContentBuilder::new().schema(Some(reference("Rebuild"))).build())
+        .required(Some(Required::False));
+    let operation = OperationBuilder::new()
+        .operation_id(Some("rebuild"))
+        .tag("operations")
+        .request_body(Some(body.build()))
+        .response("202", success("Which generation is filled now, and whether one is gone on with that was left unfinished.", "Begun"));
+    let summary = "Fills a generation of the read models beside the one in use, in the background.";
+    problems(for_operators(operation, summary), REBUILD_PROBLEMS).build()
+}
+
+/// What may become of a rebuild.
+const REBUILD_PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::BAD_REQUEST, "The body cannot be read."),
+    (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
+    (StatusCode::FORBIDDEN, "It is for operators."),
+    (StatusCode::NOT_FOUND, "There is no such version of the rules."),
+    (StatusCode::CONFLICT, "One is being filled: the problem says which, or by whom."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
+    (StatusCode::UNPROCESSABLE_ENTITY, "There is no such projection."),
+    (StatusCode::SERVICE_UNAVAILABLE, "The read models cannot be reached; see Retry-After."),
 ];
 
 /// What may become of what reads the whole ledger.

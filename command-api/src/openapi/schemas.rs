@@ -95,7 +95,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 23] {
+fn shared() -> [(&'static str, Value); 26] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -121,7 +121,10 @@ fn shared() -> [(&'static str, Value); 23] {
         ("RulesDiff", rules_diff()),
         ("RulesList", list_of(rules_version(&[]))),
         ("RulesShown", rules_version(&["in_words", "program"])),
+        ("Rebuild", rebuild()),
+        ("Begun", begun()),
         ("Generations", list_of(generation())),
+        ("Comparison", comparison()),
         ("Done", json!({"type": "object", "description": "What was done."})),
     ]
 }
@@ -261,6 +264,26 @@ fn rules_version(more: &[&str]) -> Value {
     })
 }
 
+fn rebuild() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "projections": {"type": "array", "items": {"type": "string"}, "description": "The projections that are expected to differ; others must not."},
+            "rules_version": {"type": ["integer", "null"], "description": "Fold every decision under this version of the rules."},
+        },
+    })
+}
+
+fn begun() -> Value {
+    json!({
+        "type": "object", "required": ["generation", "resumed"],
+        "properties": {
+            "generation": {"type": "integer"},
+            "resumed": {"type": "boolean", "description": "Whether it was left unfinished before, and is gone on with."},
+        },
+    })
+}
+
 fn generation() -> Value {
     json!({
         "type": "object", "required": ["generation", "state", "projections", "folds"],
@@ -272,6 +295,30 @@ fn generation() -> Value {
             "begun_at": {"type": ["string", "null"], "format": "date-time"},
             "replaced": {"type": ["integer", "null"], "description": "The one that it took the place of."},
             "folds": {"type": "string", "enum": ["these", "others"]},
+            "taken_in": {"type": "integer", "description": "While this process fills it: records taken in since it was begun or gone on with."},
+            "lag": {"type": "integer", "description": "While this process fills it: records that are to come."},
+            "trouble": {"type": "string", "description": "Why this process did not fill it."},
+        },
+    })
+}
+
+fn comparison() -> Value {
+    let pair = json!({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2});
+    let table = json!({
+        "type": "object", "required": ["table", "projections", "rows", "same"],
+        "properties": {
+            "table": {"type": "string"},
+            "projections": {"type": "array", "items": {"type": "string"}, "description": "The views that are made from it."},
+            "rows": pair,
+            "same": {"type": "boolean"},
+        },
+    });
+    json!({
+        "type": "object", "required": ["position", "tables", "parked"],
+        "properties": {
+            "position": {"type": "array", "items": {"$ref": "#/components/schemas/Position"}, "description": "Where both stood."},
+            "tables": {"type": "array", "items": table},
+            "parked": pair,
         },
     })
 }

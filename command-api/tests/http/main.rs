@@ -5,6 +5,7 @@ mod batches;
 mod explaining;
 mod faults;
 mod fronted;
+mod generations;
 mod parked;
 mod questions;
 mod rules;

@@ -24,7 +24,10 @@ use pledger_ledger::{
     slices::Slices,
     sqlite::SqliteLog,
 };
-use pledger_projections::engine::{Engine, Options};
+use pledger_projections::{
+    engine::{Engine, Options},
+    generation::DirectoryGenerations,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -153,6 +156,7 @@ impl Stack {
                 .and_then(|principals| principals.with_token(PORTAL, portal))
                 .expect("free names"),
         );
+        api.keep_generations(Arc::new(DirectoryGenerations::of(folder.path())));
         for probe in probes {
             api = api.with_probe(probe);
         }
@@ -198,6 +202,12 @@ impl Stack {
             request = request.header(*name, *value);
         }
         self.send(request.body(body.into()).expect("a request")).await
+    }
+
+    /// As an operator.
+    pub(crate) async fn operate(&self, method: &str, path: &str, body: &str) -> Reply {
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {OWNER}"));
+        self.send(request.header("content-type", "application/json").body(body.to_owned().into()).expect("a request")).await
     }
 
     pub(crate) async fn command(&self, name: &str, payload: &Value, headers: &[(&str, &str)]) -> Reply {

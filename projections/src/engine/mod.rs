@@ -4,6 +4,7 @@ pub mod checkpoint;
 #[cfg(test)]
 mod checkpoint_tests;
 mod decode;
+mod filling;
 mod gate;
 mod keeping;
 mod loading;
@@ -45,6 +46,7 @@ use pledger_ledger::{
 
 pub use checkpoint::AtMoment;
 pub(crate) use decode::stream_of;
+pub use filling::{Begun, Far, FillError, Purpose, fill};
 pub use moment::{Beginning, Moment};
 pub use progress::{WaitError, position_map};
 pub use promotion::{Comparison, PromoteError, TableComparison, compare};
