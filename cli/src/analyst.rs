@@ -36,7 +36,10 @@ impl Analyst for LedgerAnalyst {
 
     fn evidence(&self, about: &About) -> Result<Bundle, Problem> {
         let key = (self.key)().map_err(|error| unproven(&error))?;
-        let file = evidence::bundle(&self.ledger, &key, about, &mut |_| {}).map_err(|error| unproven(&error))?;
+        let file = evidence::bundle(&self.ledger, &key, about, &mut |_| {}).map_err(|error| {
+            let unknown = evidence::unknown(&self.ledger, about, &error);
+            unknown.map_or_else(|| unproven(&error), |unknown| Problem::not_found(unknown.to_string()).with("nearest", unknown.nearest))
+        })?;
         Ok(Bundle { file, signed_by: key.public().to_string() })
     }
 }

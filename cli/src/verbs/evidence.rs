@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
 use pledger_command_api::About;
 use pledger_domain::{
@@ -18,6 +18,7 @@ use pledger_ledger::{
     evidence::{self, Confirmed, EvidenceError, LedgerKey, MAX_BUNDLE_LEN, PublicKey},
     record::{Body, Decision},
 };
+use pledger_projections::explain::UnknownKey;
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,7 +26,10 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::replay,
+    verbs::{
+        replay,
+        selected::{Selected, Survey, names},
+    },
 };
 
 /// What is read of a file to see whether it may be evidence, in bytes.
@@ -100,7 +104,10 @@ impl Evidence {
         };
         let bundle = bundle(&ledger, &key, &about, &mut |read| progress.inc(read));
         progress.finish_and_clear();
-        let bundle = bundle?;
+        let bundle = bundle.map_err(|error| match unknown(&ledger, &about, &error) {
+            Some(unknown) => anyhow!("the ledger has {unknown}"),
+            None => error.into(),
+        })?;
         let confirmed = evidence::verify(&bundle, Some(key.public()))?;
         output::to_file(out, |file| Ok(file.write_all(&bundle)?))?;
         eprintln!("Wrote {} decisions to {}.\nThe ledger's public key:", confirmed.records.len(), out.display());
@@ -120,8 +127,18 @@ pub(crate) fn bundle(ledger: &Ledger, key: &LedgerKey, about: &About, tell: &mut
             let stream = StreamName::account(account);
             make(&stream.to_string(), &mut |decision| decision.stream == stream)
         }
-        About::Deal(deal) => make(&format!("deal/{deal}"), &mut |decision| replay::names(decision, deal.as_str())),
+        About::Deal(deal) => make(&format!("deal/{deal}"), &mut |decision| names(decision, deal.as_str())),
     }
+}
+
+/// What there is near an account or a deal that there is no evidence about.
+pub(crate) fn unknown(ledger: &Ledger, about: &About, error: &EvidenceError) -> Option<UnknownKey> {
+    let EvidenceError::Nothing(_) = error else { return None };
+    let selected = match about {
+        About::Account(account) => Selected::Account(StreamName::account(account)),
+        About::Deal(deal) => Selected::Deal(deal.clone()),
+    };
+    Survey::of(&*ledger.log, &selected).ok()?.unknown
 }
 
 impl Verify {

@@ -21,6 +21,7 @@ mod query;
 mod rebuild;
 mod replay;
 mod rules;
+mod selected;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 mod verify;

@@ -2,16 +2,15 @@
 
 use std::{cell::Cell, process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use pledger_domain::{
     facts::Channel,
     stream::StreamName,
-    values::{AccountKey, DealId, PartnerId},
+    values::{AccountKey, DealId, PartnerId, Timestamp},
 };
 use pledger_ledger::{
-    chain::{ChainHead, Verdict},
-    log::{Log, Placed, UpTo, read_valid},
+    log::{Log, read_valid},
     record::{Body, Decision, Outcome, Record},
     slices::Position,
 };
@@ -23,7 +22,12 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::{bound::Bound, moment::Times, query::two_formats},
+    verbs::{
+        bound::Bound,
+        moment::Times,
+        query::two_formats,
+        selected::{Selected, Survey, Valid, whole_log},
+    },
     words,
 };
 
@@ -79,9 +83,7 @@ enum Format {
 
 /// What is printed.
 struct Selection {
-    /// A text that every selected record's body holds: looked for before the body is read.
-    needle: Option<String>,
-    stream: Option<StreamName>,
+    selected: Selected,
     from: Option<Bound>,
     to: Option<Bound>,
     moment: Moment,
@@ -98,30 +100,27 @@ impl Replay {
         };
         let Ledger { log, created } = Ledger::open(&self.cluster, context)?;
         let selection = unplaced.in_ledger(&*log)?;
-        match &selection.stream {
+        match selection.selected.stream() {
             _ if self.follow => follow(&*log, &selection, jsonl)?,
             Some(stream) => one_stream(&*log, stream, &selection, jsonl)?,
-            None => whole_log(&*log, &selection, jsonl)?,
+            None => whole_log(&*log, &mut |record| show(record, &selection, jsonl))?,
         }
         if selection.shown.get() == 0 {
-            let bounded = selection.from.is_some() || selection.to.is_some() || selection.moment.is_past();
-            let within = if bounded { format!(" within these bounds; it was begun at {}", created.created_at) } else { String::new() };
-            eprintln!("The ledger has no such decision{within}.");
+            selection.tell_nothing(&*log, created.created_at)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn selection(&self) -> Result<Selection> {
         let usage = |error: String| anyhow::Error::from(Usage(error));
-        let stream = match (&self.stream, &self.account) {
-            (Some(stream), _) => Some(StreamName::parse(stream).map_err(|error| usage(error.to_string()))?),
-            (None, Some(account)) => Some(StreamName::account(&AccountKey::parse(account).map_err(|error| usage(error.to_string()))?)),
-            (None, None) => None,
-        };
-        let needle = match (&self.partner, &self.deal) {
-            (Some(partner), _) => Some(PartnerId::parse(partner).map_err(|error| usage(format!("--partner {error}")))?.to_string()),
-            (None, Some(deal)) => Some(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?.to_string()),
-            (None, None) => None,
+        let selected = match (&self.stream, &self.account, &self.partner, &self.deal) {
+            (Some(stream), ..) => Selected::Stream(StreamName::parse(stream).map_err(|error| usage(error.to_string()))?),
+            (_, Some(account), ..) => {
+                Selected::Account(StreamName::account(&AccountKey::parse(account).map_err(|error| usage(error.to_string()))?))
+            }
+            (_, _, Some(partner), _) => Selected::Partner(PartnerId::parse(partner).map_err(|error| usage(format!("--partner {error}")))?),
+            (.., Some(deal)) => Selected::Deal(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?),
+            (None, None, None, None) => Selected::All,
         };
         let bound = |text: &Option<String>| text.as_deref().map(Bound::parse).transpose();
         let (from, to) = (bound(&self.from)?, bound(&self.to)?);
@@ -130,7 +129,7 @@ impl Replay {
         {
             return Err(usage(format!("--from {from} does not lie before --to {to}: nothing was recorded in between")));
         }
-        Ok(Selection { needle, stream, from, to, moment: self.times.moment()?, shown: Cell::default() })
+        Ok(Selection { selected, from, to, moment: self.times.moment()?, shown: Cell::default() })
     }
 }
 
@@ -142,35 +141,32 @@ impl Selection {
     }
 
     fn admits(&self, position: Position, decision: &Decision<'_>) -> bool {
-        let named = self.needle.as_deref().is_none_or(|needle| names(decision, needle));
-        let stream = self.stream.as_ref().is_none_or(|stream| *stream == decision.stream);
+        let is_selected = self.selected.holds(decision);
         let from = self.from.is_none_or(|from| from.begins_by(position, decision.recorded_at));
         let to = self.to.is_none_or(|to| to.ends_after(position, decision.recorded_at));
-        named && stream && from && to && self.moment.tells(decision.recorded_at, decision.effective_at)
+        is_selected && from && to && self.moment.tells(decision.recorded_at, decision.effective_at)
     }
 
-    /// Whether the bytes may hold a selected decision at all.
-    fn may_admit(&self, record: &Record) -> bool {
-        self.needle.as_deref().is_none_or(|needle| String::from_utf8_lossy(&record.body).contains(needle))
-    }
-}
-
-/// Whether a value of the decision is exactly `id`, or its stream is about it.
-pub(crate) fn names(decision: &Decision<'_>, id: &str) -> bool {
-    fn holds(value: &Value, id: &str) -> bool {
-        match value {
-            Value::String(text) => text == id,
-            Value::Array(items) => items.iter().any(|item| holds(item, id)),
-            Value::Object(fields) => fields.values().any(|value| holds(value, id)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    /// Says why there is nothing to print: it is a mistake where the ledger has no such key.
+    fn tell_nothing(&self, log: &dyn Log, begun: Timestamp) -> Result<()> {
+        if let Some(unknown) = Survey::of(log, &self.selected)?.unknown {
+            bail!("the ledger has {unknown}");
         }
+        let bounded = self.from.is_some() || self.to.is_some() || self.moment.is_past();
+        let within = if bounded { format!(" within these bounds; it was begun at {begun}") } else { String::new() };
+        eprintln!("The ledger has no such decision{within}.");
+        Ok(())
     }
-    let in_outcome = match &decision.outcome {
-        Outcome::Accepted(events) => serde_json::to_value(events),
-        Outcome::Rejected(rejection) => serde_json::to_value(rejection),
-    };
-    let in_payload = serde_json::from_str(decision.command.payload.get());
-    decision.stream.key() == id || [in_outcome, in_payload].into_iter().flatten().any(|value| holds(&value, id))
+
+    /// Says what is waited for, where the ledger does not have it yet.
+    fn tell_what_is_awaited(&self, log: &dyn Log) -> Result<()> {
+        if self.shown.get() == 0
+            && let Some(unknown) = Survey::of(log, &self.selected)?.unknown
+        {
+            eprintln!("The ledger has {unknown}. Waiting for its first decision.");
+        }
+        Ok(())
+    }
 }
 
 fn one_stream(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
@@ -183,45 +179,22 @@ fn one_stream(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: 
     }
 }
 
-fn whole_log(log: &dyn Log, selection: &Selection, jsonl: bool) -> Result<()> {
-    let (mut up_to, mut valid) = (UpTo::the_end(log, &[])?, Valid::of(log));
-    loop {
-        let placed = up_to.next(READ)?;
-        if placed.is_empty() {
-            return Ok(());
-        }
-        valid.show(&placed, selection, jsonl)?;
-    }
-}
-
 /// Goes on until the process ends.
 fn follow(log: &dyn Log, selection: &Selection, jsonl: bool) -> Result<()> {
     let (mut tail, mut valid) = (log.tail(&vec![0; usize::from(log.slices().count)])?, Valid::of(log));
+    let mut is_told = false;
     loop {
-        valid.show(&tail.next(READ, FOLLOW)?, selection, jsonl)?;
-    }
-}
-
-/// Passes void records over.
-struct Valid(Vec<ChainHead>);
-
-impl Valid {
-    fn of(log: &dyn Log) -> Self {
-        Self(vec![ChainHead::default(); usize::from(log.slices().count)])
-    }
-
-    fn show(&mut self, placed: &[Placed], selection: &Selection, jsonl: bool) -> Result<()> {
-        for Placed { offset, record } in placed {
-            if self.0[usize::from(record.header.slice)].accept(*offset, record) == Verdict::Valid {
-                show(record, selection, jsonl)?;
-            }
+        let placed = tail.next(READ, FOLLOW)?;
+        valid.each(&placed, &mut |record| show(record, selection, jsonl))?;
+        if placed.is_empty() && !is_told {
+            is_told = true;
+            selection.tell_what_is_awaited(log)?;
         }
-        Ok(())
     }
 }
 
 fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
-    if !selection.may_admit(record) {
+    if !selection.selected.may_be_in(record) {
         return Ok(());
     }
     match Body::decode(&record.body) {

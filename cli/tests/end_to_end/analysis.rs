@@ -103,5 +103,8 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
         assert_eq!(server.ask("GET", path, &[("authorization", &operator)], String::new()).0, status, "{path}");
     }
     assert_eq!(server.ask("GET", &format!("/v1/evidence?account={account}"), &[], String::new()).0, 403);
+    let (_, _, body) = server.ask("GET", &format!("/v1/evidence?account=x{account}"), &[("authorization", &operator)], String::new());
+    let problem: Value = serde_json::from_slice(&body).expect("JSON");
+    assert!(problem["nearest"].as_array().is_some_and(|nearest| nearest.contains(&account.into())), "{problem}");
     server.stop();
 }

@@ -37,7 +37,7 @@ fn evidence_is_verified_far_from_its_ledger() {
     let huge = std::fs::File::create(file).expect("made");
     huge.set_len(1 << 40).expect("it takes no room");
     assert!(fail(elsewhere, &["evidence", "verify", file], 1).contains("every bundle begins with"));
-    assert!(fail(dir, &["evidence", "--account", "nobody.example", "--out", file], 1).contains("no decision about"));
+    assert!(fail(dir, &["evidence", "--account", "nobody.example", "--out", file], 1).contains("the ledger has no account nobody.example"));
     fail(dir, &["evidence", "--account", account], 2);
     // What cannot be written whole leaves nothing.
     let folder = elsewhere.join("folder");

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod bad_days;
+mod bad_questions;
 mod evidence;
 mod explain;
 mod generations;

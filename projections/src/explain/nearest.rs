@@ -26,6 +26,24 @@ pub struct UnknownKey {
     pub nearest: Vec<String>,
 }
 
+impl UnknownKey {
+    /// Of a key that is no `kind`, with those of these names that are near it.
+    pub fn among<'n>(kind: &'static str, key: &str, names: impl Iterator<Item = &'n str>) -> Self {
+        let near = nearest_names(key, names).into_iter().map(str::to_owned).collect();
+        Self { kind, key: key.chars().take(MAX_SHOWN).collect(), nearest: near }
+    }
+}
+
+/// Whether a name is about as long as a key: no other is looked at.
+#[must_use]
+pub fn may_be_near(key: &str, name: &str) -> bool {
+    name.len().abs_diff(key.len()) <= LONGER
+}
+
+fn nearest_names<'n>(key: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    nearest(key, names.filter(|name| may_be_near(key, name)), NEAR)
+}
+
 /// `no partner p-999; nearest: p-099, p-199`.
 impl fmt::Display for UnknownKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,21 +68,16 @@ pub fn unknown_key(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Option<Unknow
 
 /// The keys of a view that are nearest.
 fn nearest_keys(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Vec<String> {
-    let is_near = |known: &&str| known.len().abs_diff(key.len()) <= LONGER;
     let partners = || rows.shards().flat_map(|shard| shard.partners.partners.iter().map(|(key, ..)| Symbol::name(key.partner)));
     let deals = || rows.shards().flat_map(|shard| shard.deals.deals.iter().map(|(key, ..)| key.deal.as_str()));
     let found = match view.name {
-        "partners" | "tiers" | "ropi" => nearest(key, partners().filter(is_near), NEAR),
-        "deals" | "attribution" => nearest(key, deals().filter(is_near), NEAR),
-        "mdf" => nearest(
-            key,
-            rows.shards().flat_map(|shard| shard.funds.budgets.iter().map(|(key, ..)| Symbol::name(key.budget))).filter(is_near),
-            NEAR,
-        ),
+        "partners" | "tiers" | "ropi" => nearest_names(key, partners()),
+        "deals" | "attribution" => nearest_names(key, deals()),
+        "mdf" => nearest_names(key, rows.shards().flat_map(|shard| shard.funds.budgets.iter().map(|(key, ..)| Symbol::name(key.budget)))),
         "conflicts" => {
             let account = key.split_once(',').map_or(key, |(account, _)| account);
             let accounts = rows.shards().flat_map(|shard| shard.conflicts.conflicts.iter().map(|(key, ..)| Symbol::name(key.account)));
-            nearest(account, accounts.filter(|known| known.len().abs_diff(account.len()) <= LONGER), NEAR)
+            nearest_names(account, accounts)
         }
         // Groups are named by their dimensions.
         _ => Vec::new(),
