@@ -48,7 +48,7 @@ pub(crate) struct Replay {
     /// Only this stream
     #[arg(long, value_name = "S", group = "selection")]
     stream: Option<String>,
-    /// Only decisions that name this partner
+    /// Only decisions that name this partner, or an allocation, a fund request or a claim of it
     #[arg(long, value_name = "P", group = "selection")]
     partner: Option<String>,
     /// Only this account
@@ -118,7 +118,7 @@ impl Replay {
             (_, Some(account), ..) => {
                 Selected::Account(StreamName::account(&AccountKey::parse(account).map_err(|error| usage(error.to_string()))?))
             }
-            (_, _, Some(partner), _) => Selected::Partner(PartnerId::parse(partner).map_err(|error| usage(format!("--partner {error}")))?),
+            (_, _, Some(partner), _) => Selected::partner(PartnerId::parse(partner).map_err(|error| usage(format!("--partner {error}")))?),
             (.., Some(deal)) => Selected::Deal(DealId::parse(deal).map_err(|error| usage(format!("--deal {error}")))?),
             (None, None, None, None) => Selected::All,
         };

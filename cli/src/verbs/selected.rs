@@ -1,10 +1,14 @@
 //! Which decisions a verb is asked for, and what there is near a key that no decision is about.
 
-use std::collections::BTreeSet;
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashSet},
+};
 
 use anyhow::Result;
 use pledger_domain::{
     account::AccountEvent,
+    fund::FundEvent,
     stream::{StreamKind, StreamName},
     values::{DealId, PartnerId},
 };
@@ -19,24 +23,30 @@ use serde_json::Value;
 
 /// Records that are read at once.
 const READ: usize = 4_096;
+/// The ids of what a fund holds for a partner, by the fields that name them.
+const OF_FUNDS: [&str; 3] = ["allocation_id", "request_id", "claim_id"];
 
 /// The decisions that are asked for.
 pub(crate) enum Selected {
     All,
     Stream(StreamName),
     Account(StreamName),
-    /// Those that name the partner.
-    Partner(PartnerId),
+    /// Those that name the partner, and those about what a fund holds for it.
+    Partner(PartnerId, RefCell<Funds>),
     /// Those that name the deal.
     Deal(DealId),
 }
 
 impl Selected {
+    pub(crate) fn partner(id: PartnerId) -> Self {
+        Self::Partner(id, RefCell::default())
+    }
+
     /// The one stream that all of them are in.
     pub(crate) const fn stream(&self) -> Option<&StreamName> {
         match self {
             Self::Stream(stream) | Self::Account(stream) => Some(stream),
-            Self::All | Self::Partner(_) | Self::Deal(_) => None,
+            Self::All | Self::Partner(..) | Self::Deal(_) => None,
         }
     }
 
@@ -45,17 +55,20 @@ impl Selected {
         let has = |text: &str| String::from_utf8_lossy(&record.body).contains(text);
         match self {
             Self::All | Self::Stream(_) | Self::Account(_) => true,
-            Self::Partner(id) => has(id.as_str()),
+            Self::Partner(id, funds) => has(id.as_str()) || (!funds.borrow().0.is_empty() && has("\"fund/")),
             Self::Deal(id) => has(id.as_str()),
         }
     }
 
-    /// Whether a decision is one of them.
+    /// Whether a decision is one of them. Decisions of a stream are shown in their order.
     pub(crate) fn holds(&self, decision: &Decision<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Stream(stream) | Self::Account(stream) => *stream == decision.stream,
-            Self::Partner(id) => names(decision, id.as_str()),
+            Self::Partner(id, funds) => {
+                funds.borrow_mut().learn(decision, id);
+                names(decision, id.as_str()) || funds.borrow().are_of(decision)
+            }
             Self::Deal(id) => names(decision, id.as_str()),
         }
     }
@@ -66,7 +79,7 @@ impl Selected {
             Self::All => None,
             Self::Stream(stream) => Some(("stream", stream.as_str())),
             Self::Account(stream) => Some(("account", stream.key())),
-            Self::Partner(id) => Some(("partner", id.as_str())),
+            Self::Partner(id, _) => Some(("partner", id.as_str())),
             Self::Deal(id) => Some(("deal", id.as_str())),
         }
     }
@@ -77,9 +90,9 @@ impl Selected {
         match self {
             Self::Stream(stream) if of(stream.kind()) => vec![decision.stream.as_str()],
             Self::Account(_) if of(StreamKind::Account) => vec![decision.stream.key()],
-            Self::Partner(_) if of(StreamKind::Partner) => vec![decision.stream.key()],
+            Self::Partner(..) if of(StreamKind::Partner) => vec![decision.stream.key()],
             Self::Deal(_) => registered(decision),
-            Self::All | Self::Stream(_) | Self::Account(_) | Self::Partner(_) => Vec::new(),
+            Self::All | Self::Stream(_) | Self::Account(_) | Self::Partner(..) => Vec::new(),
         }
     }
 }
@@ -92,6 +105,41 @@ fn registered<'d>(decision: &'d Outline<'_>) -> Vec<&'d str> {
         _ => None,
     };
     events.iter().filter_map(deal).collect()
+}
+
+/// The allocations, requests and claims of a partner, each with its fund and the field that names it.
+#[derive(Default)]
+pub(crate) struct Funds(HashSet<(StreamName, &'static str, String)>);
+
+impl Funds {
+    /// Remembers what a decision made the partner's.
+    fn learn(&mut self, decision: &Decision<'_>, partner: &PartnerId) {
+        let Outcome::Accepted(Events::Fund(events)) = &decision.outcome else { return };
+        let [allocation, request, claim] = OF_FUNDS;
+        for event in events.iter() {
+            let (field, id) = match event {
+                FundEvent::FundsAllocated { allocation_id, partner_id, .. } if partner_id == partner => {
+                    (allocation, allocation_id.as_str())
+                }
+                FundEvent::FundsRequested { request_id, partner_id, .. } if partner_id == partner => (request, request_id.as_str()),
+                FundEvent::ClaimSubmitted { claim_id, partner_id, .. } if partner_id == partner => (claim, claim_id.as_str()),
+                _ => continue,
+            };
+            self.0.insert((decision.stream.clone(), field, id.to_owned()));
+        }
+    }
+
+    /// Whether a decision, accepted or refused, is about one of them.
+    fn are_of(&self, decision: &Decision<'_>) -> bool {
+        if decision.stream.kind() != StreamKind::Fund {
+            return false;
+        }
+        let payload: Value = serde_json::from_str(decision.command.payload.get()).unwrap_or_default();
+        OF_FUNDS
+            .into_iter()
+            .filter_map(|field| Some((field, payload[field].as_str()?)))
+            .any(|(field, id)| self.0.contains(&(decision.stream.clone(), field, id.to_owned())))
+    }
 }
 
 /// Whether a value of the decision is exactly `id`, or its stream is about it.

@@ -5,7 +5,9 @@ use std::{
     path::Path,
 };
 
-use crate::program::{PARTNER, pledger, spawn, succeed, text};
+use serde_json::Value;
+
+use crate::program::{PARTNER, fail, pledger, spawn, succeed, text};
 
 const DEAL: &str = r#"{"deal_id":"d-1","partner_id":"p-1","account":{"name":"Acme","domain":"acme.com"},"product":"GTX Pro","amount":{"amount":"120000.00","currency":"USD"}}"#;
 
@@ -74,6 +76,46 @@ fn what_is_not_there_yet_is_waited_for() {
     assert!(shown.contains(" account/other.com RegisterDeal "), "{shown}");
     following.kill().expect("it runs");
     following.wait().expect("it ends");
+}
+
+#[test]
+fn a_partner_is_replayed_with_what_funds_hold_for_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    let amount = |amount: &str, currency: &str| format!(r#""amount":{{"amount":"{amount}","currency":"{currency}"}}"#);
+    let request = |id: &str, allocation: &str, currency: &str| {
+        let amount = amount("12000.00", currency);
+        format!(r#"{{"request_id":"{id}","budget_id":"b-1","allocation_id":"{allocation}","activity":"Booth",{amount},"goal":"leads"}}"#)
+    };
+    let proof = r#"[{"kind":"invoice","uri":"https://files.example/7.pdf","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]"#;
+    let budget = format!(r#"{{"budget_id":"b-1",{},"starts_on":"2020-01-01","ends_on":"2999-01-01"}}"#, amount("500000.00", "USD"));
+    let allocation = format!(r#"{{"allocation_id":"al-1","budget_id":"b-1","partner_id":"p-1",{}}}"#, amount("50000.00", "USD"));
+    let claim = format!(r#"{{"claim_id":"cl-1","request_id":"rq-1",{},"proof":{proof}}}"#, amount("98000.00", "USD"));
+    succeed(dir, &["command", "OpenBudget", &budget]);
+    succeed(dir, &["command", "AllocateFunds", &allocation]);
+    fail(dir, &["command", "RequestFunds", &request("rq-1", "al-1", "EUR")], 1);
+    fail(dir, &["command", "RequestFunds", &request("rq-9", "al-9", "USD")], 1);
+    succeed(dir, &["command", "RequestFunds", &request("rq-1", "al-1", "USD")]);
+    succeed(dir, &["command", "ApproveFundRequest", r#"{"request_id":"rq-1"}"#]);
+    fail(dir, &["command", "ClaimMDF", &claim], 1);
+    let told = succeed(dir, &["replay", "--partner", "p-1", "--json"]);
+    let decisions = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["decision"].take());
+    let of_funds: Vec<String> = decisions
+        .filter(|decision| decision["stream"] == "fund/b-1")
+        .map(|decision| format!("{} {}", decision["command"]["type"], decision["rejected"]["code"]))
+        .collect();
+    // Neither the budget, which is nobody's, nor a request for an allocation that there is not.
+    assert_eq!(
+        of_funds,
+        [
+            r#""AllocateFunds" null"#,
+            r#""RequestFunds" "WrongCurrency""#,
+            r#""RequestFunds" null"#,
+            r#""ApproveFundRequest" null"#,
+            r#""ClaimMDF" "RequestExceeded""#
+        ]
+    );
 }
 
 #[test]
