@@ -37,7 +37,7 @@ pub(crate) struct Told {
     pub(crate) replayed: bool,
     /// Where the next page of a CSV answer begins.
     pub(crate) next_cursor: Option<String>,
-    /// Why no command is decided any more, where that is so.
+    /// What to know of the answer, where there is something.
     warning: Option<String>,
     /// The streams that are folded no further, where there are any.
     incomplete: Option<String>,

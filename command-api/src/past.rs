@@ -66,7 +66,7 @@ impl Past {
                 "BeforeHistory",
                 format!("history begins later: its first fact is of {}, recorded at {}", begins.effective_at, begins.recorded_at),
             )
-            .field(if moment.as_of.is_some() { "as_of" } else { "known_at" })
+            .field(if moment.known_at.is_some_and(|known_at| known_at < begins.recorded_at) { "known_at" } else { "as_of" })
             .accepted("a time from then on")),
         }
     }

@@ -58,10 +58,19 @@ fn warning_layer(state: &ApiState) -> MapResponseLayer<impl Fn(Response<Body>) -
     let sink = Arc::clone(&state.sink);
     MapResponseLayer::new(move |mut response: Response<Body>| {
         if let Some(reason) = sink.halted() {
-            response.headers_mut().insert(WARNING, header_text(&reason));
+            let said =
+                response.headers().get(WARNING).and_then(|said| said.to_str().ok()).map(|said| format!("; {said}")).unwrap_or_default();
+            response.headers_mut().insert(WARNING, header_text(&format!("{reason}{said}")));
         }
         response
     })
+}
+
+/// Says in an answer's header what to know of it.
+pub(crate) fn warn(response: &mut Response<Body>, said: &[String]) {
+    if !said.is_empty() {
+        response.headers_mut().insert(WARNING, header_text(&said.join("; ")));
+    }
 }
 
 /// As much of a text as a header can hold.

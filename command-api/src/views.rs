@@ -11,8 +11,8 @@ use pledger_domain::values::Timestamp;
 use pledger_ledger::slices::Position;
 use pledger_projections::{
     engine::{Engine, Moment, WaitError},
-    explain::{UnknownKey, unknown_key},
-    query::{Incomplete, Page, Query, QueryError, VIEWS, ViewSpec, find_view},
+    explain::{UnknownKey, unknown_key, unknown_value},
+    query::{Incomplete, Page, Query, QueryError, Rows, VIEWS, ViewSpec, find_view},
 };
 
 use serde::Serialize;
@@ -66,13 +66,19 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let columns = csv::columns(view, &query);
     let engine = engine(api, moment, Some(view)).await?;
     reach(api, &engine, &at_least).await?;
-    let mut page = ask(engine, view, query, moment).await?;
+    let is_first = query.cursor.is_none();
+    let (mut page, unknown) = ask(engine, view, query, moment).await?;
+    let said: Vec<String> = unknown.into_iter().chain(ahead(moment, api.edge.clock.now())).filter(|_| is_first).collect();
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
-        (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: api.sink.halted() })),
+        (Form::Json, _) => {
+            let warning = api.sink.halted().iter().map(|reason| reason.to_string()).chain(said.clone()).collect::<Vec<_>>().join("; ");
+            json_response(serde_json::to_vec(&List { page: &page, warning: (!warning.is_empty()).then_some(warning) }))
+        }
     }?;
+    routes::warn(&mut response, &said);
     response.headers_mut().extend(incomplete(&page.incomplete));
     Ok(response)
 }
@@ -87,13 +93,19 @@ pub(crate) fn incomplete(streams: &[Incomplete]) -> Option<(HeaderName, HeaderVa
     Some((INCOMPLETE, routes::header_text(&format!("{}{more}", named.join(", ")))))
 }
 
-/// A page, and why it may be incomplete where no command is decided any more.
+/// A page, and what to know of it: why no command is decided any more, or why it is empty.
 #[derive(Serialize)]
 struct List<'a> {
     #[serde(flatten)]
     page: &'a Page,
     #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<Arc<str>>,
+    warning: Option<String>,
+}
+
+/// That what was known at a later day than today is what is known now, where that is asked for.
+pub(crate) fn ahead(moment: Moment, now: Timestamp) -> Option<String> {
+    let known_at = moment.known_at.filter(|known_at| known_at.day() > now.day())?;
+    Some(format!("known_at {known_at} lies in the future: the answer is what is known now"))
 }
 
 /// The read models of a moment, to be asked by this view, or by any.
@@ -117,10 +129,25 @@ fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timest
     read.map(Some).map_err(|problem| problem.accepted("RFC 3339 like 2026-03-31T18:00:00Z, or a date like 2026-03-31 for its end"))
 }
 
-/// Asks where it may take some milliseconds.
-async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query, moment: Moment) -> Result<Page, Problem> {
-    let answering = move || engine.query(view.name, &query).map_err(|error| unanswered(&engine, view, &error, moment));
+/// Asks where it may take some milliseconds; of an empty answer also why it may be empty.
+async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query, moment: Moment) -> Result<(Page, Vec<String>), Problem> {
+    let answering = move || {
+        let page = engine.query(view.name, &query).map_err(|error| unanswered(&engine, view, &error, moment))?;
+        let unknown = if page.items.is_empty() { unknown_values(&engine, &query) } else { Vec::new() };
+        Ok((page, unknown))
+    };
     tokio::task::spawn_blocking(answering).await.map_err(|failed| Problem::internal(&failed))?
+}
+
+/// The filters that nothing can pass, each with what there is near it.
+fn unknown_values(engine: &Engine, query: &Query) -> Vec<String> {
+    let unknown = |rows: &Rows<'_>| -> Vec<String> {
+        // Several values of a dimension are alternatives.
+        let only = |dimension: &str| query.filters.iter().filter(|(other, _)| other == dimension).count() == 1;
+        let filters = query.filters.iter().filter(|(dimension, _)| only(dimension));
+        filters.filter_map(|(dimension, value)| unknown_value(rows, dimension, value)).map(|unknown| unknown.to_string()).collect()
+    };
+    engine.read(unknown)
 }
 
 /// The problem of a question without an answer, with what there is near an unknown key.

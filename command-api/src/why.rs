@@ -13,7 +13,7 @@ use pledger_projections::{
     query::{Query, QueryError, Rows, ViewSpec},
 };
 
-use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, streams, views};
+use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, routes, streams, views};
 
 /// After how many seconds to ask again while another figure is explained.
 const RETRY_S: u32 = 5;
@@ -44,6 +44,7 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let value = serde_json::to_value(explanation).map_err(|error| Problem::internal(&error))?;
     let mut response = views::json_response(serde_json::to_vec(&Opener::new(&*api.edge.keys, rights).open(value)))?;
     response.headers_mut().extend(incomplete);
+    routes::warn(&mut response, views::ahead(moment, api.edge.clock.now()).as_slice());
     Ok(response)
 }
 

@@ -133,3 +133,31 @@ fn evidence_about_an_unknown_key_names_the_nearest() {
         assert!(!dir.join("bundle").exists());
     }
 }
+
+#[test]
+fn a_question_names_what_is_nearest_to_a_key_or_value_that_there_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    for (arguments, said) in [
+        (&["query", "conflicts", "foo"][..], "no conflict foo"),
+        (&["query", "deals", "d-11"], "no deal d-11; nearest: d-1"),
+        (&["query", "partners", "p-11"], "no partner p-11; nearest: p-1"),
+        (&["explain", "pipeline", "region=EMAE"], "no region EMAE; nearest: EMEA"),
+    ] {
+        assert_eq!(fails_with_nothing_printed(dir, arguments), format!("pledger: NotFound: {said}\n"));
+    }
+    for (arguments, said) in [
+        (&["query", "pipeline", "--filter", "region=EMAE"][..], "Warning: no region EMAE; nearest: EMEA\n"),
+        (&["query", "pipeline", "--filter", "region=EMAE", "--json"], "Warning: no region EMAE; nearest: EMEA\n"),
+        (&["export", "deals", "--filter", "partner=p-11", "--format", "csv", "--out", "-"], "Warning: no partner p-11; nearest: p-1\n"),
+        (&["conflicts", "--account", "acne.com"], "Warning: no account acne.com; nearest: acme.com\n"),
+        // There is such a partner, and it has none.
+        (&["conflicts", "--partner", "p-1"], ""),
+        (&["query", "deals", "--filter", "status=lost"], ""),
+    ] {
+        let output = pledger(dir, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), said, "{arguments:?}");
+    }
+}

@@ -84,7 +84,7 @@ fn page(view: &ViewSpec) -> Value {
 }
 
 /// What `warning` is.
-const WARNING: &str = "Why no command is decided until pledger is started again, where that is so; the header Pledger-Warning says it too.";
+const WARNING: &str = "What to know of the answer: why no command is decided until pledger is started again; of an empty one, which filter's value there is nowhere, with the nearest that there are; that known_at lies in the future. The header Pledger-Warning says it too.";
 const POSITION: &str = "^[0-9]+:[0-9]+$";
 const DECIMAL: &str = "^-?[0-9]+(\\.[0-9]+)?$";
 

@@ -144,15 +144,59 @@ async fn the_past_is_asked_for_in_two_times() {
     let position = second["position"].as_str().expect("a position");
     assert_eq!(stack.get(&format!("/v1/deals?{moment}&at_least={position}")).await.json()["items"].as_array().map(Vec::len), Some(2));
 
-    for (query, status, code) in [
-        ("as_of=soon", 400, "InvalidTime"),
-        ("as_of=2026-01-01&as_of=2026-01-02", 400, "MalformedQuery"),
-        ("as_of=1999-12-31", 422, "BeforeHistory"),
-        ("known_at=2019-12-31", 422, "BeforeHistory"),
+    for (query, status, code, field) in [
+        ("as_of=soon", 400, "InvalidTime", "as_of"),
+        ("as_of=2026-01-01&known_at=soon", 400, "InvalidTime", "known_at"),
+        ("as_of=2026-01-01&as_of=2026-01-02", 400, "MalformedQuery", "as_of"),
+        ("as_of=1999-12-31", 422, "BeforeHistory", "as_of"),
+        ("known_at=2019-12-31", 422, "BeforeHistory", "known_at"),
+        ("as_of=2300-01-01&known_at=2019-12-31", 422, "BeforeHistory", "known_at"),
+        ("as_of=1999-12-31&known_at=2300-01-01", 422, "BeforeHistory", "as_of"),
     ] {
         let reply = stack.get(&format!("/v1/deals?{query}")).await;
-        assert_eq!((reply.status.as_u16(), reply.json()["code"].as_str()), (status, Some(code)), "{query}: {}", reply.text());
+        let told = reply.json();
+        assert_eq!(
+            (reply.status.as_u16(), told["code"].as_str(), told["field"].as_str()),
+            (status, Some(code), Some(field)),
+            "{query}: {told}"
+        );
     }
+}
+
+#[tokio::test]
+async fn what_nothing_has_and_a_day_to_come_are_said_beside_the_answer() {
+    let stack = Stack::ready().await;
+    let southern = json!({"partner_id": "southern", "name": "Suedwind", "roles": ["reseller"]});
+    stack.command("RegisterPartner", &southern, &[]).await;
+    let region = stack.command("AssignPartnerRegion", &json!({"partner_id": "southern", "region": "EMEA"}), &[]).await.json();
+    stack.get(&format!("/v1/partners?at_least={}", region["position"].as_str().expect("a position"))).await;
+    let position = stack.deal("d-1", "acme.com").await["position"].as_str().expect("a position").to_owned();
+    let future = "known_at 2300-01-01T23:59:59.999999Z lies in the future: the answer is what is known now";
+    for (path, warning) in [
+        ("pipeline?region=EMAE", Some("no region EMAE; nearest: EMEA")),
+        ("deals?partner=p-11&product=Nothing", Some("no partner p-11; nearest: p-1; no product Nothing")),
+        ("conflicts?account=acme.comm", Some("no account acme.comm; nearest: acme.com")),
+        // There is a partner in it, and it has no return.
+        ("ropi?region=EMEA", None),
+        ("deals?status=lost", None),
+        ("deals?partner=p-11&partner=p-12", None),
+        ("deals?known_at=2300-01-01", Some(future)),
+        ("deals/d-1/why?known_at=2300-01-01", Some(future)),
+        ("deals?limit=1", None),
+    ] {
+        for accept in ["application/json", "text/csv"] {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let reply = stack.get_as(&format!("/v1/{path}{separator}at_least={position}"), accept).await;
+            assert_eq!((reply.status.as_u16(), reply.header("pledger-warning")), (200, warning), "{path}: {}", reply.text());
+            if accept == "application/json" && !path.contains("why") {
+                assert_eq!(reply.json()["warning"].as_str(), warning, "{path}");
+            }
+        }
+    }
+    let group = stack.get(&format!("/v1/pipeline/status=open,region=EMAE/why?at_least={position}")).await;
+    assert_eq!(group.problem(), (404, "NotFound".into()));
+    let told = group.json();
+    assert_eq!((&told["detail"], &told["nearest"]), (&json!("no region EMAE; nearest: EMEA"), &json!(["EMEA"])), "{told}");
 }
 
 #[tokio::test]
@@ -194,6 +238,7 @@ async fn a_figure_says_which_decisions_made_it() {
         ("ropi/p-9/why", "no partner p-9; nearest: p-1", json!(["p-1"])),
         ("tiers/p-9", "no partner p-9; nearest: p-1", json!(["p-1"])),
         ("tiers/nobody", "no partner nobody", json!([])),
+        ("partners/p-9", "no partner p-9; nearest: p-1", json!(["p-1"])),
     ] {
         let told = stack.get(&format!("/v1/{path}?at_least={position}")).await.json();
         assert_eq!((&told["detail"], &told["nearest"], &told["field"]), (&json!(detail), &nearest, &Value::Null), "{path}: {told}");

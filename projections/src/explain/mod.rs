@@ -44,7 +44,7 @@ use held::{HeldWith, Noted};
 use items::{by_label, changes, figures_of, is_told_as, value};
 pub use many::ManyMade;
 pub use metric::{UnknownMetric, find_metric};
-pub use nearest::{UnknownKey, may_be_near, unknown_key};
+pub use nearest::{UnknownKey, may_be_near, unknown_key, unknown_value};
 use reckoned::reckon;
 pub use relevant::About;
 use relevant::{Relevant, are_too_many};

@@ -1,6 +1,6 @@
 //! What is said of a key that a view does not have: what it would be of, and those near to it.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::metric::nearest;
 use crate::{
@@ -52,18 +52,44 @@ impl fmt::Display for UnknownKey {
     }
 }
 
-/// What there is in place of an unknown key of a view; none where it names a group.
+/// What there is in place of an unknown key of a view, or of a group's value that its dimension does not have.
 #[must_use]
 pub fn unknown_key(rows: &Rows<'_>, view: &ViewSpec, key: &str) -> Option<UnknownKey> {
     let kind = match view.name {
         "conflicts" => "conflict",
-        _ if key.contains('=') || key == "all" => return None,
+        _ if key == "all" => return None,
+        _ if key.contains('=') => {
+            return key.split(',').filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| unknown_value(rows, name, value));
+        }
         "partners" | "tiers" | "ropi" => "partner",
         "deals" | "attribution" => "deal",
         "mdf" => "budget",
         _ => return None,
     };
     Some(UnknownKey { kind, key: key.chars().take(MAX_SHOWN).collect(), nearest: nearest_keys(rows, view, key) })
+}
+
+/// What there is in place of a value that nothing has in a dimension of names; none in the others, whose values are words or months,
+/// which are refused where they are none.
+#[must_use]
+pub fn unknown_value(rows: &Rows<'_>, dimension: &str, value: &str) -> Option<UnknownKey> {
+    let deals = || rows.shards().flat_map(|shard| shard.deals.deals.iter());
+    let partners = || rows.shards().flat_map(|shard| shard.partners.partners.iter());
+    let regions = || partners().filter_map(|(_, partner, _)| partner.region);
+    let (kind, names): (_, HashSet<&str>) = match dimension {
+        "partner" | "sourced_by" => ("partner", partners().map(|(key, ..)| Symbol::name(key.partner)).collect()),
+        "account" => ("account", deals().map(|(key, ..)| Symbol::name(key.account)).collect()),
+        "deal" => ("deal", deals().map(|(key, ..)| key.deal.as_str()).collect()),
+        "product" => ("product", deals().map(|(_, deal, _)| Symbol::name(deal.product)).collect()),
+        "region" | "partner_region" => {
+            ("region", deals().filter_map(|(_, deal, _)| deal.region).chain(regions()).map(Symbol::name).collect())
+        }
+        "country" => ("country", partners().filter_map(|(_, partner, _)| partner.country).map(Symbol::name).collect()),
+        _ => return None,
+    };
+    // A question of its own keeps no more rows than it needs, and the empty value asks for what has none.
+    let says_nothing = names.is_empty() || value.is_empty() || names.contains(value);
+    (!says_nothing).then(|| UnknownKey::among(kind, value, names.into_iter()))
 }
 
 /// The keys of a view that are nearest.
