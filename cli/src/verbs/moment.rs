@@ -1,8 +1,12 @@
 //! `--as-of` and `--known-at`, of every verb that answers from history.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use pledger_domain::values::Timestamp;
+use pledger_ledger::{
+    edge::{Clock, SystemClock},
+    record::LedgerCreated,
+};
 use pledger_projections::engine::Moment;
 
 use crate::{connection::encode, context::Usage};
@@ -41,6 +45,22 @@ impl Times {
         let given = [("as_of", &self.as_of), ("known_at", &self.known_at)];
         Ok(given.iter().filter_map(|(name, time)| time.as_ref().map(|time| format!("{name}={}", encode(time)))).collect())
     }
+}
+
+/// Whether a ledger that is read where it lies knew anything by then. Of a day that is yet to come it knows what it knows now, which
+/// is said.
+pub(crate) fn within(moment: Moment, created: &LedgerCreated) -> Result<()> {
+    let Some(known_at) = moment.known_at else { return Ok(()) };
+    if known_at < created.created_at {
+        bail!("--known-at {known_at}: the ledger was begun later, at {}", created.created_at);
+    }
+    // A generated history has a present of its own.
+    let now = SystemClock::new().now();
+    let now = created.generated.as_ref().map_or(now, |generated| generated.ends_at.max(now));
+    if known_at.day() > now.day() {
+        eprintln!("Warning: --known-at {known_at} lies in the future: the answer is what is known now");
+    }
+    Ok(())
 }
 
 fn read(flag: &str, text: Option<&str>) -> Result<Option<Timestamp>> {

@@ -24,7 +24,7 @@ use crate::{
     output,
     verbs::{
         bound::Bound,
-        moment::Times,
+        moment::{self, Times},
         query::two_formats,
         selected::{Selected, Survey, Valid, whole_log},
     },
@@ -99,6 +99,7 @@ impl Replay {
             (format, json) => json || format == Some(Format::Jsonl),
         };
         let Ledger { log, created } = Ledger::open(&self.cluster, context)?;
+        moment::within(unplaced.moment, &created)?;
         let selection = unplaced.in_ledger(&*log)?;
         match selection.selected.stream() {
             _ if self.follow => follow(&*log, &selection, jsonl)?,
@@ -149,8 +150,14 @@ impl Selection {
 
     /// Says why there is nothing to print: it is a mistake where the ledger has no such key.
     fn tell_nothing(&self, log: &dyn Log, begun: Timestamp) -> Result<()> {
-        if let Some(unknown) = Survey::of(log, &self.selected)?.unknown {
+        let Survey { unknown, begins } = Survey::of(log, &self.selected)?;
+        if let Some(unknown) = unknown {
             bail!("the ledger has {unknown}");
+        }
+        if let (Some(as_of), Some(begins)) = (self.moment.as_of, begins)
+            && as_of < begins
+        {
+            bail!("--as-of {as_of}: history begins later: its first fact is of {begins}");
         }
         let bounded = self.from.is_some() || self.to.is_some() || self.moment.is_past();
         let within = if bounded { format!(" within these bounds; it was begun at {begun}") } else { String::new() };

@@ -10,7 +10,7 @@ use pledger_domain::{
     account::AccountEvent,
     fund::FundEvent,
     stream::{StreamKind, StreamName},
-    values::{DealId, PartnerId},
+    values::{DealId, PartnerId, Timestamp},
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
@@ -194,23 +194,26 @@ pub(crate) fn whole_log(log: &dyn Log, take: &mut dyn FnMut(&Record) -> Result<(
 pub(crate) struct Survey {
     /// The key, where no decision at any time is about it.
     pub(crate) unknown: Option<UnknownKey>,
+    /// Since when the first decision is true.
+    pub(crate) begins: Option<Timestamp>,
 }
 
 impl Survey {
     /// Reads the whole ledger.
     pub(crate) fn of(log: &dyn Log, selected: &Selected) -> Result<Self> {
         let key = selected.key();
-        let (mut is_known, mut names) = (false, BTreeSet::new());
+        let (mut is_known, mut begins, mut names) = (false, None, BTreeSet::new());
         whole_log(log, &mut |record| {
             // What cannot be read names nothing.
             let Ok(Some(decision)) = Outline::decode(&record.body) else { return Ok(()) };
+            begins = Some(begins.map_or(decision.effective_at, |first: Timestamp| first.min(decision.effective_at)));
             let near = |name: &&str| key.is_some_and(|(_, key)| may_be_near(key, name));
             names.extend(selected.keys_in(&decision).into_iter().filter(near).map(str::to_owned));
             is_known = is_known || (selected.may_be_in(record) && is_one(selected, record));
             Ok(())
         })?;
         let unknown = key.filter(|_| !is_known).map(|(kind, key)| UnknownKey::among(kind, key, names.iter().map(String::as_str)));
-        Ok(Self { unknown })
+        Ok(Self { unknown, begins })
     }
 }
 

@@ -161,3 +161,31 @@ fn a_question_names_what_is_nearest_to_a_key_or_value_that_there_is_not() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), said, "{arguments:?}");
     }
 }
+
+#[test]
+fn every_verb_refuses_a_time_before_the_ledger_and_says_one_to_come() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    for verb in [
+        &["query", "deals"][..],
+        &["query", "deals", "d-1"],
+        &["explain", "deals", "d-1", "--field", "amount"],
+        &["export", "deals", "--format", "csv", "--out", "-"],
+        &["conflicts"],
+        &["replay"],
+        &["replay", "--deal", "d-1"],
+    ] {
+        for (flag, name) in [("--as-of", "as_of"), ("--known-at", "known_at")] {
+            let told = fails_with_nothing_printed(dir, &[verb, &[flag, "1999-01-01"]].concat());
+            let named = told.contains(&format!("{name}: ")) || told.contains(&format!("{flag} 1999-01-01T23:59:59.999999Z: "));
+            assert!(named && told.contains(" later"), "{verb:?}: {told}");
+            let unreadable = pledger(dir, &[verb, &[flag, "soon"]].concat());
+            assert!(unreadable.status.code() == Some(2) && text(&unreadable).starts_with(&format!("error: {flag}: ")), "{verb:?}");
+        }
+        let told = pledger(dir, &[verb, &["--known-at", "2999-01-01"]].concat());
+        let said = "known_at 2999-01-01T23:59:59.999999Z lies in the future: the answer is what is known now\n";
+        let stderr = String::from_utf8_lossy(&told.stderr).replace("--known-at", "known_at");
+        assert_eq!((told.status.code(), &*stderr), (Some(0), &*format!("Warning: {said}")), "{verb:?}");
+    }
+}
