@@ -5,7 +5,7 @@ use clap::Args;
 use pledger_projections::query::ViewSpec;
 use serde_json::Value;
 
-use crate::{context::Usage, output};
+use crate::{context::Usage, output, verbs::contenders};
 
 /// Which columns a table has.
 #[derive(Args, Default)]
@@ -78,12 +78,18 @@ fn rows(items: &[&Value], columns: &[String]) -> Vec<Vec<Value>> {
     items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect()
 }
 
+/// An item as a table has it.
+fn told_of(view: &ViewSpec, item: &Value) -> Value {
+    if view.name == "conflicts" { contenders::in_words(item) } else { item.clone() }
+}
+
 /// Prints items as a table.
 ///
 /// # Errors
 /// `Usage` where the items do not have the columns that are named; where stdout is closed.
 pub(crate) fn tell(view: &ViewSpec, document: &Value, columns: &ColumnFlags) -> Result<()> {
-    let items: Vec<&Value> = document["items"].as_array().into_iter().flatten().collect();
+    let items: Vec<Value> = document["items"].as_array().into_iter().flatten().map(|item| told_of(view, item)).collect();
+    let items: Vec<&Value> = items.iter().collect();
     if items.is_empty() {
         return output::print(format!("{}: nothing found.", view.name));
     }
@@ -110,6 +116,7 @@ pub(crate) fn tell(view: &ViewSpec, document: &Value, columns: &ColumnFlags) -> 
 /// # Errors
 /// As `tell`.
 pub(crate) fn tell_one(view: &ViewSpec, item: &Value, columns: &ColumnFlags) -> Result<()> {
+    let item = &told_of(view, item);
     let named = if columns.columns.is_empty() {
         item.as_object().into_iter().flat_map(|fields| fields.keys()).cloned().collect()
     } else {

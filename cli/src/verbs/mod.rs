@@ -4,6 +4,7 @@ mod bound;
 mod command;
 mod completions;
 mod conflicts;
+mod contenders;
 pub(crate) mod dead_letters;
 mod demo;
 mod doctor;

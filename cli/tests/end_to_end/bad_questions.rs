@@ -189,3 +189,22 @@ fn every_verb_refuses_a_time_before_the_ledger_and_says_one_to_come() {
         assert_eq!((told.status.code(), &*stderr), (Some(0), &*format!("Warning: {said}")), "{verb:?}");
     }
 }
+
+#[test]
+fn conflicts_are_told_in_words() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    let approved = succeed(dir, &["command", "ApproveDeal", r#"{"deal_id":"d-1"}"#, "--json"]);
+    let approved: Value = serde_json::from_str(&approved).expect("JSON");
+    let until = approved["events"][0]["data"]["protected_until"].as_str().expect("a time")[..10].to_owned();
+    succeed(dir, &["command", "RegisterPartner", &PARTNER.replace("p-1", "north")]);
+    succeed(dir, &["command", "SignAgreement", r#"{"partner_id":"north"}"#]);
+    succeed(dir, &["command", "ActivatePartner", r#"{"partner_id":"north"}"#]);
+    fail(dir, &["command", "RegisterDeal", &DEAL.replace("p-1", "north").replace("d-1", "d-2")], 1);
+    for question in [&["conflicts"][..], &["query", "conflicts"], &["query", "conflicts", "acme.com"]] {
+        let told = succeed(dir, question);
+        assert!(told.contains(&format!("p-1 (d-1): protected until {until}")), "{told}");
+        assert!(told.contains("north (d-2): refused, AccountProtected") && !told.contains("partner="), "{told}");
+    }
+}
