@@ -80,9 +80,14 @@ impl Command {
         let payload = self.payload()?;
         // A mistake in writing it should not leave a ledger behind.
         serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(|error| Usage(format!("the payload is not JSON: {error}")))?;
+        let given = self.given_date(&name, &payload);
         let connection = Connection::to_write(context)?;
         let answer = connection.ask(self.ask(&name, payload));
-        let code = answer.and_then(|answer| tell(&answer, context.json));
+        let code = answer.and_then(|answer| {
+            let code = tell(&answer, context.json)?;
+            note_date(given, &answer)?;
+            Ok(code)
+        });
         connection.close();
         code
     }
@@ -97,6 +102,12 @@ impl Command {
             }
             Some(json) => Ok(json.as_bytes().to_vec()),
         }
+    }
+
+    /// When it is true, in the words of whoever sends it: the payload's date, else the flag's.
+    fn given_date(&self, name: &str, payload: &[u8]) -> Option<Timestamp> {
+        let named = pledger_domain::catalogue::Command::parse(name, payload).ok().and_then(|command| command.business_time());
+        named.or_else(|| Timestamp::parse(self.effective_at.as_deref()?).ok())
     }
 
     fn ask(&self, name: &str, payload: Vec<u8>) -> Ask {
@@ -133,6 +144,17 @@ fn schema(spec: &CommandSpec) -> Result<Value> {
         schema["components"] = json!({"schemas": components});
     }
     Ok(schema)
+}
+
+/// Says where a decision has another date than it was sent with: nothing is true before what it builds on.
+fn note_date(given: Option<Timestamp>, answer: &Told) -> Result<()> {
+    let Some(given) = given.filter(|_| answer.is_success()) else { return Ok(()) };
+    let document = answer.json()?;
+    let dated = document["effective_at"].as_str().and_then(|text| Timestamp::parse(text).ok());
+    if let Some(dated) = dated.filter(|dated| *dated > given) {
+        eprintln!("Note: the decision is dated {dated}, not {given}: what it builds on, such as the deal's registration, is not older.");
+    }
+    Ok(())
 }
 
 /// Prints the decision, or the problem; refused is 1.

@@ -208,3 +208,22 @@ fn conflicts_are_told_in_words() {
         assert!(told.contains("north (d-2): refused, AccountProtected") && !told.contains("partner="), "{told}");
     }
 }
+
+#[test]
+fn a_close_dated_before_its_deals_registration_says_which_date_it_has() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    succeed(dir, &["command", "ApproveDeal", r#"{"deal_id":"d-1"}"#]);
+    // The day is the one it was registered on, and its midnight came first.
+    let registered = succeed(dir, &["query", "deals", "d-1", "--json"]);
+    let registered: Value = serde_json::from_str(&registered).expect("JSON");
+    let registered = registered["registered_at"].as_str().expect("a time");
+    let won = format!(r#"{{"deal_id":"d-1","amount":{{"amount":"9.00","currency":"USD"}},"closed_at":"{}"}}"#, &registered[..10]);
+    let note = format!(
+        "Note: the decision is dated {registered}, not {}T00:00:00Z: what it builds on, such as the deal's registration, is not older.\n",
+        &registered[..10]
+    );
+    let closed = pledger(dir, &["command", "CloseWon", &won]);
+    assert_eq!((closed.status.code(), String::from_utf8_lossy(&closed.stderr).as_ref()), (Some(0), &*note));
+}
