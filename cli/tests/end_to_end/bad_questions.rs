@@ -227,3 +227,18 @@ fn a_close_dated_before_its_deals_registration_says_which_date_it_has() {
     let closed = pledger(dir, &["command", "CloseWon", &won]);
     assert_eq!((closed.status.code(), String::from_utf8_lossy(&closed.stderr).as_ref()), (Some(0), &*note));
 }
+
+#[test]
+fn an_export_says_what_is_missing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (arguments, said) in [
+        (&["export", "ledger"][..], "--format and --out are missing"),
+        (&["export", "ledger", "--out", "-"], "--format is missing"),
+        (&["export", "ledger", "--format", "jsonl"], "--out is missing"),
+    ] {
+        let output = pledger(dir.path(), arguments);
+        let told = text(&output);
+        let such = "say the format (parquet, arrow, csv or jsonl) and the file (- for stdout), such as: pledger export ledger --format jsonl --out ledger.jsonl\n";
+        assert!(output.status.code() == Some(2) && told.starts_with(&format!("error: {said}: {such}")), "{told}");
+    }
+}

@@ -10,7 +10,7 @@ mod pages;
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -46,12 +46,12 @@ and again (statuses, regions, partners) are dictionaries: pandas.read_parquet, D
 pub(crate) struct Export {
     /// A view, or `ledger`
     view: String,
-    /// The file's format
+    /// The file's format; it has to be said
     #[arg(long, value_enum)]
-    format: Format,
-    /// The file, or - for stdout
+    format: Option<Format>,
+    /// The file, or - for stdout; it has to be said
     #[arg(long, value_name = "PATH")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Group by these dimensions, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "DIM,...")]
     by: Vec<String>,
@@ -80,23 +80,40 @@ enum Source {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let to_stdout = self.out.as_os_str() == "-";
-        if to_stdout && context.json && self.format != Format::Jsonl {
+        let (format, out) = self.target()?;
+        let to_stdout = out.as_os_str() == "-";
+        if to_stdout && context.json && format != Format::Jsonl {
             // To a file, it is what is told of the file that is JSON.
-            return Err(two_formats(&self.format));
+            return Err(two_formats(&format));
         }
         let source = self.source(context)?;
         if to_stdout {
-            self.print(context, &source)?;
+            self.print(context, &source, format)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let count = output::to_file(&self.out, |file| self.write(context, &source, file))?;
+        let count = output::to_file(out, |file| self.write(context, &source, format, file))?;
         if context.json {
-            output::print_json(&json!({"view": self.view, "written": count, "out": self.out}))?;
+            output::print_json(&json!({"view": self.view, "written": count, "out": out}))?;
         } else {
-            eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, self.out.display());
+            eprintln!("Wrote {count} {} to {}.", if self.view == "ledger" { "records" } else { "items" }, out.display());
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The format and the file, both of which nobody else can say.
+    fn target(&self) -> Result<(Format, &Path)> {
+        let missing = match (self.format, &self.out) {
+            (Some(format), Some(out)) => return Ok((format, out)),
+            (None, Some(_)) => "--format is missing",
+            (Some(_), None) => "--out is missing",
+            (None, None) => "--format and --out are missing",
+        };
+        let form = if self.view == "ledger" { "jsonl" } else { "csv" };
+        Err(Usage(format!(
+            "{missing}: say the format (parquet, arrow, csv or jsonl) and the file (- for stdout), such as: pledger export {0} --format {form} --out {0}.{form}",
+            self.view
+        ))
+        .into())
     }
 
     fn source(&self, context: &Context) -> Result<Source> {
@@ -120,8 +137,8 @@ impl Export {
     }
 
     /// Writes what is exported; how many items or records that are.
-    fn write(&self, context: &Context, source: &Source, file: &mut File) -> Result<u64> {
-        match self.format {
+    fn write(&self, context: &Context, source: &Source, format: Format, file: &mut File) -> Result<u64> {
+        match format {
             #[cfg(feature = "parquet")]
             Format::Parquet => self.write_columns(context, source, columnar::Form::Parquet, file),
             #[cfg(feature = "parquet")]
@@ -132,15 +149,15 @@ impl Export {
             ),
             Format::Csv | Format::Jsonl => {
                 let mut writer = BufWriter::new(file);
-                let count = self.write_text(context, source, &mut writer)?;
+                let count = self.write_text(context, source, format, &mut writer)?;
                 writer.flush()?;
                 Ok(count)
             }
         }
     }
 
-    fn write_text(&self, context: &Context, source: &Source, writer: &mut dyn Write) -> Result<u64> {
-        match (source, self.format) {
+    fn write_text(&self, context: &Context, source: &Source, format: Format, writer: &mut dyn Write) -> Result<u64> {
+        match (source, format) {
             (Source::Ledger(ledger), Format::Csv) => ledger::csv(ledger, writer),
             (Source::Ledger(ledger), _) => ledger::json_lines(ledger, writer),
             (Source::View(_, question), Format::Csv) => self.asking(context, |connection| question.csv(connection, writer)),
@@ -149,21 +166,21 @@ impl Export {
     }
 
     /// Prints to stdout what can be written in one go; a columnar file is made first.
-    fn print(&self, context: &Context, source: &Source) -> Result<()> {
+    fn print(&self, context: &Context, source: &Source, format: Format) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
-        match self.format {
+        match format {
             #[cfg(feature = "parquet")]
             Format::Parquet | Format::Arrow => {
                 let mut file = tempfile::tempfile()?;
-                self.write(context, source, &mut file)?;
+                self.write(context, source, format, &mut file)?;
                 std::io::Seek::rewind(&mut file)?;
                 std::io::copy(&mut file, &mut stdout)?;
             }
             #[cfg(not(feature = "parquet"))]
-            Format::Parquet | Format::Arrow => drop(self.write(context, source, &mut File::open("/dev/null")?)?),
+            Format::Parquet | Format::Arrow => drop(self.write(context, source, format, &mut File::open("/dev/null")?)?),
             Format::Csv | Format::Jsonl => {
                 let mut writer = BufWriter::new(&mut stdout);
-                self.write_text(context, source, &mut writer)?;
+                self.write_text(context, source, format, &mut writer)?;
                 writer.flush()?;
             }
         }
