@@ -42,7 +42,8 @@ const fn parts(kind: FieldKind) -> &'static [Part] {
     }
 }
 
-/// The items as RFC 4180, with a header line; nulls are empty, lists are joined by `;`, objects are JSON.
+/// The items as RFC 4180, with a header line; nulls are empty, lists are joined by `;`, objects are JSON. A text that a spreadsheet would
+/// compute begins with a single quote.
 ///
 /// # Errors
 /// Where the writer fails, which it does not in memory.
@@ -56,7 +57,7 @@ pub fn write(columns: &[Column], items: &[Item]) -> Result<Vec<u8>, csv::Error> 
         writer.write_record(columns.iter().map(|column| {
             let value = item.0.iter().find(|(name, _)| *name == column.field).map_or(&Value::Null, |(_, value)| value);
             match column.part {
-                Part::Whole => cell(value),
+                Part::Whole => inert(cell(value)),
                 Part::Amount => cell(&value["amount"]),
                 Part::Currency => cell(&value["currency"]),
             }
@@ -74,6 +75,13 @@ fn cell(value: &Value) -> String {
         Value::Array(items) if items.iter().all(Value::is_string) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";"),
         Value::Array(_) => value.to_string(),
     }
+}
+
+/// The text, after a single quote where a spreadsheet would take it for a formula. Numbers and ids stay as they are: of their letters
+/// no formula can be made.
+fn inert(text: String) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !text.chars().all(is_plain) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -110,5 +118,26 @@ mod tests {
         ];
         let text = String::from_utf8(write(&columns, &items).expect("written")).expect("UTF-8");
         assert_eq!(text, "partner,amount,amount_currency,roles\r\n\"a, \"\"b\"\"\",12.50,USD,var;msp\r\n,,,\r\n");
+    }
+
+    #[test]
+    fn a_text_that_would_be_computed_is_quoted_and_no_number_or_id_is() {
+        let column = |part| Column { field: "field", part };
+        let told = |part, value: Value| {
+            let written = write(&[column(part)], &[Item(vec![("field", value)])]).expect("written");
+            let mut reader = csv::Reader::from_reader(&*written);
+            let row = reader.records().next().expect("a row").expect("a record");
+            row[0].to_owned()
+        };
+        for formula in ["=1+1", "+1(2)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"https://x.example\",\"y\")"] {
+            assert_eq!(told(Part::Whole, json!(formula)), format!("'{formula}"));
+        }
+        assert_eq!(told(Part::Whole, json!(["=1+1", "b"])), "'=1+1;b");
+        for kept in ["-0.2500", "-p-1", "a=1", "'=1", "GTX Pro +", "3:12"] {
+            assert_eq!(told(Part::Whole, json!(kept)), kept);
+        }
+        assert_eq!(told(Part::Whole, json!(-5)), "-5");
+        assert_eq!(told(Part::Whole, json!([{"a": 1}])), r#"[{"a":1}]"#);
+        assert_eq!(told(Part::Amount, json!({"amount": "-12.50", "currency": "USD"})), "-12.50");
     }
 }

@@ -243,7 +243,7 @@ fn why(view: &'static ViewSpec) -> Operation {
 
 fn question(id: &str, tag: &str, summary: &str, schema: RefOr<Schema>, parameters: Vec<Parameter>) -> Operation {
     let response = ResponseBuilder::new()
-        .description("The answer.")
+        .description("The answer. In CSV a text that a spreadsheet would compute, as it begins with =, +, -, @, a tab or CR, begins with a single quote; numbers and ids never do.")
         .content("application/json", ContentBuilder::new().schema(Some(schema)).build())
         .content("text/csv", ContentBuilder::new().schema(Some(string())).build());
     let operation = OperationBuilder::new()

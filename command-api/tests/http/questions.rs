@@ -427,3 +427,16 @@ async fn what_the_document_keeps_for_operators_is_kept_for_them() {
     }
     assert!(guarded >= 9, "{guarded}");
 }
+
+#[tokio::test]
+async fn a_text_that_a_spreadsheet_would_compute_is_quoted_in_csv_alone() {
+    let stack = Stack::ready().await;
+    let mut payload = deal_payload("-d-1", "acme.com");
+    payload["product"] = json!("=1+1");
+    let registered = stack.command("RegisterDeal", &payload, &[]).await.json();
+    let path = format!("/v1/deals?at_least={}", registered["position"].as_str().expect("a position"));
+    let reply = stack.get_as(&path, "text/csv").await;
+    let csv = reply.text();
+    assert!(csv.contains("\r\n-d-1,acme.com,p-1,p-1,'=1+1,"), "{csv}");
+    assert_eq!(stack.get(&path).await.json()["items"][0]["product"], "=1+1");
+}
