@@ -19,6 +19,8 @@ pub enum CellKind {
     Count,
     /// An amount of money, in minor units of the currency that the row's column `currency` names.
     Money,
+    /// A part of one, in units of 10^-12.
+    Weight,
     /// 1 for yes, 0 for no.
     Flag,
     /// A time, in microseconds since 1970, UTC.
@@ -40,7 +42,7 @@ impl CellKind {
     #[must_use]
     pub const fn is_number(self) -> bool {
         match self {
-            Self::Count | Self::Money | Self::Flag | Self::Time | Self::Day | Self::Month => true,
+            Self::Count | Self::Money | Self::Weight | Self::Flag | Self::Time | Self::Day | Self::Month => true,
             Self::Text | Self::Place | Self::Json => false,
         }
     }

@@ -1,6 +1,6 @@
 //! `docs/sql-views.md`, from the code.
 
-use super::{Dialect, joined::JOINED, postgres_type, sqlite_unit};
+use super::{joined::JOINED, postgres_type, sqlite_unit};
 use crate::{shard::Shard, table::AnyTable};
 
 /// What stands before the views.
@@ -22,8 +22,8 @@ the ledger, and makes them anew when its folds change. A view keeps its name and
 Rows are changed within half a second of the decision, in PostgreSQL within a tenth of one. Every row names the decision that it stands on (`last_position`, as
 `slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or `{\"erased\": true}`.
 What goes by the rules in force at a time, such as weighted amounts and tiers earned, is answered by pledger: over HTTP, by
-`pledger query`, or as Parquet by `pledger export`. So is attribution on one machine: SQLite has no numbers that are wide enough to
-split money exactly.
+`pledger query`, or as Parquet by `pledger export`. Attribution goes by the rules that a deal was won under, and is here; it is made when it
+is asked for, in SQLite of all deals at once.
 
 ```sql
 SELECT partner, date_trunc('quarter', closed_at) AS quarter, currency, sum(amount)
@@ -35,22 +35,15 @@ FROM pledger.deals WHERE status = 'won' GROUP BY 1, 2, 3;
 #[must_use]
 pub fn document() -> String {
     let mut text = HEAD.to_owned();
-    text.push_str("\n## Tables, in both databases\n");
+    text.push_str("\n## Tables\n");
     for table in Shard::default().tables() {
         text.push_str(&of_table(table));
     }
     text.push_str("\n## Read models\n");
     for view in JOINED {
-        let in_sqlite = (view.query)(Dialect::Sqlite).is_some();
-        let (title, rule) = if in_sqlite { (" SQLite |", " --- |") } else { ("", "") };
-        let only = if in_sqlite { "" } else { " In PostgreSQL only." };
-        text.push_str(&format!(
-            "\n### {}\n\n{}{only}\n\n| column | PostgreSQL |{title} |\n| --- | --- |{rule} --- |\n",
-            view.name, view.about
-        ));
+        text.push_str(&format!("\n### {}\n\n{}\n\n| column | PostgreSQL | SQLite | |\n| --- | --- | --- | --- |\n", view.name, view.about));
         for (name, kind, about) in view.columns {
-            let sqlite = if in_sqlite { format!(" {} |", sqlite_unit(*kind)) } else { String::new() };
-            text.push_str(&format!("| `{name}` | {} |{sqlite} {about} |\n", postgres_type(*kind)));
+            text.push_str(&format!("| `{name}` | {} | {} | {about} |\n", postgres_type(*kind), sqlite_unit(*kind)));
         }
     }
     text

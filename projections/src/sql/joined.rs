@@ -5,8 +5,8 @@
 
 use super::Dialect;
 use crate::{
-    attribution::in_sql,
-    cell::CellKind::{self, Count, Day, Flag, Money, Month, Text, Time},
+    attribution::{in_postgres, in_sqlite},
+    cell::CellKind::{self, Count, Day, Flag, Money, Month, Text, Time, Weight},
 };
 
 /// A view over the views of the tables.
@@ -18,8 +18,8 @@ pub struct JoinedView {
     pub about: &'static str,
     /// Name, kind and meaning of its columns, in their order.
     pub columns: &'static [(&'static str, CellKind, &'static str)],
-    /// Its query, over the views of the tables; none in a database that cannot make it.
-    pub query: fn(Dialect) -> Option<String>,
+    /// Its query, over the views of the tables.
+    pub query: fn(Dialect) -> String,
 }
 
 /// Every such view, in the order in which they stand on each other.
@@ -45,14 +45,14 @@ pub const JOINED: &[JoinedView] = &[
             let at = sql.schema();
             let month = sql.month_at("CASE WHEN status IN ('won', 'lost') THEN coalesce(closed_at, registered_at) ELSE registered_at END");
             let registered = sql.month_at("registered_at");
-            Some(format!(
+            format!(
                 "SELECT partner, product, region, status, stage, \
                 {month} AS month, \
                 {registered} AS registered_month, currency, \
                 count(*) AS count, sum(amount) AS amount, \
                 count(*) FILTER (WHERE approved) AS approved, count(*) FILTER (WHERE decided_at IS NOT NULL) AS decided \
                 FROM {at}deals GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
-            ))
+            )
         },
     },
     JoinedView {
@@ -74,7 +74,7 @@ pub const JOINED: &[JoinedView] = &[
         ],
         query: |sql| {
             let at = sql.schema();
-            Some(format!(
+            format!(
                 "SELECT b.budget, b.currency, b.starts_on, b.ends_on, b.amount, coalesce(a.allocated, 0) AS allocated, \
                 coalesce(r.requested, 0) AS requested, coalesce(r.approved, 0) AS approved, coalesce(r.released, 0) AS released, \
                 coalesce(r.claimed, 0) AS claimed, coalesce(r.paid, 0) AS paid, b.amount - coalesce(a.allocated, 0) AS available \
@@ -83,7 +83,7 @@ pub const JOINED: &[JoinedView] = &[
                 LEFT JOIN (SELECT budget, sum(requested) FILTER (WHERE status NOT IN ('draft', 'canceled')) AS requested, \
                 sum(approved) AS approved, sum(released) AS released, sum(claimed) AS claimed, sum(paid) AS paid \
                 FROM {at}mdf_requests GROUP BY 1) r USING (budget)"
-            ))
+            )
         },
     },
     JoinedView {
@@ -102,7 +102,7 @@ pub const JOINED: &[JoinedView] = &[
             let at = sql.schema();
             let day = sql.day_at("closed_at");
             let logos = sql.whole("sum(logos)");
-            Some(format!(
+            format!(
                 "SELECT partner, day, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
                 sum(without_margin) AS revenue_without_margin, {logos} AS net_new_logos FROM (\
                 SELECT partner, day, currency, revenue, gross_margin, without_margin, 0 AS logos FROM {at}revenue_days \
@@ -111,7 +111,7 @@ pub const JOINED: &[JoinedView] = &[
                 CASE WHEN revenues = 0 THEN coalesce(gross_margin, 0) ELSE 0 END, \
                 CASE WHEN revenues = 0 AND gross_margin IS NULL THEN amount ELSE 0 END, CASE WHEN net_new_logo THEN 1 ELSE 0 END \
                 FROM {at}deals WHERE status = 'won' AND closed_at IS NOT NULL) counted GROUP BY 1, 2, 3"
-            ))
+            )
         },
     },
     JoinedView {
@@ -135,7 +135,7 @@ pub const JOINED: &[JoinedView] = &[
         query: |sql| {
             let at = sql.schema();
             let month = sql.month_of("day");
-            Some(format!(
+            format!(
                 "SELECT partner, month, currency, sum(revenue) AS revenue, sum(gross_margin) AS gross_margin, \
                 sum(cost) FILTER (WHERE kind = 'commission') AS commission, sum(cost) FILTER (WHERE kind = 'mdf') AS mdf, \
                 sum(cost) FILTER (WHERE kind = 'partner_manager') AS partner_manager, sum(cost) FILTER (WHERE kind = 'staff') AS staff, \
@@ -145,7 +145,7 @@ pub const JOINED: &[JoinedView] = &[
                 FROM {at}revenue_days_counted \
                 UNION ALL \
                 SELECT nullif(partner, ''), month, currency, 0, 0, kind, amount, listed FROM {at}cost_months) counted GROUP BY 1, 2, 3"
-            ))
+            )
         },
     },
     JoinedView {
@@ -169,14 +169,14 @@ pub const JOINED: &[JoinedView] = &[
             let at = sql.schema();
             let now = sql.now();
             let by_bytes = sql.by_bytes();
-            Some(format!(
+            format!(
                 "SELECT p.partner, p.name, p.tier, p.grace_until, p.at_risk_since, p.evaluated_until, \
                 coalesce(c.active, 0) AS active_certifications, p.retiring_since IS NOT NULL AS is_retiring FROM {at}partners p \
                 LEFT JOIN (SELECT partner, count(*) AS active FROM (\
                 SELECT partner, first_value(partner) OVER (PARTITION BY person ORDER BY since DESC, partner {by_bytes}) AS counted_at \
                 FROM {at}certifications WHERE since <= {now} AND {now} < expires_at AND (revoked_at IS NULL OR {now} < revoked_at)) held \
                 WHERE partner = counted_at GROUP BY 1) c USING (partner)"
-            ))
+            )
         },
     },
     JoinedView {
@@ -190,13 +190,19 @@ pub const JOINED: &[JoinedView] = &[
             ("model", Text, "`first`, `last`, `linear`, `u_shaped`, `w_shaped` or `time_decay`: never add models up."),
             ("quarter", Month, "The quarter of the close: its first day."),
             ("currency", Text, "The currency of the amounts."),
-            ("weight", Money, "The party's part of the deal; those of a deal and model add up to exactly 1."),
+            (
+                "weight",
+                Weight,
+                "The party's part of the deal; those of a deal and model add up to exactly 1. By `time_decay` SQLite may differ in the last digit.",
+            ),
             ("credited", Money, "Its part of the amount won; those of a deal and model add up to exactly that."),
             ("standing", Text, "`sourced`, `influenced` or `neither`: what partners had to do with it."),
             ("amount", Money, "What the deal was won for."),
             ("closed_at", Time, "When it was won."),
         ],
-        // SQLite has no numbers that are wide enough to split money exactly.
-        query: |sql| (sql == Dialect::Postgres).then(in_sql::query),
+        query: |sql| match sql {
+            Dialect::Postgres => in_postgres::query(),
+            Dialect::Sqlite => in_sqlite::query(),
+        },
     },
 ];

@@ -123,7 +123,7 @@ impl SqliteStore {
             sql.push_str(&create_table(table));
         }
         for view in JOINED {
-            sql.extend((view.query)(Dialect::Sqlite).map(|query| format!("CREATE VIEW \"{}\" AS {query};\n", view.name)));
+            sql.push_str(&format!("CREATE VIEW \"{}\" AS {};\n", view.name, (view.query)(Dialect::Sqlite)));
         }
         sql.push_str(&format!("INSERT INTO generation (fingerprint) VALUES ('{}');\nCOMMIT;", fingerprint()));
         self.runtime.block_on(async {

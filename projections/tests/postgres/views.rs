@@ -10,10 +10,7 @@ use pledger_domain::{
     account::{AccountEvent, DealRegistered, RevenueKind},
     cost::{CostEvent, CostKind},
     fund::FundEvent,
-    values::{
-        AllocationId, Amount, ClaimId, CostId, Currency, Label, Money, PartnerId, Period, RequestId, RevenueId, Text, Timestamp,
-        TouchpointId,
-    },
+    values::{AllocationId, Amount, ClaimId, CostId, Currency, Money, PartnerId, Period, RequestId, RevenueId, Text},
 };
 use pledger_ledger::record::{Events, Outcome};
 use pledger_projections::{
@@ -27,8 +24,8 @@ use pledger_projections::{
 use serde_json::Value;
 
 use crate::{
-    cases::history,
-    given::{Given, Ledger, approved, deal_id, registered, registration, time, usd, won},
+    cases::{history, journeys},
+    given::{Given, Ledger, deal_id, registered, registration, time, usd, won},
     home::InPostgres,
     keeping::{LONG, options},
 };
@@ -180,51 +177,6 @@ fn answered(engine: &Engine, view: &str, by: &[&str], fields: &[&str]) -> Vec<Ve
     let mut rows: Vec<Vec<String>> = page.items.iter().map(|item| fields.iter().map(|name| field(item, name)).collect()).collect();
     rows.sort();
     rows
-}
-
-/// What led to won deals: of one touch and of many, at one time, of partners and of channels, about one deal, out of the window.
-fn journeys() -> Vec<Given> {
-    let touch = |account: &str, number: u64, deal: Option<&str>| {
-        // Every number is another mixture.
-        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let at = time("2025-09-15").plus_hours(i64::try_from(mixed >> 40).expect("24 bits") % 4_400);
-        // Some accounts are touched by channels only.
-        let (partner, channel) = match if number / 16 % 5 == 4 { number % 2 } else { mixed >> 33 & 3 } {
-            0 => (None, Some("webinar")),
-            1 => (None, None),
-            partner => (Some(format!("p{partner}")), None),
-        };
-        let event = AccountEvent::TouchpointRecorded {
-            touchpoint_id: TouchpointId::parse(&format!("t{number}")).expect("an id"),
-            partner_id: partner.map(|id| PartnerId::parse(&id).expect("an id")),
-            kind: Label::parse(["demo", "referral", "Visit"][(mixed >> 36) as usize % 3]).expect("a kind"),
-            channel: channel.map(|channel| Label::parse(channel).expect("a channel")),
-            deal_id: deal.map(deal_id),
-            campaign_id: None,
-            // Some are of one hour, to the microsecond.
-            occurred_at: if number.is_multiple_of(3) {
-                at
-            } else {
-                Timestamp::from_micros(at.micros() + i64::try_from(number).expect("small") * 977_777_777)
-            },
-        };
-        Given::account(account, "2026-03-20", vec![event])
-    };
-    let mut given = Vec::new();
-    for number in 0..40_u64 {
-        let (account, ids) = (format!("j{number}.com"), [format!("a{number}"), format!("b{number}")]);
-        for (id, amount, closed) in [
-            (&ids[0], format!("{}.0{}", number * 7_919, number % 7), "2026-03-11"),
-            (&ids[1], format!("0.0{}", number % 10), "2026-03-12T13:14:15.000016Z"),
-        ] {
-            let at = if number % 2 == 0 { "2025-11-03" } else { "2026-03-01" };
-            given.push(Given::account(&account, at, vec![registered(id, "p1", "GTX", "1.00"), approved(id), won(id, &amount, closed)]));
-        }
-        for touched in 0..number % 9 {
-            given.push(touch(&account, number * 16 + touched, (touched == 3).then_some(&ids[0])));
-        }
-    }
-    given
 }
 
 pub(crate) fn sql_credits_as_pledger_does(home: &InPostgres) {

@@ -7,6 +7,7 @@ mod dying;
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 mod given;
 mod keeping;
+mod sql;
 
 use libtest_mimic::{Arguments, Trial};
 use pledger_projections::generation::DirectoryGenerations;
@@ -19,5 +20,9 @@ fn main() {
         };
         Trial::test(format!("sqlite::{name}"), run)
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let shown = Trial::test("sqlite::credits_are_those_that_pledger_answers_with", || {
+        sql::credits_are_those_that_pledger_answers_with();
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.chain([shown]).collect()).exit();
 }

@@ -18,10 +18,10 @@ pub(crate) fn show(schema: &str, generation: &str) -> Vec<(&'static str, String)
     let shards = Shard::default();
     let tables = shards.tables().into_iter().map(|table| (table.name(), show_table(schema, generation, table)));
     let join = |view: &JoinedView| {
-        let query = (view.query)(Dialect::Postgres)?.replace("{}", schema);
-        Some((view.name, format!("VIEW {schema}.\"{}\" AS {query}", view.name)))
+        let query = (view.query)(Dialect::Postgres).replace("{}", schema);
+        (view.name, format!("VIEW {schema}.\"{}\" AS {query}", view.name))
     };
-    tables.chain(JOINED.iter().filter_map(join)).collect()
+    tables.chain(JOINED.iter().map(join)).collect()
 }
 
 fn show_table(schema: &str, generation: &str, table: &dyn AnyTable) -> String {
@@ -36,6 +36,7 @@ fn expression(column: &ColumnSpec) -> String {
     match column.kind {
         CellKind::Count | CellKind::Text | CellKind::Place => name,
         CellKind::Money => format!("{name} * {}", minor_unit()),
+        CellKind::Weight => format!("{name} / 1000000000000::numeric"),
         CellKind::Flag => format!("{name} <> 0"),
         // A double holds every microsecond of the next two centuries.
         CellKind::Time => format!("timestamptz 'epoch' + {name}::double precision * interval '1 microsecond'"),
