@@ -108,7 +108,14 @@ impl Filling {
         let work = self.0.lock();
         let Some(work) = &*work else { return };
         let items = listed["items"].as_array_mut().into_iter().flatten();
-        for item in items.filter(|item| item["generation"] == json!(work.generation) && item["state"] == "filling") {
+        for item in items.filter(|item| item["generation"] == json!(work.generation)) {
+            // Whoever sees that it is ready may have the next one filled.
+            if item["state"] == "ready" && !work.is_over() {
+                item["state"] = json!("filling");
+            }
+            if item["state"] != "filling" {
+                continue;
+            }
             let Told { far, trouble } = &*work.told.lock();
             match trouble {
                 Some(trouble) => item["trouble"] = json!(trouble),

@@ -14,12 +14,14 @@ use pledger_ledger::{
 use pledger_projections::engine::Moment;
 use serde_json::{Value, json};
 
-use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters, views};
+use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters, routes, views};
 
 /// Decisions a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// The most decisions a page.
 const MAX_LIMIT: usize = 1_000;
+/// How many decisions are looked at for each that a page of the past may have.
+const LOOKED_AT_EACH: usize = 10;
 /// The most decisions that are looked at for a page of the past, which leaves some out.
 const MAX_LOOKED_AT: usize = 10_000;
 /// After how many seconds to try again where the log cannot be read.
@@ -27,16 +29,18 @@ const RETRY_S: u32 = 5;
 
 pub(crate) async fn get(api: ApiState, name: String, headers: HeaderMap, uri: Uri) -> Response<Body> {
     match page(api, &name, &headers, &uri).await {
-        Ok(page) => {
+        Ok((page, said)) => {
             let mut response = Response::new(Body::from(page.to_string()));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            routes::warn(&mut response, said.as_slice());
             response
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Problem> {
+/// The page, and what to know of it.
+async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Result<(Value, Option<String>), Problem> {
     let rights = api.principals.principal(headers)?.rights;
     let stream = StreamName::parse(name).map_err(|invalid| unknown(invalid.to_string()))?;
     let mut parameters = Parameters::of(uri)?;
@@ -49,8 +53,17 @@ async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Resu
             .field("cursor")
             .accepted("the next of the page before")
     })?;
+    let said = views::ahead(moment, api.edge.clock.now());
+    let (is_first, warning) = (offset == 0, api.sink.halted());
     let read = tokio::task::spawn_blocking(move || read(&api, rights, &stream, offset, limit, moment)).await;
-    read.unwrap_or_else(|failed| Err(Problem::internal(&failed)))
+    let mut page = read.unwrap_or_else(|failed| Err(Problem::internal(&failed)))?;
+    let is_empty = is_first && moment.is_past() && page["items"] == json!([]) && page["next"].is_null();
+    let said = said.or_else(|| is_empty.then(|| format!("{name} has decisions, and none of them counts at that time")));
+    let warnings: Vec<String> = warning.iter().map(ToString::to_string).chain(said.clone()).collect();
+    if !warnings.is_empty() {
+        page["warning"] = json!(warnings.join("; "));
+    }
+    Ok((page, said))
 }
 
 fn unknown(detail: String) -> Problem {
@@ -59,7 +72,8 @@ fn unknown(detail: String) -> Problem {
 }
 
 fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize, moment: Moment) -> Result<Value, Problem> {
-    let max = if moment.is_past() { MAX_LOOKED_AT } else { limit };
+    // Of the past some of what is looked at is not told.
+    let max = if moment.is_past() { limit.saturating_mul(LOOKED_AT_EACH).clamp(DEFAULT_LIMIT, MAX_LOOKED_AT) } else { limit };
     let placed = read_valid(&*api.log, stream, offset, max).map_err(|error| log_problem(&error))?;
     if placed.is_empty() && offset == 0 {
         return Err(unknown(format!("the stream {stream} has no decisions")));
@@ -75,11 +89,7 @@ fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit:
     }
     let next = last.filter(|(looked_at, _)| *looked_at < placed.len() || *looked_at == max).map(|(_, last)| (last.offset + 1).to_string());
     let position = last.map(|(_, last)| last.record.position());
-    let mut page = json!({"stream": stream, "items": items, "next": next, "position": position});
-    if let Some(warning) = api.sink.halted() {
-        page["warning"] = json!(warning);
-    }
-    Ok(page)
+    Ok(json!({"stream": stream, "items": items, "next": next, "position": position}))
 }
 
 pub(crate) fn log_problem(error: &LogError) -> Problem {

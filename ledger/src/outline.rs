@@ -45,17 +45,25 @@ pub struct Command<'a> {
     /// The command's payload, sealed.
     #[serde(borrow)]
     pub payload: &'a RawValue,
-    /// When the edge received it: what is due in days from then is reckoned from here.
-    pub received_at: Timestamp,
+    /// When the edge received it, where that can be read: what is due in days is reckoned from here.
+    #[serde(default, deserialize_with = "if_read")]
+    pub received_at: Option<Timestamp>,
 }
 
 impl Asked<'_> {
     fn read(&self) -> serde_json::Result<Command<'_>> {
         match self {
             Self::Stored(stored) => serde_json::from_str(stored.get()),
-            Self::Read { name, payload, received_at } => Ok(Command { name: Cow::Borrowed(name), payload, received_at: *received_at }),
+            Self::Read { name, payload, received_at } => {
+                Ok(Command { name: Cow::Borrowed(name), payload, received_at: Some(*received_at) })
+            }
         }
     }
+}
+
+/// A time; none where it cannot be read.
+fn if_read<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Timestamp::parse(&Cow::<str>::deserialize(d)?).ok())
 }
 
 /// What it says, however it is kept.

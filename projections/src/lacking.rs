@@ -15,14 +15,14 @@ use crate::{
 pub(crate) const INCOMPLETE_SINCE: FieldSpec = FieldSpec::new(
     "incomplete_since",
     FieldKind::Position,
-    "The first record that could not be read, of a stream that this counts something of; null where all is well.",
+    "A record that could not be read, of a stream that this counts something of: of returns any budget, where funds were paid. Null where all is well.",
 );
 
 /// The first record that is lacking, by account, partner and budget.
 #[derive(Debug, Default)]
 pub(crate) struct Lacking {
     accounts: HashMap<Symbol, Position>,
-    /// Of the partner's own stream, or of an account that it has a deal on.
+    /// Of the partner's own stream, or of an account that it has a deal or revenue on.
     partners: HashMap<Symbol, Position>,
     /// By partner; none is the program.
     costs: HashMap<Option<Symbol>, Position>,
@@ -45,9 +45,11 @@ impl Lacking {
             }
         }
         if !lacking.accounts.is_empty() {
-            for fact in facts(rows) {
-                if let Some(since) = lacking.account(fact.key.account) {
-                    let known = lacking.partners.entry(fact.deal.partner).or_insert(since);
+            let owned = facts(rows).map(|fact| (fact.key.account, fact.deal.partner));
+            let recorded = rows.shards().flat_map(|shard| shard.revenue.recorded.iter()).map(|(key, ..)| (key.account, key.partner));
+            for (account, partner) in owned.chain(recorded) {
+                if let Some(since) = lacking.account(account) {
+                    let known = lacking.partners.entry(partner).or_insert(since);
                     *known = since.min(*known);
                 }
             }
@@ -59,7 +61,7 @@ impl Lacking {
         self.accounts.get(&account).copied()
     }
 
-    /// Of the partner's own stream, or of an account that it has a deal on.
+    /// Of the partner's own stream, or of an account that it has a deal or revenue on.
     pub(crate) fn partner(&self, partner: Symbol) -> Option<Position> {
         self.partners.get(&partner).copied()
     }
@@ -75,7 +77,7 @@ impl Lacking {
         [own, self.costs.get(&partner).copied()].into_iter().flatten().chain(funds).min()
     }
 
-    fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         self.accounts.is_empty() && self.partners.is_empty() && self.costs.is_empty() && self.budgets.is_empty()
     }
 }
@@ -111,8 +113,9 @@ impl<F> Plan<'_, F> {
 mod tests {
     use bytes::Bytes;
     use pledger_domain::{
+        account::{AccountEvent, RevenueKind},
         fund::FundEvent,
-        values::{AllocationId, PartnerId},
+        values::{AllocationId, PartnerId, RevenueId},
     };
     use pledger_ledger::record::{Events, Outcome};
 
@@ -180,7 +183,23 @@ mod tests {
         let (own, costs) = (poison(&ledger, "partner/p2"), poison(&ledger, "cost/p1"));
         let returns = ask(&ledger, "ropi", &by(&["partner"], &[]));
         assert_eq!(lines(&returns, &["partner", "incomplete_since"]), [format!("p1 {costs}"), format!("p2 {own}")]);
+        // Revenue may be recorded for a partner on an account where others have the deals.
+        let event = AccountEvent::RevenueRecorded {
+            revenue_id: RevenueId::parse("r1").expect("an id"),
+            partner_id: PartnerId::parse("p3").ok(),
+            amount: usd("7.00"),
+            gross_margin: None,
+            deal_id: None,
+            kind: RevenueKind::New,
+            recognized_at: time("2026-03-01"),
+        };
+        ledger.add(Given::account("umbrella.com", "2026-03-01", vec![event]));
+        let account = poison(&ledger, "account/umbrella.com");
+        let returns = ask(&ledger, "ropi", &by(&["partner"], &[("partner", "p3")]));
+        assert_eq!(lines(&returns, &["partner", "incomplete_since"]), [format!("p3 {account}")]);
         // Deals say nothing of a partner's own stream.
+        let ledger = history();
+        poison(&ledger, "partner/p2");
         let deals = ask(&ledger, "pipeline", &by(&["partner"], &[]));
         assert_eq!(lines(&deals, &["partner", "incomplete_since"]), ["p1 -", "p2 -", "p3 -"]);
     }

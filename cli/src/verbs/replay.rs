@@ -210,7 +210,15 @@ fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
             if jsonl { output::print(line(record)?.to_string()) } else { output::print(words(record.position(), &decision)) }
         }
         Ok(_) => Ok(()),
-        Err(error) => output::print(format!("{}: cannot be read: {error}", record.position())),
+        Err(error) => {
+            selection.shown.set(selection.shown.get() + 1);
+            let (position, why) = (record.position(), error.to_string());
+            if jsonl {
+                output::print(json!({"position": position, "unreadable": why}).to_string())
+            } else {
+                output::print(format!("{position}: cannot be read: {why}"))
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{fail, json, succeed};
+use crate::program::{fail, json, pledger, succeed};
 
 /// A demo, its rules beside it as `base.toml`.
 fn demo() -> tempfile::TempDir {
@@ -93,6 +93,15 @@ fn a_draft_is_held_against_history_and_nothing_is_written() {
         let seen = json(dir, &["query", "tiers", change["partner"].as_str().expect("a partner")]);
         assert_eq!((&seen["tier_earned"], &seen["active_certifications"]), (&change["before"], &change["why"][0]["had"]));
     }
+}
+
+#[test]
+fn a_draft_is_given_once() {
+    let dir = demo();
+    draft(dir.path(), "draft.toml", &[]);
+    let refused = pledger(dir.path(), &["simulate", "--rules", "draft.toml", "--rules", "draft.toml"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--rules draft.toml is given twice"));
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn simulated() -> Value {
             "in_force": {"type": "integer", "description": "The version of the rules in force then."},
             "limit": {"type": "integer", "description": "How many of each list are told."},
             "drafts": list("Of each draft: changes of rules in words, a summary of every difference, counts, and of as many tiers, credits, returns and decisions that would differ the first, up to the limit."),
-            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded; unreadable records, after which nothing of their streams was decided again."},
+            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded; unreadable_count records that cannot be read, after which nothing of their streams was decided again."},
             "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
         },
     })

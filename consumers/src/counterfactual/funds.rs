@@ -26,7 +26,7 @@ pub struct FundsMoved {
     pub before: Option<Money>,
     /// How much, under the draft; null where nothing would be.
     pub after: Option<Money>,
-    /// When it is paid, of a payment.
+    /// When it is paid, of a payment; as recorded, where it is paid in both.
     pub paid_at: Option<Timestamp>,
 }
 

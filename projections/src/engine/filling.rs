@@ -125,14 +125,17 @@ pub fn fill(
     loop {
         let is_there = engine.wait_until_caught_up(LOOK, |_| {});
         let status = engine.status();
-        if tell(Far { taken_in: status.taken_in, lag: engine.lag()? }).is_break() {
+        // A log that is away for a moment says nothing of how far it is.
+        let lag = engine.lag();
+        let far = Far { taken_in: status.taken_in, lag: *lag.as_ref().unwrap_or(&0) };
+        if tell(far).is_break() {
             engine.stop();
             return Err(FillError::Stopped(generation));
         }
         if is_there {
             break;
         }
-        match status.trouble {
+        match status.trouble.or_else(|| lag.err().map(|error| error.to_string())) {
             Some(trouble) if well_at.elapsed() > PATIENCE => {
                 engine.stop();
                 return Err(FillError::Unfinished { generation, trouble });

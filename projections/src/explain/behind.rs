@@ -11,6 +11,7 @@ use crate::{
     accounts::{Account, AccountRowKey, Accounts},
     attribution::LedTo,
     deals::{DealKey, DealStatus, Deals},
+    engine::stream_of,
     shard::{At, Fold},
     symbol::Symbol,
 };
@@ -74,9 +75,16 @@ fn described(touch: &LedTo<'_>, place: usize, number: usize) -> Value {
 /// Accounts are alike by what registrations say of them: those that said something new, with what is known since.
 fn descriptions(records: &[Relevant]) -> BTreeMap<Position, Vec<Change>> {
     let (mut accounts, deals) = (Accounts::default(), Deals::default());
-    let mut brought = BTreeMap::new();
+    let (mut brought, mut parked) = (BTreeMap::new(), BTreeSet::new());
     for Relevant { record, .. } in records {
-        let Ok(Some(outline)) = Outline::decode(&record.body) else { continue };
+        let outline = match Outline::decode(&record.body) {
+            Ok(Some(outline)) if !parked.contains(&outline.stream) => outline,
+            Ok(_) => continue,
+            Err(_) => {
+                parked.extend(stream_of(&record.body));
+                continue;
+            }
+        };
         let at = At { position: record.position(), key: Symbol::of(outline.stream.key()), rules: None };
         let key = AccountRowKey { account: at.key };
         let before = accounts.accounts.get(&key).map_or(Value::Null, description);

@@ -295,7 +295,7 @@ impl<'f> Telling<'f> {
     }
 
     fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
-        if self.figure.view.name == "tiers" {
+        if self.figure.view.name == "tiers" && self.shard.parked.row(outline.stream.as_str()).is_none() {
             self.noted.take(outline, position);
         }
         let rules = self.program.version(outline.rules);

@@ -1,5 +1,7 @@
 //! Deadlines, reckoned: from when, and how long the rules give.
 
+use std::cell::LazyCell;
+
 use pledger_domain::{rules::Rules, values::Timestamp};
 use pledger_ledger::outline::Outline;
 use serde_json::Value;
@@ -12,8 +14,9 @@ const EXTENSION: &str = "extension_days";
 
 /// Says of the deadlines that a decision set how the rules that it names give them.
 pub(super) fn reckon(changes: &mut [Change], fields: &[FieldSpec], decision: &Outline<'_>, rules: &Rules) {
-    let received_at = decision.command().map(|command| command.received_at);
+    let received_at = decision.command().and_then(|command| command.received_at);
     let asked_at = [received_at, Some(decision.recorded_at), Some(decision.effective_at)];
+    let rules = LazyCell::new(|| serde_json::to_value(rules).unwrap_or_default());
     let set = changes.iter_mut().filter_map(|change| {
         let field = fields.iter().find(|field| field.name == change.field)?;
         (field.kind == FieldKind::Time && !field.clauses.is_empty()).then_some((change, field))
@@ -26,7 +29,7 @@ pub(super) fn reckon(changes: &mut [Change], fields: &[FieldSpec], decision: &Ou
         let found = field.clauses.iter().find_map(|clause| {
             let begins = begins(clause).into_iter().flatten();
             begins
-                .filter_map(|from| given(rules, clause, from))
+                .filter_map(|from| given(&rules, clause, from))
                 .find(|(end, _)| *end == until)
                 .map(|(_, computed)| Reckoned { clause, computed })
         });
@@ -35,9 +38,8 @@ pub(super) fn reckon(changes: &mut [Change], fields: &[FieldSpec], decision: &Ou
 }
 
 /// When the time of a clause is over that begins `from` then, and that in words.
-fn given(rules: &Rules, clause: &str, from: Timestamp) -> Option<(Timestamp, String)> {
-    let whole = serde_json::to_value(rules).ok()?;
-    let many = clause.split('.').try_fold(&whole, |value, part| value.get(part))?.as_i64()?;
+fn given(rules: &Value, clause: &str, from: Timestamp) -> Option<(Timestamp, String)> {
+    let many = clause.split('.').try_fold(rules, |value, part| value.get(part))?.as_i64()?;
     let (end, unit) = match clause.rsplit_once('_')?.1 {
         "days" => (from.plus_days(many), "days"),
         "hours" => (from.plus_hours(many), "hours"),

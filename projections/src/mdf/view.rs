@@ -1,6 +1,7 @@
 //! The view `mdf`.
 
 use pledger_domain::values::Currency;
+use pledger_ledger::slices::Position;
 
 use super::{
     campaigns::{Linked, linked, touched},
@@ -72,14 +73,19 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let groups = plan.group::<Figures, Currency>(facts(rows, &names).into_iter(), |fact| fact.currency, |sum, fact| sum.add(&fact.figures));
     let answer = plan.page(groups, after, query.limit, Figures::values);
     let lacking = Lacking::of(rows);
-    let of_funds = facts(rows, &names).into_iter().filter_map(|fact| Some((lacking.budget(fact.budget?)?, fact)));
-    let of_campaigns =
-        touched(rows, &lacking).into_iter().map(|(campaign, since)| (since, of_campaign(campaign, Currency::USD, Figures::default())));
-    let answer = plan.tell_incomplete(answer, &lacking, of_funds.chain(of_campaigns).map(|(since, fact)| (fact, since)));
+    let incomplete = if lacking.is_nothing() { Vec::new() } else { incomplete(rows, &names, &lacking) };
+    let answer = plan.tell_incomplete(answer, &lacking, incomplete.into_iter());
     match query.key {
         Some(key) if answer.items.is_empty() => Err(QueryError::NotFound { view: NAME, key }),
         _ => Ok(answer),
     }
+}
+
+/// What counts of budgets, and of campaigns, that lack a record.
+fn incomplete(rows: &Rows<'_>, names: &[&str], lacking: &Lacking) -> Vec<(Fact, Position)> {
+    let of_funds = facts(rows, names).into_iter().filter_map(|fact| lacking.budget(fact.budget?).map(|since| (fact, since)));
+    let of_campaigns = touched(rows, lacking).into_iter();
+    of_funds.chain(of_campaigns.map(|(campaign, since)| (of_campaign(campaign, Currency::USD, Figures::default()), since))).collect()
 }
 
 /// What counts where these dimensions are asked for: a budget is no part of anything narrower than itself.

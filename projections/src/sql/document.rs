@@ -23,7 +23,9 @@ Rows are changed within half a second of the decision, in PostgreSQL within a te
 `slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or `{\"erased\": true}`.
 What goes by the rules in force at a time, such as weighted amounts and tiers earned, is answered by pledger: over HTTP, by
 `pledger query`, or as Parquet by `pledger export`. Attribution goes by the rules that a deal was won under, and is here; it is made when it
-is asked for, in SQLite of all deals at once.
+is asked for, in SQLite of all deals at once, of which none may have more than 3,000 touches. `tiers` counts the certifications in force by the
+database's clock, while a generated demo has a present of its own. `conflicts` are those that were decided about: accounts that may be one
+are found when pledger is asked (`pledger conflicts`).
 
 ```sql
 SELECT partner, date_trunc('quarter', closed_at) AS quarter, currency, sum(amount)

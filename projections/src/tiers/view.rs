@@ -98,7 +98,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "incomplete_since",
         Position,
-        "A record of the partner, or of an account that it has a deal on, that could not be read; null where all is well.",
+        "A record of the partner, or of an account that it has a deal or revenue on, that could not be read; null where all is well.",
     ),
 ];
 

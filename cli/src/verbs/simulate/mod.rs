@@ -12,7 +12,13 @@ use clap::Args;
 use pledger_command_api::{Draft, Simulation};
 use pledger_domain::rules::Rules;
 
-use crate::{cluster::ClusterFlags, context::Context, ledger::Ledger, output, verbs::query::Format};
+use crate::{
+    cluster::ClusterFlags,
+    context::{Context, Usage},
+    ledger::Ledger,
+    output,
+    verbs::query::Format,
+};
 pub(crate) use asked::{Told, Unfit, simulate};
 pub(crate) use report::Report;
 
@@ -48,6 +54,11 @@ pub(crate) struct Simulate {
 impl Simulate {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let format = Format::of(self.format, context)?;
+        // Rows tell their draft by its file.
+        let twice = self.drafts.iter().enumerate().find(|(at, file)| self.drafts[..*at].contains(file));
+        if let Some((_, file)) = twice {
+            return Err(Usage(format!("--rules {} is given twice", file.display())).into());
+        }
         let ledger = Ledger::open(&self.cluster, context)?;
         let read = |file: &PathBuf| {
             let name = file.display().to_string();

@@ -131,6 +131,7 @@ impl Report {
             "controlled_streams": controlled_streams,
             "unrepeated_count": unrepeated.len(),
             "unrepeated": first(unrepeated, limit),
+            "unreadable_count": unreadable.len(),
             "unreadable": first(unreadable, limit),
         });
         json!({
@@ -208,6 +209,9 @@ impl Report {
         for Unreadable { position, stream, reason } in unreadable.iter().take(MAX_UNREPEATED) {
             let stream = stream.as_ref().map_or_else(String::new, |stream| format!(" of {stream}"));
             text.push_str(&format!("Incomplete: {position}{stream} cannot be read, and what came after it is left out: {reason}\n"));
+        }
+        if let Some(more) = unreadable.len().checked_sub(MAX_UNREPEATED + 1) {
+            text.push_str(&format!("Incomplete: {} more records cannot be read; --json has all of them\n", more + 1));
         }
         text.extend(NOTES.iter().map(|note| format!("{note}\n")));
         text
