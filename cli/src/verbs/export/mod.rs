@@ -44,8 +44,8 @@ const PAGE: usize = 10_000;
 In Parquet and Arrow amounts are decimals beside a column with their currency, times are in UTC, and words that come again
 and again (statuses, regions, partners) are dictionaries: pandas.read_parquet, DuckDB and BI tools read them as they are.
 
-In CSV, which is for spreadsheets (programs read jsonl, parquet or arrow), a text of a view that a spreadsheet would compute, as it begins with =, +, -, @, a tab or CR, begins with a single quote; numbers
-and ids never do. The other formats have every text as it is.")]
+CSV is for spreadsheets: a text of a view that one would compute, as it begins with =, +, -, @, a tab or CR, begins with a
+single quote there; numbers and ids never do. Programs read the other formats, which have every text as it is.")]
 pub(crate) struct Export {
     /// A view, or `ledger`
     view: String,
