@@ -54,14 +54,14 @@ async fn page(api: ApiState, name: &str, headers: &HeaderMap, uri: &Uri) -> Resu
             .accepted("the next of the page before")
     })?;
     let said = views::ahead(moment, api.edge.clock.now());
-    let (is_first, warning) = (offset == 0, api.sink.halted());
-    let read = tokio::task::spawn_blocking(move || read(&api, rights, &stream, offset, limit, moment)).await;
+    let is_first = offset == 0;
+    let reading = ApiState::clone(&api);
+    let read = tokio::task::spawn_blocking(move || read(&reading, rights, &stream, offset, limit, moment)).await;
     let mut page = read.unwrap_or_else(|failed| Err(Problem::internal(&failed)))?;
     let is_empty = is_first && moment.is_past() && page["items"] == json!([]) && page["next"].is_null();
     let said = said.or_else(|| is_empty.then(|| format!("{name} has decisions, and none of them counts at that time")));
-    let warnings: Vec<String> = warning.iter().map(ToString::to_string).chain(said.clone()).collect();
-    if !warnings.is_empty() {
-        page["warning"] = json!(warnings.join("; "));
+    if let Some(warning) = views::warning(&api, said.as_slice()) {
+        page["warning"] = json!(warning);
     }
     Ok((page, said))
 }

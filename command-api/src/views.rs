@@ -73,10 +73,7 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
-        (Form::Json, _) => {
-            let warning = api.sink.halted().iter().map(|reason| reason.to_string()).chain(said.clone()).collect::<Vec<_>>().join("; ");
-            json_response(serde_json::to_vec(&List { page: &page, warning: (!warning.is_empty()).then_some(warning) }))
-        }
+        (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: warning(api, &said) })),
     }?;
     routes::warn(&mut response, &said);
     response.headers_mut().extend(incomplete(&page.incomplete));
@@ -100,6 +97,13 @@ struct List<'a> {
     page: &'a Page,
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
+}
+
+/// Why no command is decided any more, and what else there is to say of an answer, if anything.
+pub(crate) fn warning(api: &ApiState, said: &[String]) -> Option<String> {
+    let halted = api.sink.halted();
+    let warnings: Vec<&str> = halted.iter().map(|reason| &**reason).chain(said.iter().map(String::as_str)).collect();
+    (!warnings.is_empty()).then(|| warnings.join("; "))
 }
 
 /// That what was known at a later day than today is what is known now, where that is asked for.
