@@ -52,6 +52,9 @@ pub struct Simulation {
     /// How many of each list are told in a document, which says how many there are; as rows all are told.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// Whether every command is decided again, and under the rules as recorded too.
+    #[serde(default)]
+    pub verify: bool,
 }
 
 impl Simulation {
@@ -143,7 +146,7 @@ fn one_draft(file: &[u8]) -> Result<Simulation, Problem> {
     let program = Rules::text_of(file).map_err(|invalid| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NotSimulated", format!("{name} is no program.toml: {invalid}"))
     })?;
-    Ok(Simulation { drafts: vec![Draft { program: program.to_owned(), name }], from: None, to: None, limit: None })
+    Ok(Simulation { drafts: vec![Draft { program: program.to_owned(), name }], from: None, to: None, limit: None, verify: false })
 }
 
 fn read(body: &Bytes) -> Result<Simulation, Problem> {

@@ -34,6 +34,10 @@ pub struct CommandSpec {
     pub stream: StreamKind,
     /// Who may send it.
     pub origin: Origin,
+    /// The clauses or sections of the rules that it is decided by.
+    pub decided_by: &'static [&'static str],
+    /// Whether it may be decided by a partner's facts.
+    pub relies_on_a_partner: bool,
     /// Its payload's JSON schema (2020-12), with references into `#/components/schemas`.
     pub schema: fn() -> Schema,
     /// The named schemas that `schema` refers to.
@@ -48,6 +52,8 @@ impl CommandSpec {
             example: C::EXAMPLE,
             stream: <C::Stream as Stream>::KIND,
             origin: C::ORIGIN,
+            decided_by: C::DECIDED_BY,
+            relies_on_a_partner: C::RELIES_ON_A_PARTNER,
             schema: <C as utoipa::PartialSchema>::schema,
             referenced: <C as utoipa::ToSchema>::schemas,
         }
@@ -57,6 +63,13 @@ impl CommandSpec {
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         COMMANDS.iter().find(|spec| spec.name == name)
+    }
+
+    /// Whether rules that differ in this clause may decide it otherwise.
+    #[must_use]
+    pub fn is_decided_by(&self, clause: &str) -> bool {
+        let within = |read: &&str| clause.strip_prefix(*read).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.decided_by.iter().any(within)
     }
 }
 
@@ -111,7 +124,11 @@ macro_rules! catalogue {
                 /// The partner whose facts the decision needs.
                 #[must_use]
                 pub fn relies_on(&self, state: &$kind) -> Option<PartnerId> {
-                    match self { $(Self::$name(payload) => payload.relies_on(state)),* }
+                    let (partner, may_be) = match self {
+                        $(Self::$name(payload) => (payload.relies_on(state), crate::$module::$name::RELIES_ON_A_PARTNER)),*
+                    };
+                    debug_assert!(may_be || partner.is_none(), "it relies on {partner:?}, and does not say that it may");
+                    partner
                 }
 
                 /// When the entity that this builds on came to be.
@@ -260,4 +277,40 @@ fn nearest(name: &str) -> Option<&'static str> {
         .filter(|(score, _)| *score > 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Rules;
+
+    #[test]
+    fn commands_are_decided_by_clauses_that_there_are() {
+        let rules = serde_json::to_value(Rules::parse(Rules::DEFAULT).expect("the default rules")).expect("JSON");
+        for spec in COMMANDS {
+            for clause in spec.decided_by {
+                assert!(
+                    !rules.pointer(&format!("/{}", clause.replace('.', "/"))).is_none_or(serde_json::Value::is_null),
+                    "{} {clause}",
+                    spec.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_is_all_of_its_clauses() {
+        let is_decided_by = |name, clause| CommandSpec::find(name).expect(name).is_decided_by(clause);
+        for (name, clause, is) in [
+            ("OverrideTier", "tiers", true),
+            ("OverrideTier", "tiers.gold.revenue", true),
+            ("OverrideTier", "tier_policy.grace_days", false),
+            ("EvaluateTier", "tier_policy.grace_days", true),
+            ("ApproveDeal", "deal_registration.protection_days", true),
+            ("ApproveDeal", "deal_registration.extension_days", false),
+            ("AddNote", "deal_registration.protection_days", false),
+        ] {
+            assert_eq!(is_decided_by(name, clause), is, "{name} {clause}");
+        }
+    }
 }

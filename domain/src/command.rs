@@ -43,6 +43,11 @@ pub trait CommandPayload: Clone + std::fmt::Debug + PartialEq + Serialize + Dese
     const EXAMPLE: &'static str;
     /// Who may send it.
     const ORIGIN: Origin = Origin::Anyone;
+    /// The clauses of the rules that `decide` reads, as `RuleChange` names them, or sections of these: under rules that differ
+    /// in others only, it decides the same.
+    const DECIDED_BY: &'static [&'static str] = &[];
+    /// Whether `relies_on` ever names a partner.
+    const RELIES_ON_A_PARTNER: bool = false;
     /// The kind of stream it is decided in.
     type Stream: Stream;
 
@@ -70,7 +75,7 @@ pub trait CommandPayload: Clone + std::fmt::Debug + PartialEq + Serialize + Dese
         None
     }
 
-    /// The partner whose facts the decision needs.
+    /// The partner whose facts the decision needs: of a command that `RELIES_ON_A_PARTNER`.
     fn relies_on(&self, _state: &Self::Stream) -> Option<PartnerId> {
         None
     }

@@ -27,4 +27,4 @@ pub mod sqlite;
 pub mod verify;
 pub mod writer;
 
-pub use body_stream::stream_of;
+pub use body_stream::{command_of, stream_of};

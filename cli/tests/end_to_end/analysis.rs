@@ -26,7 +26,7 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
     let strict = base.replacen("certifications = 4", "certifications = 6", 1);
     std::fs::write(dir.join("strict.toml"), &strict).expect("written");
     let to = "2026-09-30";
-    let by_verb = json(dir, &["simulate", "--rules", "strict.toml", "--to", to]);
+    let by_verb = json(dir, &["simulate", "--rules", "strict.toml", "--to", to, "--verify"]);
     let rows = succeed(dir, &["simulate", "--rules", "strict.toml", "--to", to, "--format", "csv"]);
     let account = json(dir, &["query", "conflicts", "--limit", "1"])["items"][0]["account"].as_str().expect("an account").to_owned();
     let bundle = dir.join("verb.evidence");
@@ -34,7 +34,7 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
 
     let server = Server::start(dir);
     let token = token(dir);
-    let asked = json!({"drafts": [{"name": "strict.toml", "program": strict}], "to": to});
+    let asked = json!({"drafts": [{"name": "strict.toml", "program": strict}], "to": to, "verify": true});
     let simulate = |accept: &str, asked: &Value, token: &str| {
         server.ask("POST", "/v1/simulate", &[("authorization", &format!("Bearer {token}")), ("accept", accept)], asked.to_string())
     };

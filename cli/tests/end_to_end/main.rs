@@ -224,10 +224,10 @@ fn the_crm_export_agrees_with_its_file_and_imports_once() {
 
     // Decided again, 25,541 imported commands and the rules come out as they are in the ledger.
     std::fs::write(dir.join("base.toml"), succeed(dir, &["rules", "show"])).expect("written");
-    let simulated = json(dir, &["simulate", "--rules", "base.toml"]);
+    let simulated = json(dir, &["simulate", "--rules", "base.toml", "--verify"]);
     assert_eq!(simulate::everything_repeats(&simulated), report["accepted"].as_u64().expect("a count") + 1);
     assert_eq!(simulated["drafts"][0]["summary"], Value::Array(Vec::new()));
     assert_eq!(simulated["decided_again"]["historical"], report["accepted"], "what was imported is history to every draft");
-    let words = succeed(dir, &["simulate", "--rules", "base.toml"]);
+    let words = succeed(dir, &["simulate", "--rules", "base.toml", "--verify"]);
     assert!(words.contains("are history from before the ledger"), "{words}");
 }

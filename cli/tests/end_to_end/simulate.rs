@@ -54,12 +54,13 @@ fn a_draft_is_held_against_history_and_nothing_is_written() {
     let dir = demo();
     let dir = dir.path();
     let before = files(dir);
-    let same = json(dir, &["simulate", "--rules", "base.toml"]);
+    let same = json(dir, &["simulate", "--rules", "base.toml", "--verify"]);
     for what in ["changes", "summary", "tiers", "attribution", "ropi", "decisions"] {
         assert_eq!(rows(&same, what).len(), 0, "{what}: {same}");
     }
     assert!(everything_repeats(&same) > 1_000, "{same}");
-    assert!(succeed(dir, &["simulate", "--rules", "base.toml"]).contains("Nothing would differ."));
+    let words = succeed(dir, &["simulate", "--rules", "base.toml"]);
+    assert!(words.contains("Nothing would differ.") && words.contains("rest on no clause that a draft changes"), "{words}");
 
     draft(dir, "draft.toml", &[("certifications = 4", "certifications = 6"), ("window_days = 180", "window_days = 30")]);
     let report = json(dir, &["simulate", "--rules", "draft.toml"]);
@@ -164,6 +165,51 @@ fn what_the_ledger_has_at_another_time_is_not_newly_due_and_dates_are_no_money()
         reader.records().map(|row| row.expect("a row")).filter(|row| row[1].ends_with(OTHER_DATES)).collect();
     assert_eq!(cells.len(), dated.len());
     assert!(cells.iter().all(|row| row[8].is_empty() && row[9].is_empty()), "{cells:?}");
+}
+
+/// What a command says that it is decided by has to be all of it: a clause at a time, whatever else is decided again changes nothing.
+#[test]
+fn deciding_every_command_again_finds_nothing_more() {
+    let dir = demo();
+    let dir = dir.path();
+    let changes = [
+        ("revenue = \"500000\"", "revenue = \"200000\""),
+        ("window_days = 365", "window_days = 180"),
+        ("grace_days = 90", "grace_days = 0"),
+        ("protection_days = 90", "protection_days = 30"),
+        ("protection_scope = \"product\"", "protection_scope = \"account\""),
+        ("\nvalidity_days = 180", "\nvalidity_days = 60"),
+        ("extension_days = 90", "extension_days = 10"),
+        ("max_extensions = 1", "max_extensions = 0"),
+        ("approval_sla_hours = 48", "approval_sla_hours = 24"),
+        ("required_fields = []", "required_fields = [\"contact\"]"),
+        ("prerequisite_courses = []", "prerequisite_courses = [\"101\"]"),
+        ("routing = []", "routing = [{ min_amount = \"50000\", reviewer = \"vp\" }]"),
+        ("default_reviewer = \"channel-desk\"", "default_reviewer = \"nobody\""),
+        ("\nvalidity_days = 365", "\nvalidity_days = 200"),
+        ("levels = [\"professional\", \"expert\"]", "levels = [\"expert\"]"),
+        ("eligible_tiers = []", "eligible_tiers = [\"gold\"]"),
+        ("claim_window_days = 90", "claim_window_days = 15"),
+        ("half_life_days = 7", "half_life_days = 30"),
+        ("partner_cac = \"0\"", "partner_cac = \"500\""),
+    ];
+    let names: Vec<String> = (0..changes.len()).map(|number| format!("draft-{number}.toml")).collect();
+    names.iter().zip(changes).for_each(|(name, change)| draft(dir, name, &[change]));
+    let asked: Vec<&str> = std::iter::once("simulate").chain(names.iter().flat_map(|name| ["--rules", name])).collect();
+    let told = |more: &[&str]| succeed(dir, &[&asked[..], more].concat());
+    let csv = told(&["--format", "csv"]);
+    assert!(csv == told(&["--format", "csv", "--verify"]), "other rows where every command is decided again");
+    // Who is told that all of it repeats can rely on it; no more is decided again than has to be.
+    let [less, all] =
+        [&[][..], &["--verify"]].map(|more| json(dir, &[&["simulate", "--rules", &names[17]], more].concat())["decided_again"].clone());
+    assert_eq!((&less["every_command"], &less["decided"], &less["folded"]), (&false.into(), &1.into(), &true.into()));
+    assert!(all["decided"].as_u64() > Some(1_000) && all["decided"] == all["controlled"], "{all}");
+    assert_eq!(all["unrepeated_count"], 0);
+    // Days of protection are in no figure.
+    assert_eq!(json(dir, &["simulate", "--rules", &names[3]])["decided_again"]["folded"], false);
+    for (row, name) in [("tier", &names[0]), ("claim", &names[16]), ("credit", &names[17])] {
+        assert!(csv.lines().any(|line| line.starts_with(name.as_str())), "no {row} is another under {name}");
+    }
 }
 
 const OTHER_DATES: &str = "refused with other dates";

@@ -174,6 +174,7 @@ fn simulation() -> Value {
             "from": time("From when the drafts govern: RFC 3339, or a date; always where absent."),
             "to": time("Up to when history counts, and the time of questions: RFC 3339, or a date for its end; the present where absent."),
             "limit": {"type": ["integer", "null"], "minimum": 0, "maximum": 10_000, "description": "How many of each list a JSON answer holds, 1,000 where absent. CSV and NDJSON hold every row."},
+            "verify": {"type": "boolean", "default": false, "description": "Decides every command again and under the rules as recorded too, not only those that a changed clause decides: it shows that pledger decides as it did."},
         },
     })
 }
@@ -189,7 +190,7 @@ fn simulated() -> Value {
             "in_force": {"type": "integer", "description": "The version of the rules in force then."},
             "limit": {"type": "integer", "description": "How many of each list are told."},
             "drafts": list("Of each draft: changes of rules in words, a summary of every difference, counts, and of as many tiers, credits, returns and decisions that would differ the first, up to the limit."),
-            "decided_again": {"type": "object", "description": "How many commands were decided again, how many under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded; unreadable_count records that cannot be read, after which nothing of their streams was decided again."},
+            "decided_again": {"type": "object", "description": "How many commands were decided again: all that a changed clause decides, and what relies on those. How many of them under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded; unreadable_count records that cannot be read, after which nothing of their streams was decided again or folded. Whether history was folded: not where no figure of tiers, credit or returns rests on a changed clause."},
             "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
         },
     })

@@ -37,6 +37,12 @@ impl Programs {
         self.0.len() as u64 - 1
     }
 
+    /// Every version that was published.
+    pub(super) fn published(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
+        let last = self.0.last().into_iter();
+        last.flat_map(|program| (1..=program.count()).filter_map(|version| program.version(version)))
+    }
+
     /// The rules published as `version`.
     pub(super) fn rules(&self, version: u32) -> Option<&Arc<RuleSet>> {
         self.0.last()?.version(version)

@@ -1,11 +1,13 @@
 //! One draft beside the record: what is decided otherwise, and what falls due otherwise.
 
+use std::sync::Arc;
+
 use hashbrown::{HashMap, HashSet};
 use pledger_domain::{
     catalogue::{Command, PartnerCommand},
     deadline::Deadline,
     facts::Channel,
-    stream::StreamName,
+    stream::{StreamKind, StreamName},
     values::Timestamp,
 };
 use pledger_ledger::{
@@ -15,12 +17,13 @@ use pledger_ledger::{
 use serde_json::Value;
 
 use super::{
+    concern::Concern,
     control::{Controlled, repeats},
     divergence::{Divergence, Side},
     funds::FundsMoved,
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
-    world::{Again, Draft, Recorded, World},
+    world::{Again, Draft, Recorded, Taken, World},
 };
 use crate::processor::{Asked, Streams};
 
@@ -41,16 +44,38 @@ pub(super) struct Line {
     diverged: HashMap<StreamName, Divergence>,
     /// With the time at which it was recorded, or would have been.
     pub(super) found: Vec<(Timestamp, Otherwise)>,
+    /// Which commands the draft may decide otherwise; all of them, where none is given.
+    concern: Option<Arc<Concern>>,
 }
 
 impl Line {
     pub(super) fn under(draft: Draft) -> Self {
-        Self { world: World::under(draft), diverged: HashMap::new(), found: Vec::new() }
+        Self { world: World::under(draft), diverged: HashMap::new(), found: Vec::new(), concern: None }
+    }
+
+    /// Takes in what the draft changes in the rules that were published: nothing else is decided again.
+    pub(super) fn concern(&mut self, programs: &Programs) {
+        self.concern = self.world.draft.as_ref().map(|draft| Arc::new(Concern::of(draft, programs)));
+    }
+
+    /// Whether any command in streams of this kind may be decided otherwise.
+    pub(super) fn reaches(&self, kind: StreamKind) -> bool {
+        self.concern.as_ref().is_none_or(|concern| concern.reaches(kind))
+    }
+
+    /// Whether the command of this name in this stream may be decided otherwise: it is read whole then.
+    pub(super) fn may_concern(&self, stream: &str, name: &str) -> bool {
+        self.concern.as_ref().is_none_or(|concern| concern.may_be_with(name)) || self.diverged.contains_key(stream)
+    }
+
+    /// Whether a decision may be another, and so is decided again.
+    pub(super) fn concerns(&self, decision: &Decision<'_>) -> bool {
+        self.concern.as_ref().is_none_or(|concern| concern.is_with(decision)) || self.diverged.contains_key(&decision.stream)
     }
 
     /// The same draft, for other streams that rely on the same facts.
     pub(super) fn beside(&self) -> Self {
-        Self { world: self.world.beside(), diverged: HashMap::new(), found: Vec::new() }
+        Self { world: self.world.beside(), diverged: HashMap::new(), found: Vec::new(), concern: self.concern.clone() }
     }
 
     /// Whether what became of a stream under the draft is kept apart from what became of it on record.
@@ -58,17 +83,20 @@ impl Line {
         stream.kind().is_reference() || self.diverged.contains_key(stream)
     }
 
-    /// Decides a recorded command again, after what fell due before it. `recorded` is the world as it was then. What does not
+    /// Decides a recorded command again, if it may come out otherwise, and after what fell due before it. `recorded` is the world as it was then. What does not
     /// come out as recorded under the rules as recorded says nothing of a draft: it is taken in as it was recorded.
     pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, control: &Controlled<'_>, to: Timestamp) {
         let Request { position, decision, asked, recorded: was } = request;
+        if !self.concerns(decision) {
+            return self.take_as_recorded(&Taken::of(decision));
+        }
         self.send_due(was.stream, recorded, programs, asked.received_at, to);
         let is_apart = self.is_apart(was.stream);
         let streams = if is_apart { &self.world.streams } else { &recorded.streams };
         let again = self.world.decide(streams, asked, was, programs);
         let needs_control = self.diverged.contains_key(was.stream) || !repeats(decision, &again);
         if needs_control && !control.repeats() {
-            return self.take_as_recorded(decision);
+            return self.take_as_recorded(&Taken::of(decision));
         }
         if let Some((change, fields)) = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at)) {
             if !is_apart {
@@ -112,17 +140,13 @@ impl Line {
         }
     }
 
-    /// Takes a decision in as it was recorded: it cannot be decided again.
-    pub(super) fn take_as_recorded(&mut self, decision: &Decision<'_>) {
-        let Decision { stream, version, outcome, recorded_at, effective_at, .. } = decision;
-        if let Outcome::Accepted(events) = outcome
-            && self.is_apart(stream)
-        {
-            self.world.evolve(stream, *version, events, *effective_at);
-            self.world.note(stream, *version, *recorded_at);
+    /// Takes a decision in as it was recorded.
+    pub(super) fn take_as_recorded(&mut self, taken: &Taken<'_>) {
+        if self.is_apart(taken.stream) {
+            self.world.keep(taken);
         }
-        if let Some(divergence) = self.diverged.get_mut(stream) {
-            divergence.recorded_version = *version;
+        if let Some(divergence) = self.diverged.get_mut(taken.stream) {
+            divergence.recorded_version = taken.version;
         }
     }
 
@@ -166,6 +190,9 @@ impl Line {
         for stream in &streams {
             self.send_due(stream, recorded, programs, to, to);
         }
+        if let Some(concern) = &mut self.concern {
+            Arc::make_mut(concern).of_partners(streams.into_iter().filter(|stream| stream.kind() == StreamKind::Partner));
+        }
         self.found.extend(self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()));
         self.world.streams = Streams::default();
     }
@@ -173,7 +200,9 @@ impl Line {
     /// Sends what fell due by `now` under the draft and is no deadline of the record, each when it was due. The deadlines
     /// that the record has too are decided when the record decides them.
     fn send_due(&mut self, stream: &StreamName, recorded: &World, programs: &Programs, now: Timestamp, to: Timestamp) {
-        if !self.diverged.contains_key(stream) {
+        // Building what falls due on record as well is seldom needed.
+        let is_due = || self.world.streams.deadlines(stream).iter().any(|deadline| deadline.due <= now);
+        if !self.diverged.contains_key(stream) || !is_due() {
             return;
         }
         let on_record: HashSet<String> = recorded.streams.deadlines(stream).into_iter().map(|deadline| deadline.id).collect();

@@ -14,6 +14,7 @@
 //! wherever a draft does not come out as recorded, so that no fault of deciding again is told as a difference that the draft
 //! makes. What does not come out is told for itself, and taken in as recorded under every draft.
 
+mod concern;
 mod control;
 mod divergence;
 mod funds;
@@ -34,8 +35,10 @@ use pledger_domain::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
+    command_of,
     log::{Log, LogError, Placed},
-    record::{Body, Decision, Events, Outcome},
+    outline::Outline,
+    record::{Body, BodyError, Decision, Events, Outcome},
     slices::{Position, SliceId},
     stream_of,
 };
@@ -50,7 +53,7 @@ use line::{Line, Request};
 pub use otherwise::{Change, FieldChange, Otherwise, Told};
 use pass::Pass;
 pub use world::Draft;
-use world::{Recorded, World};
+use world::{Recorded, Taken, World};
 
 /// How many records the slices have together whose streams are in memory at once, unless one alone has more: what is held
 /// grows with a ledger up to these, and a longer one is read more than once.
@@ -117,10 +120,19 @@ pub fn replay(log: &dyn Log, drafts: &[Draft], control: Control, to: Timestamp, 
     let ends = ends(log, others.iter().chain(&references).chain([&program]))?;
     let mut replay = Replay::of(drafts, control, to);
     let mut pass = Pass { log, ends: &ends, seen: 0, tell };
-    pass.alone(&[program], &mut replay, |kind| kind == StreamKind::Program)?;
-    pass.alone(&references, &mut replay, |kind| kind == StreamKind::Partner)?;
-    for some in at_once(&others, &ends) {
-        pass.side_by_side(&some, &mut replay)?;
+    replay.wanted = vec![StreamKind::Program];
+    pass.alone(&[program], &mut replay)?;
+    replay.concern();
+    if !StreamKind::ALL.into_iter().any(|kind| replay.reaches(kind)) {
+        return Ok(replay.finish());
+    }
+    replay.wanted = vec![StreamKind::Partner];
+    pass.alone(&references, &mut replay)?;
+    replay.wanted = StreamKind::ALL.into_iter().filter(|kind| !kind.is_reference() && replay.reaches(*kind)).collect();
+    if !replay.wanted.is_empty() {
+        for some in at_once(&others, &ends) {
+            pass.side_by_side(&some, &mut replay)?;
+        }
     }
     Ok(replay.finish())
 }
@@ -156,6 +168,8 @@ struct Replay {
     control: Control,
     recorded: World,
     lines: Vec<Line>,
+    /// The kinds of streams that are looked at.
+    wanted: Vec<StreamKind>,
     programs: Arc<Programs>,
     report: Report,
     /// The streams of the slices at hand in which something was controlled.
@@ -176,6 +190,7 @@ impl Replay {
             control,
             recorded: World::default(),
             lines,
+            wanted: Vec::new(),
             programs: Arc::default(),
             report: Report::default(),
             controlled: HashSet::new(),
@@ -191,6 +206,7 @@ impl Replay {
             control: self.control,
             recorded: self.recorded.beside(),
             lines: self.lines.iter().map(Line::beside).collect(),
+            wanted: self.wanted.clone(),
             programs: Arc::clone(&self.programs),
             report: Report::default(),
             controlled: HashSet::new(),
@@ -199,27 +215,72 @@ impl Replay {
         }
     }
 
+    /// Takes in which commands the drafts may decide otherwise, unless all are to be controlled.
+    fn concern(&mut self) {
+        if self.control == Control::Differences {
+            let Self { lines, programs, .. } = self;
+            lines.iter_mut().for_each(|line| line.concern(programs));
+        }
+    }
+
+    /// Whether anything in streams of this kind may be decided otherwise.
+    fn reaches(&self, kind: StreamKind) -> bool {
+        self.control == Control::Everything || self.lines.iter().any(|line| line.reaches(kind))
+    }
+
     /// Decides the commands of valid records again that are in streams of the wanted kinds.
-    fn look_at(&mut self, placed: &[Placed], wanted: impl Fn(StreamKind) -> bool) {
+    fn look_at(&mut self, placed: &[Placed]) {
         for Placed { offset, record } in placed {
             if self.heads.entry(record.header.slice).or_default().accept(*offset, record) != Verdict::Valid {
                 continue;
             }
-            let position = record.position();
-            match Body::decode(&record.body) {
-                Ok(Body::Decision(decision)) => {
-                    if wanted(decision.stream.kind()) && !self.parked.contains(&decision.stream) {
-                        self.take(position, &decision);
-                    }
-                }
-                Ok(Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_)) => {}
-                Err(error) => {
-                    let stream = stream_of(&record.body).and_then(|name| StreamName::parse(&name).ok());
-                    if stream.as_ref().is_none_or(|stream| wanted(stream.kind())) {
-                        self.park(Unreadable { position, stream, reason: error.to_string() });
-                    }
-                }
+            let stream = stream_of(&record.body);
+            if stream.as_ref().is_some_and(|stream| !self.wants(stream)) {
+                continue;
             }
+            let position = record.position();
+            if let Err(error) = self.read(position, stream.as_deref(), &record.body) {
+                let stream = stream.and_then(|name| StreamName::parse(&name).ok());
+                self.park(Unreadable { position, stream, reason: error.to_string() });
+            }
+        }
+    }
+
+    /// Whether a stream is one of those that are looked at.
+    fn wants(&self, stream: &str) -> bool {
+        let kind = stream.split_once('/').map_or(stream, |(kind, _)| kind);
+        self.wanted.iter().any(|wanted| wanted.prefix() == kind)
+    }
+
+    /// Decides a command again; what no draft may decide otherwise is taken in from its outline. Of what others rely on the
+    /// version counts, which no outline has.
+    fn read(&mut self, position: Position, stream: Option<&str>, body: &[u8]) -> Result<(), BodyError> {
+        let is_relied_on = self.wanted.iter().any(|kind| kind.is_reference());
+        if !is_relied_on && !stream.is_some_and(|stream| self.may_concern(stream, body)) {
+            if let Some(outline) = Outline::decode(body)? {
+                self.pass_over(&outline);
+            }
+            return Ok(());
+        }
+        match Body::decode(body)? {
+            Body::Decision(decision) => self.take(position, &decision),
+            Body::LedgerCreated(_) | Body::TermOpened(_) | Body::Progress(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a draft may decide a command otherwise.
+    fn may_concern(&self, stream: &str, body: &[u8]) -> bool {
+        let may = |name: &str| self.lines.iter().any(|line| line.may_concern(stream, name));
+        self.control == Control::Everything || command_of(body).is_none_or(|name| may(&name))
+    }
+
+    /// Takes a decision in as it was recorded, which no draft decides otherwise.
+    fn pass_over(&mut self, outline: &Outline<'_>) {
+        let Outline { stream, outcome, recorded_at, effective_at, .. } = outline;
+        if !self.parked.contains(stream) {
+            let version = self.recorded.streams.version(stream) + u64::from(matches!(outcome, Outcome::Accepted(_)));
+            self.take_as_recorded(&Taken { stream, version, outcome, recorded_at: *recorded_at, effective_at: *effective_at });
         }
     }
 
@@ -259,10 +320,16 @@ impl Replay {
 
     fn take(&mut self, position: Position, decision: &Decision<'_>) {
         use Rejection as R;
+        if self.parked.contains(&decision.stream) {
+            return;
+        }
         if let Outcome::Rejected(R::FactsBehind {} | R::VersionConflict { .. } | R::DecisionFailed { .. }) = &decision.outcome {
             // What was waited for, and which version was expected, is not in the record; nor is the fault of the program.
             self.report.set_aside += 1;
             return;
+        }
+        if self.control == Control::Differences && !self.lines.iter().any(|line| line.concerns(decision)) {
+            return self.take_as_recorded(&Taken::of(decision));
         }
         let Decision { stream, version, command: asked, rules, recorded_at, relied_on, historical, .. } = decision;
         let command = match Command::parse(&asked.name, asked.payload.get().as_bytes()) {
@@ -270,7 +337,7 @@ impl Replay {
             Err(error) => {
                 let again = Told::Refused { code: "Unreadable".to_owned(), reason: error.to_string() };
                 self.did_not_repeat(position, decision, again);
-                return self.take_as_recorded(decision);
+                return self.take_as_recorded(&Taken::of(decision));
             }
         };
         let asked = Asked {
@@ -298,7 +365,7 @@ impl Replay {
                 self.did_not_repeat(position, decision, again);
             }
         }
-        self.keep(decision);
+        self.keep(&Taken::of(decision));
     }
 
     fn was_controlled(&mut self, stream: &StreamName) {
@@ -314,21 +381,17 @@ impl Replay {
         self.report.unrepeated.push(Unrepeated { position, stream, command, recorded, again });
     }
 
-    /// Takes a decision in as it was recorded, under every set of rules: it cannot be decided again.
-    fn take_as_recorded(&mut self, decision: &Decision<'_>) {
-        self.lines.iter_mut().for_each(|line| line.take_as_recorded(decision));
-        self.keep(decision);
+    /// Takes a decision in as it was recorded, under every set of rules.
+    fn take_as_recorded(&mut self, taken: &Taken<'_>) {
+        self.lines.iter_mut().for_each(|line| line.take_as_recorded(taken));
+        self.keep(taken);
     }
 
     /// Takes a decision into the world as recorded.
-    fn keep(&mut self, decision: &Decision<'_>) {
-        let Decision { stream, version, outcome, recorded_at, effective_at, .. } = decision;
-        if let Outcome::Accepted(events) = outcome {
-            self.recorded.evolve(stream, *version, events, *effective_at);
-            self.recorded.note(stream, *version, *recorded_at);
-            if let Events::Program(_) = events {
-                Arc::make_mut(&mut self.programs).push(self.recorded.streams.program.read(stream, Clone::clone));
-            }
+    fn keep(&mut self, taken: &Taken<'_>) {
+        self.recorded.keep(taken);
+        if let Outcome::Accepted(Events::Program(_)) = taken.outcome {
+            Arc::make_mut(&mut self.programs).push(self.recorded.streams.program.read(taken.stream, Clone::clone));
         }
     }
 

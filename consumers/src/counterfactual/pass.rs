@@ -5,7 +5,6 @@ use std::{
     thread,
 };
 
-use pledger_domain::stream::StreamKind;
 use pledger_ledger::{
     log::{Log, LogError, Placed, UpTo},
     slices::SliceId,
@@ -30,15 +29,15 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Decides again what is in streams of the wanted kinds, on this thread.
-    pub(super) fn alone(&mut self, slices: &[SliceId], replay: &mut Replay, wanted: impl Fn(StreamKind) -> bool) -> Result<(), LogError> {
+    /// Decides again what is in reference streams, on this thread.
+    pub(super) fn alone(&mut self, slices: &[SliceId], replay: &mut Replay) -> Result<(), LogError> {
         let mut records = UpTo::ends_of(self.log, slices, self.ends.to_vec())?;
         loop {
             let placed = records.next(READ_RECORDS)?;
             if placed.is_empty() {
                 break;
             }
-            replay.look_at(&placed, &wanted);
+            replay.look_at(&placed);
             self.tell(placed.len());
         }
         replay.end();
@@ -96,7 +95,7 @@ impl Pass<'_> {
 /// Decides again whatever comes, until nothing more does.
 fn decide(mut replay: Replay, batches: &Receiver<Vec<Placed>>) -> Replay {
     for batch in batches {
-        replay.look_at(&batch, |kind| !kind.is_reference());
+        replay.look_at(&batch);
     }
     replay.end();
     replay

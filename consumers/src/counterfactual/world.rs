@@ -8,7 +8,7 @@ use pledger_domain::{
     stream::{StreamKind, StreamName},
     values::{PartnerId, Timestamp},
 };
-use pledger_ledger::record::{Events, Outcome};
+use pledger_ledger::record::{Decision, Outcome};
 
 use super::history::{Partners, Programs};
 use crate::processor::{Asked, Standing, Streams, rules_before_any};
@@ -31,6 +31,23 @@ pub(super) struct Recorded<'a> {
     pub(super) relied_on: &'a [(StreamName, u64)],
 }
 
+/// A decision as it was recorded, to be taken in so.
+pub(super) struct Taken<'a> {
+    pub(super) stream: &'a StreamName,
+    /// The stream's version after it.
+    pub(super) version: u64,
+    pub(super) outcome: &'a Outcome<'a>,
+    pub(super) recorded_at: Timestamp,
+    pub(super) effective_at: Timestamp,
+}
+
+impl<'a> Taken<'a> {
+    pub(super) const fn of(decision: &'a Decision<'a>) -> Self {
+        let Decision { stream, version, outcome, recorded_at, effective_at, .. } = decision;
+        Self { stream, version: *version, outcome, recorded_at: *recorded_at, effective_at: *effective_at }
+    }
+}
+
 /// A command decided again.
 pub(super) struct Again {
     pub(super) outcome: Outcome<'static>,
@@ -46,7 +63,7 @@ pub(super) struct Again {
 /// What becomes of every stream under one set of rules: those that were in force, or a draft.
 #[derive(Default)]
 pub(super) struct World {
-    draft: Option<Draft>,
+    pub(super) draft: Option<Draft>,
     /// The streams of the slices at hand.
     pub(super) streams: Streams,
     /// Shared by those who decide what relies on them, once all of them are known.
@@ -108,13 +125,16 @@ impl World {
     /// Takes in what was decided again.
     pub(super) fn take_in(&self, stream: &StreamName, again: &Again) {
         if let Outcome::Accepted(events) = &again.outcome {
-            self.evolve(stream, again.version, events, again.effective_at);
+            self.streams.evolve(stream, again.version, events, again.effective_at);
         }
     }
 
-    /// Takes events in.
-    pub(super) fn evolve(&self, stream: &StreamName, version: u64, events: &Events<'_>, effective_at: Timestamp) {
-        self.streams.evolve(stream, version, events, effective_at);
+    /// Takes in what was recorded.
+    pub(super) fn keep(&mut self, taken: &Taken<'_>) {
+        if let Outcome::Accepted(events) = taken.outcome {
+            self.streams.evolve(taken.stream, taken.version, events, taken.effective_at);
+            self.note(taken.stream, taken.version, taken.recorded_at);
+        }
     }
 
     /// Notes what a partner is now, for those who rely on it. `recorded` is the version that the recorded stream stands at,

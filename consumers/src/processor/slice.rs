@@ -71,6 +71,10 @@ impl<S: Decides> Store<S> {
         guarded(|| S::decide(command, &live.state, facts)).map(S::events)
     }
 
+    fn version(&self, stream: &StreamName) -> u64 {
+        self.unit.aggregate(stream.as_str()).lock().version
+    }
+
     /// The state of a stream, shown to `read`.
     pub(crate) fn read<T>(&self, stream: &StreamName, read: impl FnOnce(&S) -> T) -> T {
         read(&self.unit.aggregate(stream.as_str()).lock().state)
@@ -138,6 +142,17 @@ impl Streams {
             Events::Account(events) => evolve(&self.account, stream, version, events, at),
             Events::Fund(events) => evolve(&self.fund, stream, version, events, at),
             Events::Cost(events) => evolve(&self.cost, stream, version, events, at),
+        }
+    }
+
+    /// The version of a stream.
+    pub(crate) fn version(&self, stream: &StreamName) -> u64 {
+        match stream.kind() {
+            StreamKind::Program => self.program.version(stream),
+            StreamKind::Partner => self.partner.version(stream),
+            StreamKind::Account => self.account.version(stream),
+            StreamKind::Fund => self.fund.version(stream),
+            StreamKind::Cost => self.cost.version(stream),
         }
     }
 

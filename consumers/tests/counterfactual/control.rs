@@ -13,6 +13,9 @@ use crate::{
     ledger::{draft, line, time},
 };
 
+/// It decides registrations, and all of them as before.
+const ROUTING: (&str, &str) = ("routing = []", "routing = [{ region = \"nowhere\", reviewer = \"nobody\" }]");
+
 /// The same under a draft, with everything controlled and with the differences controlled.
 fn again(log: &MemoryLog, changes: &[(&str, &str)]) -> [Report; 2] {
     [Control::Everything, Control::Differences]
@@ -51,17 +54,21 @@ fn not_gold(decision: &mut Decision<'_>) {
 #[test]
 fn what_no_rules_give_is_told_and_is_no_difference_of_a_draft() {
     let log = contested().forged(reviewed_by_a_stranger);
-    // Under the same rules, nothing but the forgery is found; what follows it comes out as recorded.
-    let [all, differences] = again(&log, &[]);
+    // Under a draft by which nothing else is decided otherwise, nothing but the forgery is found; what follows it comes out as
+    // recorded.
+    let [all, differences] = again(&log, &[ROUTING]);
     assert_eq!((unrepeated(&all), unrepeated(&differences)), (vec!["RegisterDeal"], vec!["RegisterDeal"]));
     assert_eq!((lines(&all), lines(&differences)), (vec![], vec![]));
     assert_eq!((differences.controlled, differences.controlled_streams), (1, 1));
     assert_eq!(all.controlled, all.decided);
-    // Under a draft, what it changes later in the same stream is told, as if nothing were forged.
-    let [all, differences] = again(&log, &[NO_PROTECTION]);
+    // Under a draft, what it changes later in the same stream is told, as if nothing were forged; the forgery only where the
+    // draft changes a clause by which it was decided.
     let told = ["2026-02-02 ApproveDeal deal d-1: protected_until", "2026-03-01 RegisterDeal deal d-2: accepted, follows"];
-    assert_eq!((lines(&all), lines(&differences)), (told.map(str::to_owned).to_vec(), told.map(str::to_owned).to_vec()));
-    assert_eq!((unrepeated(&all), unrepeated(&differences)), (vec!["RegisterDeal"], vec!["RegisterDeal"]));
+    for (changes, found) in [(vec![NO_PROTECTION], vec![]), (vec![NO_PROTECTION, ROUTING], vec!["RegisterDeal"])] {
+        let [all, differences] = again(&log, &changes);
+        assert_eq!((lines(&all), lines(&differences)), (told.map(str::to_owned).to_vec(), told.map(str::to_owned).to_vec()));
+        assert_eq!((unrepeated(&all), unrepeated(&differences)), (vec!["RegisterDeal"], found));
+    }
 }
 
 #[test]
@@ -69,10 +76,16 @@ fn nothing_that_relies_on_it_is_put_down_to_the_draft() {
     let log = funded().forged(not_gold);
     // Whether the tier counts at all is the draft's: by it nobody but silver may ask, which p-1 is on record.
     for eligible in ["eligible_tiers = [\"silver\"]", "eligible_tiers = [\"gold\"]"] {
-        let [all, differences] = again(&log, &[("eligible_tiers = []", eligible)]);
-        assert_eq!((unrepeated(&all), unrepeated(&differences)), (vec!["EvaluateTier"], vec!["EvaluateTier"]));
-        assert_eq!(lines(&all), lines(&differences));
-        assert_eq!(lines(&differences).is_empty(), eligible.contains("silver"), "{:?}", lines(&differences));
+        let eligible_only = ("eligible_tiers = []", eligible);
+        // Where the draft changes what tiers are earned by, the evaluation is decided again, and the forgery found.
+        for (changes, found) in
+            [(vec![eligible_only], vec![]), (vec![eligible_only, ("grace_days = 90", "grace_days = 30")], vec!["EvaluateTier"])]
+        {
+            let [all, differences] = again(&log, &changes);
+            assert_eq!((unrepeated(&all), unrepeated(&differences)), (vec!["EvaluateTier"], found));
+            assert_eq!(lines(&all), lines(&differences));
+            assert_eq!(lines(&differences).is_empty(), eligible.contains("silver"), "{:?}", lines(&differences));
+        }
     }
 }
 

@@ -102,14 +102,15 @@ impl Ledger {
         answer.expect("a decision").outcome.is_ok()
     }
 
-    /// Everything decided again under these changes to the default rules, up to a time. Under the rules as recorded it has
-    /// to come out as recorded, and with every decision controlled the draft has to change the same.
+    /// What is decided again under these changes to the default rules, up to a time. With every command decided again, under the
+    /// rules as recorded too, these have to come out as recorded, and the draft has to change the same.
     pub(crate) fn again(&self, changes: &[(&str, &str)], from: Option<&str>, to: &str) -> Report {
         let drafts = [Draft { from: from.map(time), ..draft(changes) }];
         let report = |control| replay(&self.log, &drafts, control, time(to), &mut |_| {}).expect("the log is read");
         let (report, all) = (report(Control::Differences), report(Control::Everything));
-        assert_eq!((&all.drafts, all.decided, all.controlled), (&report.drafts, report.decided, report.decided));
-        assert_eq!(all.unrepeated, []);
+        assert_eq!(all.drafts, report.drafts);
+        assert_eq!((all.controlled, all.unrepeated), (all.decided, vec![]));
+        assert!(report.decided <= all.decided, "{} of {}", report.decided, all.decided);
         report
     }
 

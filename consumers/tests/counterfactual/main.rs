@@ -34,7 +34,38 @@ fn the_same_rules_decide_the_same() {
     let ledger = contested();
     let report = ledger.again(&[], None, END);
     assert_eq!((report.drafts, report.set_aside), (vec![vec![]], 0));
-    assert!(report.decided > 10, "{}", report.decided);
+    assert_eq!(report.decided, 1, "nothing but the publication of the rules: they differ in no clause");
+    let all = replay(&ledger.log, &[draft(&[])], Control::Everything, time(END), &mut |_| {}).expect("read");
+    assert!(all.decided > 10, "{}", all.decided);
+    assert_eq!((all.controlled, all.drafts), (all.decided, vec![vec![]]));
+}
+
+/// How many commands are decided again, beside the publication of the rules.
+fn decided(ledger: &Ledger, changes: &[(&str, &str)]) -> u64 {
+    ledger.again(changes, None, END).decided - 1
+}
+
+#[test]
+fn only_what_a_changed_clause_decides_is_decided_again_and_what_comes_of_it() {
+    let (contested, funded) = (contested(), funded());
+    // Four registrations at most: d-1 and d-3, and d-2, which was refused.
+    for (changes, again) in [
+        (("half_life_days = 7", "half_life_days = 9"), 0),
+        (("duplicate_similarity = \"0.92\"", "duplicate_similarity = \"0.5\""), 0),
+        (("claim_window_days = 90", "claim_window_days = 10"), 0),
+        (("max_extensions = 1", "max_extensions = 3"), 0),
+        (("routing = []", "routing = [{ region = \"nowhere\", reviewer = \"nobody\" }]"), 3),
+    ] {
+        assert_eq!(decided(&contested, &[changes]), again, "{changes:?}");
+    }
+    // From the approval on its account is another: the refusal, the next registration, the note and what fell due.
+    assert!(decided(&contested, &[NO_PROTECTION]) >= 4);
+    // Funds rely on the partner: as long as that is the same, whoever may ask is not asked again.
+    assert_eq!(decided(&funded, &[("grace_days = 90", "grace_days = 30")]), 1, "the evaluation");
+    assert!(decided(&funded, &[("certifications = 4", "certifications = 6")]) > 4, "it is silver, and asks for funds");
+    // The same from a time on.
+    let later = |from| funded.again(&[("claim_window_days = 90", "claim_window_days = 80")], Some(from), END).decided - 1;
+    assert!(later("2026-04-05") > later("2026-04-06"), "the approval of the request");
 }
 
 #[test]

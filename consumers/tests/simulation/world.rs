@@ -114,7 +114,7 @@ pub(crate) fn live(seed: u64) -> Result<Tally, String> {
     world.compare_snapshots()?;
     world.compare_due()?;
     checker::check(&mut world)?;
-    world.tally.otherwise = again::check(&world)?;
+    world.tally.otherwise = again::check(&world, seed)?;
     Ok(world.tally)
 }
 

@@ -26,6 +26,9 @@ impl CommandPayload for ApproveDeal {
     const NAME: &'static str = "ApproveDeal";
     const SUMMARY: &'static str = "Approves a registration; the rules say for how long it protects.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com"}"#;
+    const DECIDED_BY: &'static [&'static str] =
+        &["deal_registration.protection_days", "deal_registration.validity_days", "deal_registration.protection_scope"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

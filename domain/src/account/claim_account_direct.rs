@@ -31,6 +31,7 @@ impl CommandPayload for ClaimAccountDirect {
     const NAME: &'static str = "ClaimAccountDirect";
     const SUMMARY: &'static str = "Claims an unprotected account for the vendor's direct sellers.";
     const EXAMPLE: &'static str = r#"{"claim_id":"dc-1","account":"acme.com","seller":"s-weber"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["deal_registration.protection_scope"];
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

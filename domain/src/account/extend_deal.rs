@@ -26,6 +26,9 @@ impl CommandPayload for ExtendDeal {
     const NAME: &'static str = "ExtendDeal";
     const SUMMARY: &'static str = "Extends an approved deal's protection and validity by the rules' days.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com"}"#;
+    const DECIDED_BY: &'static [&'static str] =
+        &["deal_registration.max_extensions", "deal_registration.extension_days", "deal_registration.protection_scope"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -31,6 +31,7 @@ impl CommandPayload for OpenDispute {
     const NAME: &'static str = "OpenDispute";
     const SUMMARY: &'static str = "Opens a dispute over a deal.";
     const EXAMPLE: &'static str = r#"{"dispute_id":"dis-1","deal_id":"d-1001","account":"acme.com","contender":"p-suedlicht","reason":"We introduced the customer in March."}"#;
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

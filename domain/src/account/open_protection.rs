@@ -28,6 +28,8 @@ impl CommandPayload for OpenProtection {
     const NAME: &'static str = "OpenProtection";
     const SUMMARY: &'static str = "Protects an open deal from before the ledger until a given time.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com","protected_until":"2027-03-31"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["deal_registration.protection_days", "deal_registration.protection_scope"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -58,6 +58,7 @@ impl CommandPayload for RecordRevenue {
     const NAME: &'static str = "RecordRevenue";
     const SUMMARY: &'static str = "Records revenue recognised on an account.";
     const EXAMPLE: &'static str = r#"{"revenue_id":"r-1","partner_id":"p-nordwind","account":"acme.com","amount":{"amount":"115000.00","currency":"USD"},"deal_id":"d-1001"}"#;
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -41,6 +41,7 @@ impl CommandPayload for RecordTouchpoint {
     const NAME: &'static str = "RecordTouchpoint";
     const SUMMARY: &'static str = "Records an act of a partner or a channel on an account.";
     const EXAMPLE: &'static str = r#"{"touchpoint_id":"t-1","account":"acme.com","partner_id":"p-nordwind","kind":"webinar","channel":"events","occurred_at":"2026-09-01T15:00:00Z"}"#;
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -81,6 +81,15 @@ impl CommandPayload for RegisterDeal {
     const NAME: &'static str = "RegisterDeal";
     const SUMMARY: &'static str = "Registers a partner's deal on an account.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","partner_id":"p-nordwind","account":{"name":"Acme Corporation","domain":"acme.com"},"product":"GTX Pro","amount":{"amount":"120000.00","currency":"USD"},"expected_close":"2027-03-31"}"#;
+    const DECIDED_BY: &'static [&'static str] = &[
+        "deal_registration.required_fields",
+        "deal_registration.prerequisite_courses",
+        "deal_registration.protection_scope",
+        "deal_registration.routing",
+        "deal_registration.default_reviewer",
+        "deal_registration.approval_sla_hours",
+    ];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -45,6 +45,13 @@ impl CommandPayload for UpdateDeal {
     const NAME: &'static str = "UpdateDeal";
     const SUMMARY: &'static str = "Changes a draft, or a deal sent back for information, and may submit it.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com","expected_close":"2027-06-30","submit":true}"#;
+    const DECIDED_BY: &'static [&'static str] = &[
+        "deal_registration.required_fields",
+        "deal_registration.prerequisite_courses",
+        "deal_registration.protection_scope",
+        "deal_registration.approval_sla_hours",
+    ];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

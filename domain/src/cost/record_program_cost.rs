@@ -39,6 +39,7 @@ impl CommandPayload for RecordProgramCost {
     const NAME: &'static str = "RecordProgramCost";
     const SUMMARY: &'static str = "Records a cost of the program, for one partner or for all.";
     const EXAMPLE: &'static str = r#"{"cost_id":"c-77","kind":"partner_manager","amount":{"amount":"8000.00","currency":"USD"},"partner_id":"p-nordwind","period":"2027-Q1"}"#;
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Cost;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -32,6 +32,7 @@ impl CommandPayload for AllocateFunds {
     const NAME: &'static str = "AllocateFunds";
     const SUMMARY: &'static str = "Sets a part of a budget aside for one partner.";
     const EXAMPLE: &'static str = r#"{"allocation_id":"al-nordwind","budget_id":"mdf-2027","partner_id":"p-nordwind","amount":{"amount":"50000.00","currency":"USD"}}"#;
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Fund;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -40,6 +40,8 @@ impl CommandPayload for AmendFundRequest {
     const NAME: &'static str = "AmendFundRequest";
     const SUMMARY: &'static str = "Changes a recalled or returned request and submits it again.";
     const EXAMPLE: &'static str = r#"{"request_id":"rq-7","revision":1,"activity":"Booth at the spring fair","amount":{"amount":"9000.00","currency":"USD"},"campaign_id":"spring-fair","goal":"30 qualified leads"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["mdf.eligible_tiers"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Fund;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

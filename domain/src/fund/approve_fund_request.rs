@@ -32,6 +32,8 @@ impl CommandPayload for ApproveFundRequest {
     const NAME: &'static str = "ApproveFundRequest";
     const SUMMARY: &'static str = "Approves a request for funds, in whole or in part.";
     const EXAMPLE: &'static str = r#"{"request_id":"rq-7","amount":{"amount":"10000.00","currency":"USD"}}"#;
+    const DECIDED_BY: &'static [&'static str] = &["mdf.claim_window_days"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Fund;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

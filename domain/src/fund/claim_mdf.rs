@@ -37,6 +37,8 @@ impl CommandPayload for ClaimMDF {
     const NAME: &'static str = "ClaimMDF";
     const SUMMARY: &'static str = "Claims money spent under an approved request, with proof.";
     const EXAMPLE: &'static str = r#"{"claim_id":"cl-3","request_id":"rq-7","amount":{"amount":"9800.00","currency":"USD"},"proof":[{"kind":"invoice","uri":"https://files.example/invoice-7.pdf","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]}"#;
+    const DECIDED_BY: &'static [&'static str] = &["mdf.eligible_tiers"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Fund;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

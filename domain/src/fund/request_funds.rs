@@ -40,6 +40,8 @@ impl CommandPayload for RequestFunds {
     const NAME: &'static str = "RequestFunds";
     const SUMMARY: &'static str = "Asks to spend allocated funds on an activity.";
     const EXAMPLE: &'static str = r#"{"request_id":"rq-7","allocation_id":"al-nordwind","activity":"Booth at the spring fair","amount":{"amount":"12000.00","currency":"USD"},"campaign_id":"spring-fair","goal":"40 qualified leads"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["mdf.eligible_tiers"];
+    const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Fund;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

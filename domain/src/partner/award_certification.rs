@@ -40,6 +40,7 @@ impl CommandPayload for AwardCertification {
     const NAME: &'static str = "AwardCertification";
     const SUMMARY: &'static str = "Certifies a person at a partner.";
     const EXAMPLE: &'static str = r#"{"partner_id":"p-nordwind","person_id":"e-204","certification":"cloud-architect","level":"professional","awarded_at":"2027-02-10"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["certifications"];
     type Stream = Partner;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

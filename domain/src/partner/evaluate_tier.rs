@@ -35,6 +35,7 @@ impl CommandPayload for EvaluateTier {
     const SUMMARY: &'static str = "Holds a partner's figures against the tiers, once a period.";
     const EXAMPLE: &'static str = r#"{"partner_id":"p-nordwind","period":"2027-Q1","inputs":{"revenue":{"amount":"120000.00","currency":"USD"},"active_certifications":2,"net_new_logos":1},"as_of":["5:1041","17:993"]}"#;
     const ORIGIN: Origin = Origin::System;
+    const DECIDED_BY: &'static [&'static str] = &["reporting_currency", "tiers", "tier_policy.grace_days"];
     type Stream = Partner;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

@@ -29,6 +29,7 @@ impl CommandPayload for OverrideTier {
     const NAME: &'static str = "OverrideTier";
     const SUMMARY: &'static str = "Sets a partner's tier by hand, with a reason and an approver; ends any grace.";
     const EXAMPLE: &'static str = r#"{"partner_id":"p-nordwind","tier":"gold","reason":"Strategic alliance signed","approver":"s-3"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["tiers"];
     type Stream = Partner;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

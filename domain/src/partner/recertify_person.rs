@@ -37,6 +37,7 @@ impl CommandPayload for RecertifyPerson {
     const SUMMARY: &'static str = "Renews the certification of a person, for the same or another level.";
     const EXAMPLE: &'static str =
         r#"{"partner_id":"p-nordwind","person_id":"e-204","certification":"cloud-architect","level":"expert","renewed_at":"2028-01-20"}"#;
+    const DECIDED_BY: &'static [&'static str] = &["certifications"];
     type Stream = Partner;
 
     fn address(&self) -> Result<Address, InvalidAccount> {

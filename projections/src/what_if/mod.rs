@@ -44,7 +44,16 @@ pub struct Difference {
     pub ropi: Vec<ReturnChange>,
 }
 
+/// The clauses and sections of the rules that figures are read from; what others say shows in decisions only.
+const READ_FROM: [&str; 5] = ["reporting_currency", "tiers", "tier_policy", "attribution", "ropi"];
+
 impl Standing {
+    /// Whether rules that differ in a clause, as `RuleChange` names it, may give other figures of the same decisions.
+    #[must_use]
+    pub fn rests_on(clause: &str) -> bool {
+        READ_FROM.contains(&clause.split_once('.').map_or(clause, |(section, _)| section))
+    }
+
     /// What the rows of `engine` say at `at`, once they hold what they are to hold.
     ///
     /// # Errors

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use pledger_command_api::{Draft, Simulation};
-use pledger_consumers::counterfactual::{self, Control};
+use pledger_consumers::counterfactual::{self, Control, Unreadable};
 use pledger_domain::{
-    rules::{RuleSet, Rules},
+    rules::{RuleChange, RuleSet, Rules},
+    stream::StreamName,
     values::Timestamp,
 };
 use pledger_ledger::log::Log;
 use pledger_projections::{
     engine::{Engine, Moment, Options, PaidOtherwise, Supposed},
-    what_if::Standing,
+    query::Incomplete,
+    what_if::{Difference, Standing},
 };
 
 use super::{
@@ -73,21 +75,45 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
-    let mut decided = decided_again(&**log, &drafts, span, told)?;
+    let control = if asked.verify { Control::Everything } else { Control::Differences };
+    let mut decided = decided_again(&**log, &drafts, control, span, told)?;
     let decisions = std::mem::take(&mut decided.drafts);
     let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
-    let (recorded, supposed) = standings(log, span, &drafts, &paid, told)?;
-    let mut supposed = supposed.into_iter();
+    // Rows are read under the draft where they may say something else then. A time in the past may lie before them all.
+    let published: Vec<_> = (1..=program.count()).filter_map(|version| program.version(version)).collect();
+    let rests_on = |draft: &Parsed| published.iter().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(is_read));
+    let folds = span.moment.as_of.is_some() || drafts.iter().zip(&paid).any(|(draft, paid)| !paid.is_empty() || rests_on(draft));
+    let figures = if folds {
+        let (figures, parked) = figures(log, span, &drafts, paid, told)?;
+        add_parked(&mut decided, parked);
+        figures
+    } else {
+        drafts.iter().map(|_| Difference::default()).collect()
+    };
     let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
-    let outcomes = drafts.iter().zip(decisions).zip(paid).map(|((draft, decisions), paid)| {
-        let standing = supposed.next().map_or_else(|| standing_from(log, span, draft, paid, told), Ok)?;
-        let figures = recorded.changes_to(&standing);
+    let outcomes = drafts.iter().zip(decisions).zip(figures).map(|((draft, decisions), figures)| {
         let changes = in_force.rules.changes_to(&draft.rules.rules);
         let funds = shifts(&decisions);
-        Ok(Outcome { name: draft.name.clone(), changes, figures, funds, decisions })
+        Outcome { name: draft.name.clone(), changes, figures, funds, decisions }
     });
-    let drafts = outcomes.collect::<Result<_>>()?;
-    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided })
+    let drafts = outcomes.collect();
+    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided, control, folds })
+}
+
+fn is_read(change: &RuleChange) -> bool {
+    Standing::rests_on(&change.clause)
+}
+
+/// Streams that no draft concerns are not decided again; where one is folded no further, its figures stop there all the same.
+fn add_parked(decided: &mut counterfactual::Report, parked: Vec<Incomplete>) {
+    let known: Vec<_> = decided.unreadable.iter().map(|unreadable| unreadable.position).collect();
+    let others = parked.into_iter().filter(|parked| !known.contains(&parked.since));
+    decided.unreadable.extend(others.map(|Incomplete { stream, since, reason }| Unreadable {
+        position: since,
+        stream: StreamName::parse(&stream).ok(),
+        reason,
+    }));
+    decided.unreadable.sort_by_key(|unreadable| unreadable.position);
 }
 
 fn span(asked: &Simulation, present: Timestamp, told: &Told) -> Result<Span> {
@@ -117,22 +143,28 @@ fn parse(drafts: &[Draft], published: u32) -> Result<Vec<Parsed>> {
     drafts.iter().zip(published + 1..).map(read).collect()
 }
 
-/// What the ledger's figures are at the end of the span, as recorded and under each draft that governs always: history is
-/// folded once for all of them. Nothing is written: the read models are made in memory and dropped.
-fn standings(
+/// What changes in the ledger's figures at the end of the span under each draft, and which streams are folded no further.
+/// For all drafts that govern always history is folded once. Nothing is written: the read models are made in memory and dropped.
+fn figures(
     log: &Arc<dyn Log>,
     span: Span,
     drafts: &[Parsed],
-    paid: &[Vec<PaidOtherwise>],
+    paid: Vec<Vec<PaidOtherwise>>,
     told: &Told,
-) -> Result<(Standing, Vec<Standing>)> {
+) -> Result<(Vec<Difference>, Vec<Incomplete>)> {
     let options = Options { moment: span.moment, ..Options::default() };
     let engine = Engine::in_memory(Arc::clone(log), options)?;
     fold(log, &engine, span, told, "folding as recorded")?;
-    let always = drafts.iter().zip(paid).filter(|_| span.from.is_none());
-    let supposing = |(draft, paid): (&Parsed, &Vec<_>)| Standing::supposing(&engine, span.to, &draft.rules, paid.clone());
-    let supposed = always.map(supposing).collect::<Result<_, _>>()?;
-    Ok((Standing::read(&engine, span.to)?, supposed))
+    let recorded = Standing::read(&engine, span.to)?;
+    let parked = engine.read(|rows| rows.incomplete());
+    let each = drafts.iter().zip(paid);
+    let standings = if span.from.is_none() {
+        each.map(|(draft, paid)| Ok(Standing::supposing(&engine, span.to, &draft.rules, paid)?)).collect::<Result<Vec<_>>>()?
+    } else {
+        drop(engine);
+        each.map(|(draft, paid)| standing_from(log, span, draft, paid, told)).collect::<Result<_>>()?
+    };
+    Ok((standings.iter().map(|standing| recorded.changes_to(standing)).collect(), parked))
 }
 
 /// The same under a draft that governs from a time on: history is folded under it.
@@ -160,11 +192,11 @@ fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'st
     Ok(())
 }
 
-/// Every recorded command, decided again under the drafts.
-fn decided_again(log: &dyn Log, drafts: &[Parsed], span: Span, told: &Told) -> Result<counterfactual::Report> {
+/// Recorded commands, decided again under the drafts.
+fn decided_again(log: &dyn Log, drafts: &[Parsed], control: Control, span: Span, told: &Told) -> Result<counterfactual::Report> {
     let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
     let progress = told.progress("deciding again", log)?;
-    let report = counterfactual::replay(log, &drafts, Control::Differences, span.to, &mut |seen| progress.set_position(seen))?;
+    let report = counterfactual::replay(log, &drafts, control, span.to, &mut |seen| progress.set_position(seen))?;
     progress.finish_and_clear();
     Ok(report)
 }

@@ -30,7 +30,8 @@ const TABLE_ROWS: usize = 20;
 #[command(after_help = "Examples:
   pledger rules show > draft.toml; edit draft.toml; pledger simulate --rules draft.toml
   pledger simulate --rules strict.toml --rules generous.toml --from 2026-01-01
-  pledger simulate --rules draft.toml --format csv > differences.csv")]
+  pledger simulate --rules draft.toml --format csv > differences.csv
+  pledger rules show > same.toml; pledger simulate --rules same.toml --verify")]
 pub(crate) struct Simulate {
     /// The draft, a whole program.toml; several are compared side by side
     #[arg(long = "rules", value_name = "FILE", required = true)]
@@ -44,6 +45,9 @@ pub(crate) struct Simulate {
     /// The most rows of each kind in a table, or of each list in JSON, which says how many there are; CSV has every row [default: 20; of JSON 1000]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Decide every command again and under the rules as recorded too, not only those that a changed clause decides: it shows that pledger decides as it did, and takes longer
+    #[arg(long)]
+    verify: bool,
     /// How the answer looks
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -67,7 +71,8 @@ impl Simulate {
             Ok(Draft { name, program })
         };
         let drafts = self.drafts.iter().map(read).collect::<Result<_>>()?;
-        let report = simulate(&ledger, &Simulation { drafts, from: self.from, to: self.to, limit: self.limit }, &Told::ON_A_TERMINAL)?;
+        let asked = Simulation { drafts, from: self.from, to: self.to, limit: self.limit, verify: self.verify };
+        let report = simulate(&ledger, &asked, &Told::ON_A_TERMINAL)?;
         match format {
             Format::Table => output::print(report.table(self.limit.unwrap_or(TABLE_ROWS)))?,
             Format::Json => output::print_json(&report.json(self.limit.unwrap_or(Simulation::LISTED)))?,

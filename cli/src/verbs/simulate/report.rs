@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use pledger_consumers::counterfactual::{self, Otherwise, Unreadable, Unrepeated};
+use pledger_consumers::counterfactual::{self, Control, Otherwise, Unreadable, Unrepeated};
 use pledger_domain::{
     rules::RuleChange,
     values::{Currency, Timestamp},
@@ -30,6 +30,10 @@ pub(crate) struct Report {
     /// How many commands were decided again, and whether those that a draft changes came out as recorded under the rules as
     /// recorded.
     pub(super) decided: counterfactual::Report,
+    /// Which commands were to be decided again.
+    pub(super) control: Control,
+    /// Whether history was folded: figures cannot differ where not.
+    pub(super) folds: bool,
 }
 
 /// What one draft would change.
@@ -124,6 +128,8 @@ impl Report {
         let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, unreadable, drafts: _ } =
             &self.decided;
         let again = json!({
+            "every_command": self.control == Control::Everything,
+            "folded": self.folds,
             "decided": decided,
             "historical": historical,
             "set_aside": set_aside,
@@ -195,14 +201,19 @@ impl Report {
             )
         };
         let also = format!("{controlled} commands in {controlled_streams} streams were decided under the rules as recorded too");
-        let came = match unrepeated.len() {
-            0 if *controlled == 0 => "No draft decides any command otherwise.".to_owned(),
-            0 => format!("Where a draft decides otherwise, {also}: all of these come out as recorded."),
-            count => format!(
-                "Where a draft decides otherwise, {also}: {count} do NOT come out as recorded, and no draft is said to change them:"
+        let (again, wherever) = match self.control {
+            Control::Everything => (format!("All {decided} commands were decided again."), ""),
+            Control::Differences => (
+                format!("{decided} commands were decided again: no clause that a draft changes decides any other."),
+                "Where a draft decides otherwise, ",
             ),
         };
-        let mut text = format!("{decided} commands were decided again.{aside}{before} {came}\n");
+        let came = match unrepeated.len() {
+            0 if *controlled == 0 => "No draft decides any command otherwise.".to_owned(),
+            0 => format!("{wherever}{also}: all of these come out as recorded."),
+            count => format!("{wherever}{also}: {count} do NOT come out as recorded, and no draft is said to change them:"),
+        };
+        let mut text = format!("{again}{aside}{before} {came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
         }
@@ -212,6 +223,9 @@ impl Report {
         }
         if let Some(more) = unreadable.len().checked_sub(MAX_UNREPEATED + 1) {
             text.push_str(&format!("Incomplete: {} more records cannot be read; --json has all of them\n", more + 1));
+        }
+        if !self.folds {
+            text.push_str("Tiers, credit and returns rest on no clause that a draft changes.\n");
         }
         text.extend(NOTES.iter().map(|note| format!("{note}\n")));
         text
