@@ -14,7 +14,6 @@ mod state;
 mod tail;
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -72,7 +71,7 @@ struct Shared {
     readers: Readers,
     commits: Option<Commits>,
     state: Arc<State>,
-    lock: Option<File>,
+    lock: Option<lock::Lock>,
 }
 
 impl SqliteLog {
@@ -108,7 +107,7 @@ impl SqliteLog {
         Self::start(file, mode, lock)
     }
 
-    fn start(file: PathBuf, mode: Mode, lock: Option<File>) -> Result<Self, LogError> {
+    fn start(file: PathBuf, mode: Mode, lock: Option<lock::Lock>) -> Result<Self, LogError> {
         let mut link = Link::open(&file, if mode == Mode::Write { Access::Write } else { Access::Read })?;
         check_layout(&mut link, &file)?;
         let created = read_created(&mut link, &file)?;

@@ -130,7 +130,7 @@ impl Generations for DirectoryGenerations {
         let holder = Holder { pid: std::process::id(), on: None, since: now() };
         file.set_len(0)?;
         file.write_all(&serde_json::to_vec(&holder).map_err(io::Error::other)?)?;
-        Ok(Ok(Box::new(Locked { _file: file })))
+        Ok(Ok(Box::new(Locked { file })))
     }
 
     fn remove(&self, generation: GenerationNumber) -> Result<(), StoreError> {
@@ -141,12 +141,20 @@ impl Generations for DirectoryGenerations {
     }
 }
 
-/// A lock on a file, which ends with the process whatever ends that.
+/// A lock on a file, which ends with the process whatever ends that. It is given back, and not only let go of: a child that this process
+/// just starts has a copy of the file for a moment, which would keep it.
 struct Locked {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl Hold for Locked {}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Where that fails it ends with the file.
+        let _ = self.file.unlock();
+    }
+}
 
 /// Writes a file in one step: it is there as it was, or whole.
 fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), StoreError> {
