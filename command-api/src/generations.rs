@@ -193,7 +193,7 @@ pub fn compared(
         let engine = Engine::beside(generations, generation, Arc::clone(log), Options::default())?;
         engine.ok_or(PromoteError::Stale(generation))
     };
-    [one, other].into_iter().try_for_each(|generation| known(generations, generation))?;
+    [one, other].into_iter().try_for_each(|generation| comparable(generations, generation))?;
     let compared = open(one).and_then(|one| engine::compare(&one, &open(other)?));
     compared.map_err(|error| problem(&error))
 }
@@ -216,6 +216,15 @@ pub fn dropped(generations: &dyn Generations, generation: GenerationNumber) -> R
         None => None,
     };
     generations.remove(generation).map_err(unreadable)
+}
+
+/// Whether it is there and not half filled: then all of the ledger would have to be folded to compare it.
+fn comparable(generations: &dyn Generations, generation: GenerationNumber) -> Result<(), Problem> {
+    known(generations, generation)?;
+    match generations.note(generation).map_err(unreadable)?.state {
+        State::Followed | State::Ready => Ok(()),
+        State::Filling => Err(problem(&PromoteError::NotReady(generation))),
+    }
 }
 
 fn known(generations: &dyn Generations, generation: GenerationNumber) -> Result<(), Problem> {

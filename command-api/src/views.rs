@@ -144,7 +144,7 @@ async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query, moment:
 }
 
 /// The filters that nothing can pass, each with what there is near it.
-fn unknown_values(engine: &Engine, query: &Query) -> Vec<String> {
+pub(crate) fn unknown_values(engine: &Engine, query: &Query) -> Vec<String> {
     let unknown = |rows: &Rows<'_>| -> Vec<String> {
         // Several values of a dimension are alternatives.
         let only = |dimension: &str| query.filters.iter().filter(|(other, _)| other == dimension).count() == 1;

@@ -110,6 +110,11 @@ impl Asked {
                 // Near keys say more than what a key is.
                 Some(unknown) if unknown.nearest.is_empty() => views::unknown(&unknown, moment).accepted(keys_of(view)),
                 Some(unknown) => views::unknown(&unknown, moment),
+                // A group that is asked for by filters, or `all` of what has no groups.
+                None if is_unknown => match views::unknown_values(engine, &self.query).first() {
+                    Some(unknown) => Problem::not_found(unknown.clone()),
+                    None => problem.accepted(keys_of(view)),
+                },
                 None => problem,
             }
         })

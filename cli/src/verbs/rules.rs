@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::ClusterFlags,
     connection::{Ask, Connection},
-    context::Context,
+    context::{Context, Usage},
     ledger::Ledger,
     output,
 };
@@ -195,6 +195,9 @@ impl Diff {
 
 impl Publish {
     fn run(self, context: &Context) -> Result<ExitCode> {
+        if let Some(Err(unreadable)) = self.effective_from.as_deref().map(Timestamp::parse) {
+            return Err(Usage(format!("--effective-from: {unreadable}")).into());
+        }
         let (program, _) = parse(&self.file)?;
         let connection = Connection::to_write(context)?;
         let answer = self.send(&connection, &program);
@@ -230,26 +233,35 @@ impl Publish {
                 output::cell(&document["position"])
             ))?;
             // A cluster's server may stand where its ledger cannot be read.
-            if let Ok((program, now)) = Ledger::in_directory(context).and_then(|ledger| program_of(&ledger))
-                && let Some(in_force) = program.in_force_at(now)
-                && event["version"] != in_force.version
-            {
-                let (version, since) = (in_force.version, in_force.effective_from);
-                output::print(format!("What is effective now is decided under version {version}, in force since {since}."))?;
+            if let Ok((program, now)) = Ledger::in_directory(context).and_then(|ledger| program_of(&ledger)) {
+                event["version"].as_u64().and_then(|version| beside(&program, version, now)).map_or(Ok(()), output::print)?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// What the other versions leave to one that was just published.
+fn beside(program: &Program, published: u64, now: Timestamp) -> Option<String> {
+    let published = program.version(u32::try_from(published).ok()?)?;
+    let in_force = program.in_force_at(now).filter(|rules| rules.version != published.version)?;
+    let (version, since) = (in_force.version, in_force.effective_from);
+    let mut text = format!("What is effective now is decided under version {version}, in force since {since}.");
+    let others = (1..=program.count()).filter_map(|version| program.version(version));
+    if let Some(next) = others.filter(|other| other.effective_from > published.effective_from).min_by_key(|other| other.effective_from)
+        && published.effective_from < now
+    {
+        text.push_str(&format!(
+            "\nVersion {} decides what is effective before {}; what is decided already stays as it is.",
+            published.version, next.effective_from
+        ));
+    }
+    Some(text)
+}
+
 /// The version that would be in force at `from`, or now, where the draft says what that says.
 fn same(connection: &Connection, program: &str, from: Option<&str>) -> Result<Option<u32>> {
-    let from = match from.map(Timestamp::parse) {
-        // Whoever decides says what is wrong with it.
-        Some(Err(_)) => return Ok(None),
-        Some(Ok(from)) => Some(from),
-        None => None,
-    };
+    let from = from.map(Timestamp::parse).transpose()?;
     let told = connection.ask(Ask::get("/v1/rules"))?;
     // A server of an older release has no such route.
     let listed = if told.is_success() { told.json()? } else { Value::Null };

@@ -95,6 +95,10 @@ fn what_nobody_knew_is_said_in_a_line() {
     for verb in ["query", "explain"] {
         assert_eq!(fail(dir.path(), &[verb, "tiers", "p-03"], 1), "pledger: NotFound: no partner p-03; nearest: p-003\n", "{verb}");
     }
+    let said = fail(dir.path(), &["explain", "tiers", "all"], 1);
+    assert_eq!(said, "pledger: NotFound: tiers has no \"all\" (accepted: the id of a partner)\n");
+    let said = fail(dir.path(), &["explain", "pipeline", "all", "--filter", "region=EMAE"], 1);
+    assert_eq!(said, "pledger: NotFound: no region EMAE; nearest: EMEA\n");
     let keyed = fail(dir.path(), &["query", "ropi", "p-001"], 2);
     assert!(keyed.contains("try pledger query ropi --by partner --filter partner=p-001\n") && !keyed.contains("/v1"), "{keyed}");
     let keyed = fail(dir.path(), &["query", "pipeline", "p-001"], 2);

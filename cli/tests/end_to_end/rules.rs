@@ -63,12 +63,28 @@ fn rules_that_change_nothing_are_not_published() {
     let keyed = ["rules", "publish", "same.toml", "--key", "k-1"];
     assert!(succeed(dir, &keyed).contains("version 4"), "whoever names a key is answered the same again");
     assert!(succeed(dir, &keyed).contains("version 4"));
+    assert!(fail(dir, &["rules", "publish", "same.toml", "--effective-from", "soon"], 2).contains("--effective-from: \"soon\""));
     let listed = succeed(dir, &["rules", "list"]);
     let states: Vec<&str> = listed
         .lines()
         .filter_map(|line| ["in force from", "in force", "from later", "ended"].into_iter().find(|state| line.contains(state)))
         .collect();
     assert_eq!(states, ["in force from", "ended", "from later", "from later", "in force"], "{listed}");
+}
+
+#[test]
+fn what_is_published_into_the_past_says_until_when_it_decides() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "4", "--months", "3", "--no-serve"]);
+    let rules = succeed(dir, &["rules", "show"]);
+    std::fs::write(dir.join("strict.toml"), rules.replacen("certifications = 4", "certifications = 6", 1)).expect("written");
+    let begun = json(dir, &["rules", "list"])["items"][0]["effective_from"].as_str().expect("a time").to_owned();
+    let said = succeed(dir, &["rules", "publish", "strict.toml", "--effective-from", "2010-01-01"]);
+    assert!(said.contains(&format!("decided under version 1, in force since {begun}.")), "{said}");
+    assert!(said.contains(&format!("Version 2 decides what is effective before {begun};")), "{said}");
+    let later = succeed(dir, &["rules", "publish", "strict.toml", "--effective-from", "2100-01-01"]);
+    assert!(later.contains("decided under version 1") && !later.contains("before"), "{later}");
 }
 
 #[test]

@@ -89,7 +89,10 @@ const ORDER_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
     (StatusCode::FORBIDDEN, "It is for operators."),
     (StatusCode::NOT_FOUND, "There is no such generation: the problem says which there are."),
-    (StatusCode::CONFLICT, "It differs where it must not, is in use, is being filled, or is not to be put in use: the problem says why."),
+    (
+        StatusCode::CONFLICT,
+        "It differs where it must not, is in use, is being filled or was not filled to the end, or is not to be put in use: the problem says why.",
+    ),
     (StatusCode::TOO_MANY_REQUESTS, "Two others are just compared; see Retry-After."),
     (StatusCode::SERVICE_UNAVAILABLE, "Nobody keeps the read models now; see Retry-After."),
 ];

@@ -80,6 +80,8 @@ async fn a_generation_is_filled_one_at_a_time_and_gone_on_with_after_a_stop() {
     tokio::task::spawn_blocking(move || api.stop_filling()).await.expect("stopped");
     let left = listed(&stack).await[0].clone();
     assert_eq!((&left["state"], &left["lag"], &left["trouble"]), (&json!("filling"), &Value::Null, &Value::Null));
+    // Whoever compared it would have to fold what it lacks.
+    assert_eq!(stack.operate("GET", "/v1/generations/1/compare/1", "").await.problem(), (409, "GenerationNotReady".into()));
     is_shut.store(false, Ordering::SeqCst);
     // What is for something else is another one.
     let other = fill(&stack, r#"{"projections":["tiers"],"rules_version":1}"#).await;
