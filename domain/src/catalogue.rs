@@ -15,6 +15,7 @@ use crate::{
     program::Program,
     reading::{self, Unreadable},
     rejection::Rejection,
+    rules::is_within,
     stream::{Stream, StreamKind},
     values::{InvalidAccount, InvalidCountry, PartnerId, PersonalVisitor, Timestamp},
 };
@@ -68,8 +69,7 @@ impl CommandSpec {
     /// Whether rules that differ in this clause may decide it otherwise.
     #[must_use]
     pub fn is_decided_by(&self, clause: &str) -> bool {
-        let within = |read: &&str| clause.strip_prefix(*read).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.decided_by.iter().any(within)
+        is_within(clause, self.decided_by)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whatever partners ask of an account, in whatever order, one scope has one holder and the state is what its
 //! events say.
 
+mod clauses;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
@@ -139,7 +141,9 @@ fn live((scope, steps): &(ProtectionScope, Vec<Step>), mut seen: impl FnMut(&Acc
     for step in steps {
         lived.now = lived.now.plus_hours(step.hours);
         let before = lived.state.clone();
-        let decided = parse(step.command, &step.payload).decide(&lived.state, &facts(lived.now, *scope, step.historical));
+        let (command, facts) = (parse(step.command, &step.payload), facts(lived.now, *scope, step.historical));
+        let decided = command.decide(&lived.state, &facts);
+        clauses::check(step.command, &facts, &decided, |facts| command.decide(&before, facts));
         assert_eq!(lived.state, before, "deciding changes nothing");
         let events = decided.unwrap_or_default();
         for event in &events {

@@ -1,5 +1,7 @@
 //! Whatever is asked of a fund, in whatever order, no level of it is ever overspent and no cent is lost.
 
+mod clauses;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
@@ -162,6 +164,7 @@ impl Lived {
         let before = self.state.clone();
         let decided = FundCommand::decide(&command, &self.state, &facts);
         assert_eq!(self.state, before, "deciding changes nothing");
+        clauses::check(step.command, &facts, &decided, |facts| FundCommand::decide(&command, &before, facts));
         let effective_at = command.builds_on(&self.state).map_or(effective_at, |begun| begun.max(effective_at));
         for event in decided.unwrap_or_default() {
             self.state.evolve(&event, effective_at);

@@ -1,5 +1,7 @@
 //! Whatever is asked of a partner, in whatever order, its state is what its events say.
 
+mod clauses;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -118,7 +120,10 @@ fn live(steps: &[Step], mut after: impl FnMut(&Partner, &PartnerEvent, &Partner)
     let mut lived = Lived { history: vec![], state: Partner::default(), now };
     for step in steps {
         lived.now = lived.now.plus_days(step.days);
-        match parse(step).decide(&lived.state, &facts(lived.now)) {
+        let (command, facts) = (parse(step), facts(lived.now));
+        let decided = command.decide(&lived.state, &facts);
+        clauses::check(step.command, &facts, &decided, |facts| command.decide(&lived.state, facts));
+        match decided {
             Ok(events) => {
                 assert!(!events.is_empty(), "an accepted command leaves an event: {step:?}");
                 for event in events {

@@ -106,7 +106,7 @@ fn simulate(log: &Arc<dyn Log>, changes: &[(&str, &str)]) -> Result<Simulated> {
     let (decided_mib, again) = (memory_mib().0, report.decided);
     drop(report);
     let recorded = Rules::parse(Rules::DEFAULT).ok().context("the default rules")?;
-    let folds = recorded.changes_to(&rules.rules).iter().any(|change| Standing::rests_on(&change.clause));
+    let folds = recorded.changes_to(&rules.rules).iter().any(Standing::rests_on);
     let start = Instant::now();
     let moved = if folds { figures(log, now, &rules)? } else { 0 };
     let folded_s = folds.then(|| start.elapsed().as_secs_f64());

@@ -19,6 +19,8 @@ use super::{history::Programs, world::Draft};
 pub(super) struct Concern {
     /// By published version of the rules: the commands that are decided by a clause in which the draft differs from it.
     by_version: HashMap<u32, HashSet<&'static str>>,
+    /// All of these, whatever the version.
+    ever: HashSet<&'static str>,
     /// From when the draft governs.
     from: Option<Timestamp>,
     /// Partners that the draft decides otherwise about: whoever relies on them is concerned.
@@ -34,15 +36,17 @@ impl Concern {
             let changes = published.rules.changes_to(&draft.rules.rules);
             (published.version, named(|spec| changes.iter().any(|change| spec.is_decided_by(&change.clause))))
         };
-        Self { by_version: programs.published().map(commands).collect(), from: draft.from, ..Self::default() }
+        let by_version: HashMap<_, _> = programs.published().map(commands).collect();
+        let ever = by_version.values().flatten().copied().collect();
+        Self { by_version, ever, from: draft.from, ..Self::default() }
     }
 
-    /// Takes in which partners are others under the draft.
-    pub(super) fn of_partners(&mut self, partners: impl Iterator<Item = StreamName>) {
-        self.partners.extend(partners);
-        if !self.partners.is_empty() {
+    /// Takes in that a partner is another under the draft.
+    pub(super) fn take_partner(&mut self, partner: StreamName) {
+        if self.relying.is_empty() {
             self.relying = named(|spec| spec.relies_on_a_partner);
         }
+        self.partners.insert(partner);
     }
 
     /// Whether any command in streams of this kind may be concerned.
@@ -52,19 +56,21 @@ impl Concern {
 
     /// Whether a command of this name may be concerned, whenever it was decided and whatever it relied on.
     pub(super) fn may_be_with(&self, name: &str) -> bool {
-        self.relying.contains(name) || self.by_version.values().any(|commands| commands.contains(name))
+        self.ever.contains(name) || self.relying.contains(name)
     }
 
     /// Whether a decision is concerned, but for what became of its stream.
     pub(super) fn is_with(&self, decision: &Decision<'_>) -> bool {
         let name = &*decision.command.name;
-        self.governs(name, decision.rules, decision.recorded_at.max(decision.effective_at))
-            || (self.relying.contains(name) && self.relies_on_one(decision))
+        self.governs(decision, name) || (self.relying.contains(name) && self.relies_on_one(decision))
     }
 
-    /// Rules are asked for as of the receipt, which is no later than the recording, or of the business time.
-    fn governs(&self, name: &str, version: u32, latest: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= latest) && self.by_version.get(&version).is_some_and(|commands| commands.contains(name))
+    /// Rules are asked for as of the receipt, and of history as of its business time, which is as recorded where nothing before is
+    /// another.
+    fn governs(&self, decision: &Decision<'_>, name: &str) -> bool {
+        let rules_at = if decision.historical { decision.effective_at } else { decision.command.received_at };
+        let governed = self.from.is_none_or(|from| from <= rules_at);
+        governed && self.by_version.get(&decision.rules).is_some_and(|commands| commands.contains(name))
     }
 
     /// What names no partner may rely on any: its version was not recorded.

@@ -54,7 +54,7 @@ impl Line {
     }
 
     /// Takes in what the draft changes in the rules that were published: nothing else is decided again.
-    pub(super) fn concern(&mut self, programs: &Programs) {
+    pub(super) fn limit_to_changes(&mut self, programs: &Programs) {
         self.concern = self.world.draft.as_ref().map(|draft| Arc::new(Concern::of(draft, programs)));
     }
 
@@ -152,7 +152,17 @@ impl Line {
 
     /// Nothing more is decided of a stream: what only one side had so far is told.
     pub(super) fn leave(&mut self, stream: &StreamName) {
-        self.found.extend(self.diverged.remove(stream).into_iter().flat_map(Divergence::alone));
+        if let Some(divergence) = self.diverged.remove(stream) {
+            self.is_another(stream);
+            self.found.extend(divergence.alone());
+        }
+    }
+
+    /// Whoever relies on a partner that became another is concerned.
+    fn is_another(&mut self, stream: &StreamName) {
+        if let Some(concern) = self.concern.as_mut().filter(|_| stream.kind() == StreamKind::Partner) {
+            Arc::make_mut(concern).take_partner(stream.clone());
+        }
     }
 
     /// Tells a difference; that the draft refuses what the scheduler sends only once it is known not to send it at another time.
@@ -190,9 +200,7 @@ impl Line {
         for stream in &streams {
             self.send_due(stream, recorded, programs, to, to);
         }
-        if let Some(concern) = &mut self.concern {
-            Arc::make_mut(concern).of_partners(streams.into_iter().filter(|stream| stream.kind() == StreamKind::Partner));
-        }
+        streams.iter().for_each(|stream| self.is_another(stream));
         self.found.extend(self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()));
         self.world.streams = Streams::default();
     }

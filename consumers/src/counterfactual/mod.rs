@@ -122,7 +122,7 @@ pub fn replay(log: &dyn Log, drafts: &[Draft], control: Control, to: Timestamp, 
     let mut pass = Pass { log, ends: &ends, seen: 0, tell };
     replay.wanted = vec![StreamKind::Program];
     pass.alone(&[program], &mut replay)?;
-    replay.concern();
+    replay.limit_to_changes();
     if !StreamKind::ALL.into_iter().any(|kind| replay.reaches(kind)) {
         return Ok(replay.finish());
     }
@@ -215,11 +215,11 @@ impl Replay {
         }
     }
 
-    /// Takes in which commands the drafts may decide otherwise, unless all are to be controlled.
-    fn concern(&mut self) {
-        if self.control == Control::Differences {
+    /// Takes in which commands the drafts may decide otherwise, unless all are to be controlled, or nobody knows which rules there were.
+    fn limit_to_changes(&mut self) {
+        if self.control == Control::Differences && !self.parked.contains(&StreamName::program()) {
             let Self { lines, programs, .. } = self;
-            lines.iter_mut().for_each(|line| line.concern(programs));
+            lines.iter_mut().for_each(|line| line.limit_to_changes(programs));
         }
     }
 
@@ -246,10 +246,11 @@ impl Replay {
         }
     }
 
-    /// Whether a stream is one of those that are looked at.
+    /// Whether a stream is one of those that are looked at; a kind that nobody knows cannot be read, which is told.
     fn wants(&self, stream: &str) -> bool {
-        let kind = stream.split_once('/').map_or(stream, |(kind, _)| kind);
-        self.wanted.iter().any(|wanted| wanted.prefix() == kind)
+        let prefix = stream.split_once('/').map_or(stream, |(prefix, _)| prefix);
+        let kind = StreamKind::ALL.into_iter().find(|kind| kind.prefix() == prefix);
+        kind.is_none_or(|kind| self.wanted.contains(&kind))
     }
 
     /// Decides a command again; what no draft may decide otherwise is taken in from its outline. Of what others rely on the
@@ -323,13 +324,15 @@ impl Replay {
         if self.parked.contains(&decision.stream) {
             return;
         }
+        // What is published does not depend on what is in force.
+        let may_differ = || decision.stream.kind() != StreamKind::Program && self.lines.iter().any(|line| line.concerns(decision));
+        if self.control == Control::Differences && !may_differ() {
+            return self.take_as_recorded(&Taken::of(decision));
+        }
         if let Outcome::Rejected(R::FactsBehind {} | R::VersionConflict { .. } | R::DecisionFailed { .. }) = &decision.outcome {
             // What was waited for, and which version was expected, is not in the record; nor is the fault of the program.
             self.report.set_aside += 1;
             return;
-        }
-        if self.control == Control::Differences && !self.lines.iter().any(|line| line.concerns(decision)) {
-            return self.take_as_recorded(&Taken::of(decision));
         }
         let Decision { stream, version, command: asked, rules, recorded_at, relied_on, historical, .. } = decision;
         let command = match Command::parse(&asked.name, asked.payload.get().as_bytes()) {

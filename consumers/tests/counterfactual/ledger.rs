@@ -43,6 +43,11 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new() -> Self {
+        Self::under(Rules::DEFAULT)
+    }
+
+    /// The same under another program.
+    pub(crate) fn under(program: &str) -> Self {
         let log = MemoryLog::default();
         let snapshots = Arc::new(MemorySnapshots::default());
         let shared: Arc<dyn Log> = Arc::new(log.clone());
@@ -56,7 +61,7 @@ impl Ledger {
         };
         let chores = EmbeddedChores::new(edge.clone(), snapshots, &processor);
         let mut ledger = Self { log, processor, edge, chores, told: 0 };
-        ledger.tell("2026-01-01", "PublishRules", json!({"program": Rules::DEFAULT}));
+        ledger.tell("2026-01-01", "PublishRules", json!({"program": program}));
         ledger
     }
 
@@ -127,9 +132,18 @@ impl Ledger {
 
     /// The same ledger, had the decisions that are picked been written in a way that cannot be read. The chain holds.
     pub(crate) fn garbled(&self, is_picked: impl Fn(&Decision<'_>) -> bool) -> MemoryLog {
+        self.with_unreadable(is_picked, |decision| decision.stream.to_string())
+    }
+
+    /// The same, had these been written in this stream.
+    pub(crate) fn garbled_as(&self, stream: &str, is_picked: impl Fn(&Decision<'_>) -> bool) -> MemoryLog {
+        self.with_unreadable(is_picked, |_| stream.to_owned())
+    }
+
+    fn with_unreadable(&self, is_picked: impl Fn(&Decision<'_>) -> bool, stream: impl Fn(&Decision<'_>) -> String) -> MemoryLog {
         self.chained(|body| match Body::decode(body).expect("a body") {
             Body::Decision(decision) if is_picked(&decision) => {
-                Bytes::from(format!(r#"{{"decision":{{"v":1,"stream":"{}","outcome":17}}}}"#, decision.stream))
+                Bytes::from(format!(r#"{{"decision":{{"v":1,"stream":"{}","outcome":17}}}}"#, stream(&decision)))
             }
             _ => body.clone(),
         })

@@ -28,7 +28,7 @@ impl CommandPayload for ReassignDeal {
     const NAME: &'static str = "ReassignDeal";
     const SUMMARY: &'static str = "Gives an open deal to another partner, with its protection.";
     const EXAMPLE: &'static str = r#"{"deal_id":"d-1001","account":"acme.com","partner_id":"p-suedlicht"}"#;
-    const DECIDED_BY: &'static [&'static str] = &["deal_registration.prerequisite_courses"];
+    const DECIDED_BY: &'static [&'static str] = &["deal_registration.prerequisite_courses", "deal_registration.protection_scope"];
     const RELIES_ON_A_PARTNER: bool = true;
     type Stream = Account;
 

@@ -23,6 +23,19 @@ pub struct RuleChange {
     pub in_words: String,
 }
 
+impl RuleChange {
+    /// Whether its clause is one of these, or in one of these sections.
+    #[must_use]
+    pub fn is_within(&self, clauses: &[&str]) -> bool {
+        is_within(&self.clause, clauses)
+    }
+}
+
+/// Whether a clause is one of these, or in one of these sections.
+pub(crate) fn is_within(clause: &str, clauses: &[&str]) -> bool {
+    clauses.iter().any(|of| clause.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
 impl Rules {
     /// What changes from these rules to `after`, in the order of `program.toml`; empty where both decide alike.
     #[must_use]

@@ -18,6 +18,7 @@ pub use attribution::AttributionRules;
 pub use certifications::CertificationRules;
 pub use deal_registration::{DealRegistrationRules, ProtectionScope, RequiredField, RoutingRule};
 pub use difference::RuleChange;
+pub(crate) use difference::is_within;
 pub use mdf::MdfRules;
 pub use problem::{InvalidRules, RuleProblem};
 pub use ropi::RopiRules;

@@ -12,7 +12,10 @@ mod tiers;
 
 use std::sync::Arc;
 
-use pledger_domain::{rules::RuleSet, values::Timestamp};
+use pledger_domain::{
+    rules::{RuleChange, RuleSet},
+    values::Timestamp,
+};
 use serde::Serialize;
 
 pub use attribution::CreditShift;
@@ -45,13 +48,13 @@ pub struct Difference {
 }
 
 /// The clauses and sections of the rules that figures are read from; what others say shows in decisions only.
-const READ_FROM: [&str; 5] = ["reporting_currency", "tiers", "tier_policy", "attribution", "ropi"];
+const READ_FROM: [&str; 5] = ["reporting_currency", "tiers", "tier_policy.window_days", "attribution", "ropi"];
 
 impl Standing {
-    /// Whether rules that differ in a clause, as `RuleChange` names it, may give other figures of the same decisions.
+    /// Whether rules that differ so may give other figures of the same decisions.
     #[must_use]
-    pub fn rests_on(clause: &str) -> bool {
-        READ_FROM.contains(&clause.split_once('.').map_or(clause, |(section, _)| section))
+    pub fn rests_on(change: &RuleChange) -> bool {
+        change.is_within(&READ_FROM)
     }
 
     /// What the rows of `engine` say at `at`, once they hold what they are to hold.

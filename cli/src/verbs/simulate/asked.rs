@@ -1,13 +1,13 @@
 //! A simulation of a ledger, whoever asks for it: the command line, or somebody over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use pledger_command_api::{Draft, Simulation};
 use pledger_consumers::counterfactual::{self, Control, Unreadable};
 use pledger_domain::{
-    rules::{RuleChange, RuleSet, Rules},
+    rules::{RuleSet, Rules},
     stream::StreamName,
     values::Timestamp,
 };
@@ -81,7 +81,7 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
     // Rows are read under the draft where they may say something else then. A time in the past may lie before them all.
     let published: Vec<_> = (1..=program.count()).filter_map(|version| program.version(version)).collect();
-    let rests_on = |draft: &Parsed| published.iter().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(is_read));
+    let rests_on = |draft: &Parsed| published.iter().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(Standing::rests_on));
     let folds = span.moment.as_of.is_some() || drafts.iter().zip(&paid).any(|(draft, paid)| !paid.is_empty() || rests_on(draft));
     let figures = if folds {
         let (figures, parked) = figures(log, span, &drafts, paid, told)?;
@@ -100,19 +100,18 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided, control, folds })
 }
 
-fn is_read(change: &RuleChange) -> bool {
-    Standing::rests_on(&change.clause)
-}
-
 /// Streams that no draft concerns are not decided again; where one is folded no further, its figures stop there all the same.
 fn add_parked(decided: &mut counterfactual::Report, parked: Vec<Incomplete>) {
-    let known: Vec<_> = decided.unreadable.iter().map(|unreadable| unreadable.position).collect();
-    let others = parked.into_iter().filter(|parked| !known.contains(&parked.since));
-    decided.unreadable.extend(others.map(|Incomplete { stream, since, reason }| Unreadable {
+    let streams: HashSet<_> = decided.unreadable.iter().filter_map(|unreadable| unreadable.stream.clone()).collect();
+    let positions: HashSet<_> = decided.unreadable.iter().map(|unreadable| unreadable.position).collect();
+    let told = parked.into_iter().map(|Incomplete { stream, since, reason }| Unreadable {
         position: since,
         stream: StreamName::parse(&stream).ok(),
         reason,
-    }));
+    });
+    let is_known =
+        |one: &Unreadable| positions.contains(&one.position) || one.stream.as_ref().is_some_and(|stream| streams.contains(stream));
+    decided.unreadable.extend(told.filter(|one| !is_known(one)));
     decided.unreadable.sort_by_key(|unreadable| unreadable.position);
 }
 

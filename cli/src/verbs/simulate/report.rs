@@ -202,11 +202,12 @@ impl Report {
         };
         let also = format!("{controlled} commands in {controlled_streams} streams were decided under the rules as recorded too");
         let (again, wherever) = match self.control {
-            Control::Everything => (format!("All {decided} commands were decided again."), ""),
-            Control::Differences => (
-                format!("{decided} commands were decided again: no clause that a draft changes decides any other."),
-                "Where a draft decides otherwise, ",
-            ),
+            Control::Everything => (format!("{decided} commands were decided again."), ""),
+            Control::Differences if *decided == 0 => ("No command is decided by a clause that a draft changes.".to_owned(), ""),
+            Control::Differences => {
+                let again = format!("{decided} commands were decided again: what a changed clause decides, and what comes of that.");
+                (again, "Where a draft decides otherwise, ")
+            }
         };
         let came = match unrepeated.len() {
             0 if *controlled == 0 => "No draft decides any command otherwise.".to_owned(),
