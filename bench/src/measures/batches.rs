@@ -13,7 +13,8 @@ use crate::{
     workload::{Lane, Sent},
 };
 
-const CONNECTIONS: usize = 16;
+/// As many as of commands one a request.
+const CONNECTIONS: usize = 64;
 const BATCH: usize = 100;
 /// Rounds, each with a look at the limit: the middle one counts.
 const ROUNDS: usize = 5;
