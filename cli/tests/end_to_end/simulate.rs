@@ -207,9 +207,11 @@ fn deciding_every_command_again_finds_nothing_more() {
     assert_eq!(all["unrepeated_count"], 0);
     // Days of protection are in no figure.
     assert_eq!(json(dir, &["simulate", "--rules", &names[3]])["decided_again"]["folded"], false);
-    for (row, name) in [("tier", &names[0]), ("claim", &names[16]), ("credit", &names[17])] {
-        assert!(csv.lines().any(|line| line.starts_with(name.as_str())), "no {row} is another under {name}");
+    for (kind, name) in [("tier", &names[0]), ("ClaimMDF refused", &names[16]), ("\"credit, time_decay\"", &names[17])] {
+        assert!(csv.lines().any(|line| line.starts_with(&format!("{name},{kind}"))), "no {kind} under {name}");
     }
+    let words = succeed(dir, &["simulate", "--rules", &names[16]]);
+    assert!(words.contains(" figures of ") && words.contains(" were decided again: what a changed clause decides"), "{words}");
 }
 
 const OTHER_DATES: &str = "refused with other dates";

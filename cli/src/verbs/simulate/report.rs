@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     funds::FundsShift,
-    row::{COLUMNS, Row, returns, told},
+    row::{COLUMNS, RETURNS, Row, returns, told},
 };
 use crate::output;
 
@@ -65,6 +65,8 @@ struct Sum {
     count: usize,
     /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, else all of it.
     money: BTreeMap<Currency, i128>,
+    /// Of returns, whose they are: each has several figures.
+    partners: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -91,6 +93,9 @@ impl Outcome {
 impl Sum {
     fn add(&mut self, row: &Row) {
         self.count += 1;
+        if row.kind == RETURNS {
+            self.partners.extend(row.partner.clone());
+        }
         let text = |name: &str| row.money.as_ref().and_then(|money| money[name].as_str());
         let Some((currency, amount)) = text("currency").and_then(|code| Currency::parse(code).ok()).zip(text("amount")) else { return };
         // Credit only moves: what one loses, another gains, and the sum of both would always be nothing.
@@ -105,8 +110,22 @@ impl Sum {
 
     fn cell(&self) -> String {
         let money: Vec<String> = self.money().iter().map(output::cell).collect();
-        if money.is_empty() { self.count.to_string() } else { format!("{} ({})", self.count, money.join(", ")) }
+        match self.partners.len() {
+            0 if money.is_empty() => self.count.to_string(),
+            0 => format!("{} ({})", self.count, money.join(", ")),
+            partners => format!("{} of {}", some(self.count, "figure"), some(partners, "partner")),
+        }
     }
+}
+
+/// `1 figure`, `2 figures`.
+fn some(count: impl TryInto<u64>, of: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+fn were(commands: u64) -> String {
+    format!("{} {}", some(commands, "command"), if commands == 1 { "was" } else { "were" })
 }
 
 /// The first of a list, for an answer that is bounded.
@@ -200,21 +219,22 @@ impl Report {
                 " {historical} are history from before the ledger, recorded as it happened: no draft protects or expires a deal by them."
             )
         };
-        let also = format!("{controlled} commands in {controlled_streams} streams were decided under the rules as recorded too");
+        let also = format!("{} decided under the rules as recorded too, in {}", were(*controlled), some(*controlled_streams, "stream"));
         let (again, wherever) = match self.control {
-            Control::Everything => (format!("{decided} commands were decided again."), ""),
+            Control::Everything => (format!("{} decided again.", were(*decided)), ""),
             Control::Differences if *decided == 0 => ("No command is decided by a clause that a draft changes.".to_owned(), ""),
             Control::Differences => {
-                let again = format!("{decided} commands were decided again: what a changed clause decides, and what comes of that.");
+                let again = format!("{} decided again: what a changed clause decides, and what comes of that.", were(*decided));
                 (again, "Where a draft decides otherwise, ")
             }
         };
         let came = match unrepeated.len() {
-            0 if *controlled == 0 => "No draft decides any command otherwise.".to_owned(),
-            0 => format!("{wherever}{also}: all of these come out as recorded."),
-            count => format!("{wherever}{also}: {count} do NOT come out as recorded, and no draft is said to change them:"),
+            0 if *decided == 0 => String::new(),
+            0 if *controlled == 0 => " No draft decides any command otherwise.".to_owned(),
+            0 => format!(" {wherever}{also}: all of these come out as recorded."),
+            count => format!(" {wherever}{also}: {count} do NOT come out as recorded, and no draft is said to change them:"),
         };
-        let mut text = format!("{again}{aside}{before} {came}\n");
+        let mut text = format!("{again}{aside}{before}{came}\n");
         for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
             text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
         }

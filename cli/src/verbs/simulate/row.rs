@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::funds::FundsShift;
 use crate::output;
 
+/// The kind of rows of returns: a figure of a partner each.
+pub(super) const RETURNS: &str = "return on investment";
+
 /// The columns of CSV; the first is the draft.
 pub(super) const COLUMNS: [&str; 12] =
     ["draft", "kind", "partner", "subject", "position", "at", "before", "after", "amount", "currency", "follows", "why"];
@@ -195,7 +198,7 @@ pub(super) fn told(told: &Told) -> String {
 /// A row a figure.
 pub(super) fn returns(change: &ReturnChange) -> impl Iterator<Item = Row> {
     change.figures.iter().map(|figure| Row {
-        kind: "return on investment".to_owned(),
+        kind: RETURNS.to_owned(),
         partner: change.partner.clone(),
         subject: figure.figure.to_owned(),
         before: output::cell(&figure.before),
