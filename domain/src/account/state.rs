@@ -30,7 +30,8 @@ pub struct Account {
     described: Option<Described>,
     /// Whether its key matches nothing (`none:...`): it protects nothing and enters no overlap.
     unmatched: bool,
-    deals: BTreeMap<DealId, Deal>,
+    /// Boxed: a map has room for eleven at once, and most accounts have few.
+    deals: BTreeMap<DealId, Box<Deal>>,
     index: Index,
     won: bool,
     touchpoints: BTreeSet<TouchpointId>,
@@ -72,19 +73,19 @@ impl Account {
     /// A deal registered on the account.
     #[must_use]
     pub fn deal(&self, id: &DealId) -> Option<&Deal> {
-        self.deals.get(id)
+        self.deals.get(id).map(AsRef::as_ref)
     }
 
     /// Every deal ever registered on the account, by id.
     pub fn deals(&self) -> impl Iterator<Item = (&DealId, &Deal)> {
-        self.deals.iter()
+        self.deals.iter().map(|(id, deal)| (id, &**deal))
     }
 
     /// The deal that protects `product`, or any product where none is named, at `at`.
     #[must_use]
     pub fn protection_in_force(&self, at: Timestamp, product: Option<&Label>) -> Option<(&DealId, &Deal)> {
         let id = self.index.protecting(at, product, None)?;
-        self.deals.get_key_value(id)
+        self.deals.get_key_value(id).map(|(id, deal)| (id, &**deal))
     }
 
     /// What falls due and when, in the order of time: missing decisions and the ends of approvals.
@@ -129,11 +130,11 @@ impl Account {
 
     /// When a deal was registered, where it was: what later decisions on it build on.
     pub(super) fn registered_at(&self, id: &DealId) -> Option<Timestamp> {
-        self.deals.get(id).map(Deal::registered_at)
+        self.deal(id).map(Deal::registered_at)
     }
 
     pub(super) fn known(&self, id: &DealId) -> Result<&Deal, Rejection> {
-        self.deals.get(id).ok_or_else(|| Rejection::DealUnknown { deal_id: id.clone() })
+        self.deal(id).ok_or_else(|| Rejection::DealUnknown { deal_id: id.clone() })
     }
 
     /// The deal, where `allowed` says yes to its phase.
@@ -154,7 +155,7 @@ impl Account {
     /// does it contend it.
     pub(super) fn party_to(&self, id: &DisputeId, partner: &PartnerId) -> Result<(), Rejection> {
         let dispute = self.disputes.get(id);
-        let holder = dispute.and_then(|dispute| self.deals.get(&dispute.deal_id)).map(Deal::partner_id);
+        let holder = dispute.and_then(|dispute| self.deal(&dispute.deal_id)).map(Deal::partner_id);
         if dispute.into_iter().flat_map(|dispute| &dispute.parties).chain(holder).any(|party| party == partner) {
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl Account {
         let takings = self.takings.get(id);
         let is_recorded = takings.is_some_and(|takings| takings.values().any(|takings| takings.records > 0));
         let of_currency = takings.and_then(|takings| takings.get(&currency)).copied().unwrap_or_default();
-        let won = self.deals.get(id).filter(|deal| deal.phase == DealPhase::Won && deal.amount.currency() == currency);
+        let won = self.deal(id).filter(|deal| deal.phase == DealPhase::Won && deal.amount.currency() == currency);
         let brought_in = match won {
             Some(deal) if !is_recorded => deal.amount.minor(),
             Some(_) | None => of_currency.recorded,
@@ -189,7 +190,7 @@ impl Account {
 
     fn holder(&self, facts: &Facts, product: Option<&Label>, contender: Option<&PartnerId>) -> Option<(&DealId, &Deal)> {
         let id = self.index.protecting(facts.now, in_scope(facts, product), contender).filter(|_| !self.unmatched)?;
-        self.deals.get_key_value(id)
+        self.deals.get_key_value(id).map(|(id, deal)| (id, &**deal))
     }
 
     /// Whether another deal of the same partner protects the same scope now.
@@ -240,7 +241,7 @@ impl Account {
             has_contact: event.contact.is_some(),
         };
         self.index.insert(&event.deal_id, &deal);
-        self.deals.insert(event.deal_id.clone(), deal);
+        self.deals.insert(event.deal_id.clone(), Box::new(deal));
     }
 
     /// Changes a deal and lets the index follow. An unknown deal stays unknown: `evolve` never fails.
@@ -341,7 +342,7 @@ impl Stream for Account {
                 }
             }
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason: _ } => {
-                let holder = self.deals.get(deal_id).map(|deal| deal.partner_id.clone());
+                let holder = self.deal(deal_id).map(|deal| deal.partner_id.clone());
                 let parties = holder.into_iter().chain([contender.clone()]).collect();
                 self.disputes.insert(dispute_id.clone(), Dispute { deal_id: deal_id.clone(), parties, ruled: false });
             }
