@@ -1,6 +1,6 @@
 //! `POST /v1/simulate` and `GET /v1/evidence`: what reads the whole ledger, for operators, one at a time.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, str::FromStr, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -54,7 +54,7 @@ pub struct Simulation {
     pub limit: Option<usize>,
     /// Whether every command is decided again, and under the rules as recorded too.
     #[serde(default)]
-    pub verify: bool,
+    pub verify: Option<bool>,
 }
 
 impl Simulation {
@@ -127,8 +127,10 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     input::declared_length(&parts.headers)?;
     let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Toml])?;
     let form = form(&parts.headers)?;
+    let mut parameters = Parameters::of(&parts.uri)?;
     let body = input::body(body).await?;
-    let asked = if media == MediaType::Toml { one_draft(&body)? } else { read(&body)? };
+    let asked = if media == MediaType::Toml { one_draft(&body, &mut parameters)? } else { read(&body)? };
+    parameters.none_left(if media == MediaType::Toml { &["from", "to", "limit", "verify"] } else { &[] })?;
     let answered = analysed(&api, move |analyst| analyst.simulate(&asked, form)).await?;
     let media = match form {
         Form::Json => HeaderValue::from_static("application/json"),
@@ -140,13 +142,29 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     Ok(response)
 }
 
-/// A draft as the file that it is.
-fn one_draft(file: &[u8]) -> Result<Simulation, Problem> {
+/// A draft as the file that it is; all else stands in the address.
+fn one_draft(file: &[u8], parameters: &mut Parameters) -> Result<Simulation, Problem> {
     let name = "draft 1".to_owned();
     let program = Rules::text_of(file).map_err(|invalid| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "NotSimulated", format!("{name} is no program.toml: {invalid}"))
     })?;
-    Ok(Simulation { drafts: vec![Draft { program: program.to_owned(), name }], from: None, to: None, limit: None, verify: false })
+    let drafts = vec![Draft { program: program.to_owned(), name }];
+    let (from, to) = (parameters.take("from")?, parameters.take("to")?);
+    let limit = parsed(parameters, "limit", "a whole number")?;
+    bounded(Simulation { drafts, from, to, limit, verify: parsed(parameters, "verify", "true or false")? })
+}
+
+fn bounded(asked: Simulation) -> Result<Simulation, Problem> {
+    let Some(limit) = asked.limit.filter(|limit| *limit > MAX_LISTED) else { return Ok(asked) };
+    let problem = Problem::malformed("InvalidBody", format!("limit {limit}")).field("limit");
+    Err(problem.accepted(format!("from 0 to {MAX_LISTED}; text/csv and application/x-ndjson hold every row")))
+}
+
+/// A parameter that is read.
+fn parsed<T: FromStr>(parameters: &mut Parameters, name: &'static str, accepted: &'static str) -> Result<Option<T>, Problem> {
+    let Some(given) = parameters.take(name)? else { return Ok(None) };
+    let unreadable = |_| Problem::malformed("InvalidValue", format!("{name} is {given:?}")).field(name).accepted(accepted);
+    given.parse().map(Some).map_err(unreadable)
 }
 
 fn read(body: &Bytes) -> Result<Simulation, Problem> {
@@ -156,10 +174,6 @@ fn read(body: &Bytes) -> Result<Simulation, Problem> {
     if asked.drafts.is_empty() || asked.drafts.len() > MAX_DRAFTS {
         let problem = Problem::malformed("InvalidBody", format!("{} drafts", asked.drafts.len())).field("drafts");
         return Err(problem.accepted(format!("from 1 to {MAX_DRAFTS}")));
-    }
-    if let Some(limit) = asked.limit.filter(|limit| *limit > MAX_LISTED) {
-        let problem = Problem::malformed("InvalidBody", format!("limit {limit}")).field("limit");
-        return Err(problem.accepted(format!("from 0 to {MAX_LISTED}; text/csv and application/x-ndjson hold every row")));
     }
     for (draft, number) in asked.drafts.iter_mut().zip(1..) {
         if draft.name.is_empty() {
@@ -172,7 +186,7 @@ fn read(body: &Bytes) -> Result<Simulation, Problem> {
         let problem = Problem::malformed("InvalidBody", format!("two drafts are called {:?}", draft.name)).field("drafts");
         return Err(problem.accepted("a name of its own for each draft, or none"));
     }
-    Ok(asked)
+    bounded(asked)
 }
 
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
@@ -258,9 +272,17 @@ mod tests {
 
     #[test]
     fn a_file_is_one_draft() {
-        let asked = one_draft(b"name = \"x\"").expect("text");
+        let one_draft = |file: &[u8], query: &str| {
+            let mut parameters = Parameters::of(&format!("/v1/simulate{query}").parse().expect("an address")).expect("readable");
+            one_draft(file, &mut parameters)
+        };
+        let asked = one_draft(b"name = \"x\"", "?from=2026-01-01&limit=7&verify=true").expect("text");
+        assert_eq!((asked.from.as_deref(), asked.to, asked.limit, asked.verify), (Some("2026-01-01"), None, Some(7), Some(true)));
+        for (query, code) in [("?limit=x", "InvalidValue"), ("?verify=1", "InvalidValue"), ("?limit=10001", "InvalidBody")] {
+            assert_eq!(one_draft(b"", query).expect_err(query).code(), code, "{query}");
+        }
         assert_eq!(asked.drafts, [Draft { name: "draft 1".to_owned(), program: "name = \"x\"".to_owned() }]);
-        let problem = one_draft(b"# \xff").expect_err("no text");
+        let problem = one_draft(b"# \xff", "").expect_err("no text");
         assert_eq!((problem.status().as_u16(), problem.code()), (422, "NotSimulated"));
     }
 

@@ -19,7 +19,7 @@ use pledger_projections::engine::published;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ApiState, input, input::MediaType, problem::Problem, streams, views};
+use crate::{ApiState, input, input::MediaType, problem::Problem, query::Parameters, streams, views};
 
 pub use documents::{UnknownRules, checked_rules, compared_rules, find_rules, listed_rules, shown_rules};
 
@@ -142,6 +142,7 @@ fn parsed(program: &[u8], field: &'static str) -> Result<Rules, Problem> {
 async fn read(api: &ApiState, request: Request) -> Result<Sent, Problem> {
     let (parts, body) = request.into_parts();
     api.principals.principal(&parts.headers)?;
+    Parameters::of(&parts.uri)?.none_left(&[])?;
     input::declared_length(&parts.headers)?;
     let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Toml])?;
     let body = input::body(body).await?;

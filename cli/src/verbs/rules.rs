@@ -244,19 +244,21 @@ impl Publish {
 /// What the other versions leave to one that was just published.
 fn beside(program: &Program, published: u64, now: Timestamp) -> Option<String> {
     let published = program.version(u32::try_from(published).ok()?)?;
-    let in_force = program.in_force_at(now).filter(|rules| rules.version != published.version)?;
-    let (version, since) = (in_force.version, in_force.effective_from);
-    let mut text = format!("What is effective now is decided under version {version}, in force since {since}.");
+    let mut lines = Vec::new();
+    if let Some(in_force) = program.in_force_at(now).filter(|rules| rules.version != published.version) {
+        let (version, since) = (in_force.version, in_force.effective_from);
+        lines.push(format!("What is effective now is decided under version {version}, in force since {since}."));
+    }
     let others = (1..=program.count()).filter_map(|version| program.version(version));
-    if let Some(next) = others.filter(|other| other.effective_from > published.effective_from).min_by_key(|other| other.effective_from)
-        && published.effective_from < now
-    {
-        text.push_str(&format!(
-            "\nVersion {} decides what is effective before {}; what is decided already stays as it is.",
-            published.version, next.effective_from
+    let later = others.filter(|other| other.effective_from > published.effective_from);
+    if let Some(next) = later.min_by_key(|other| (other.effective_from, std::cmp::Reverse(other.version))) {
+        let stays = if published.effective_from < now { "; what is decided already stays as it is" } else { "" };
+        lines.push(format!(
+            "Version {} decides what is effective before {}, and version {} what is from then on{stays}.",
+            published.version, next.effective_from, next.version
         ));
     }
-    Some(text)
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// The version that would be in force at `from`, or now, where the draft says what that says.

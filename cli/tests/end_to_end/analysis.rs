@@ -49,6 +49,15 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
         (serde_json::from_slice(&body).expect("JSON"), json(dir, &["simulate", "--rules", "strict.toml"]));
     assert_eq!((status, &alone["drafts"][0]["draft"]), (200, &json!("draft 1")));
     assert_eq!(alone["drafts"][0]["summary"], drafted["drafts"][0]["summary"]);
+    // All else stands in the address, and nothing that is not read.
+    let (status, _, body) = server.ask("POST", "/v1/simulate?verify=true&limit=0&to=2026-09-30", &file, strict.clone());
+    let told: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!((status, &told["limit"], &told["decided_again"]["every_command"]), (200, &json!(0), &json!(true)));
+    for path in ["/v1/simulate?bogus=1", "/v1/rules/check?bogus=1", "/v1/rules/diff?bogus=1"] {
+        let (status, _, body) = server.ask("POST", path, &file, strict.clone());
+        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((status, &problem["code"]), (400, &json!("UnknownParameter")), "{path}");
+    }
     let (_, _, body) = simulate("application/x-ndjson", &asked, &token);
     let lines: Vec<Value> =
         body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).expect("JSON")).collect();

@@ -82,9 +82,13 @@ fn what_is_published_into_the_past_says_until_when_it_decides() {
     let begun = json(dir, &["rules", "list"])["items"][0]["effective_from"].as_str().expect("a time").to_owned();
     let said = succeed(dir, &["rules", "publish", "strict.toml", "--effective-from", "2010-01-01"]);
     assert!(said.contains(&format!("decided under version 1, in force since {begun}.")), "{said}");
-    assert!(said.contains(&format!("Version 2 decides what is effective before {begun};")), "{said}");
+    assert!(said.contains(&format!("Version 2 decides what is effective before {begun}, and version 1 what is from then on;")), "{said}");
     let later = succeed(dir, &["rules", "publish", "strict.toml", "--effective-from", "2100-01-01"]);
     assert!(later.contains("decided under version 1") && !later.contains("before"), "{later}");
+    // What is in force now says who takes its place.
+    std::fs::write(dir.join("lax.toml"), rules.replacen("certifications = 4", "certifications = 2", 1)).expect("written");
+    let now = succeed(dir, &["rules", "publish", "lax.toml"]);
+    assert!(now.contains("Version 4 decides what is effective before 2100-01-01T00:00:00Z, and version 3"), "{now}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
 fn simulate() -> Operation {
     let example = serde_json::json!({"drafts": [{"name": "strict", "program": "a whole program.toml"}], "from": "2026-01-01"});
     let body = RequestBodyBuilder::new()
-        .description(Some("As TOML it is one draft, the file as it is."))
+        .description(Some("As TOML it is one draft, the file as it is; `from`, `to`, `limit` and `verify` stand in the address then."))
         .content("application/json", ContentBuilder::new().schema(Some(reference("Simulation"))).example(Some(example)).build())
         .content("application/toml", ContentBuilder::new().schema(Some(string())).build())
         .required(Some(Required::True));
@@ -150,8 +150,18 @@ fn simulate() -> Operation {
         .content("application/json", content(reference("Simulated")))
         .content("text/csv", content(string()))
         .content("application/x-ndjson", content(string()));
-    let operation =
-        OperationBuilder::new().operation_id(Some("simulate")).tag("operations").request_body(Some(body.build())).response("200", response);
+    let of_toml = [
+        ("from", "Of a TOML body: from when the draft governs."),
+        ("to", "Of a TOML body: up to when history counts."),
+        ("limit", "Of a TOML body: how many of each list a JSON answer holds."),
+        ("verify", "Of a TOML body: whether every command is decided again."),
+    ];
+    let operation = OperationBuilder::new()
+        .operation_id(Some("simulate"))
+        .tag("operations")
+        .parameters(Some(of_toml.map(|(name, what)| parameter(name, ParameterIn::Query, what, string()))))
+        .request_body(Some(body.build()))
+        .response("200", response);
     let operation = for_operators(operation, "What other rules would have made of history; nothing is written.");
     problems(operation, ANALYSIS_PROBLEMS).build()
 }

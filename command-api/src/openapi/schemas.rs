@@ -174,7 +174,7 @@ fn simulation() -> Value {
             "from": time("From when the drafts govern: RFC 3339, or a date; always where absent."),
             "to": time("Up to when history counts, and the time of questions: RFC 3339, or a date for its end; the present where absent."),
             "limit": {"type": ["integer", "null"], "minimum": 0, "maximum": 10_000, "description": "How many of each list a JSON answer holds, 1,000 where absent. CSV and NDJSON hold every row."},
-            "verify": {"type": "boolean", "default": false, "description": "Decides every command again and under the rules as recorded too, not only those that a changed clause decides: it shows that pledger decides as it did."},
+            "verify": {"type": ["boolean", "null"], "description": "Decides every command again and under the rules as recorded too, not only those that a changed clause decides: it shows that pledger decides as it did."},
         },
     })
 }

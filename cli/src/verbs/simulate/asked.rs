@@ -62,6 +62,8 @@ struct Parsed {
 struct Span {
     from: Option<Timestamp>,
     to: Timestamp,
+    /// Up to when decisions are told: what falls due after the present is not decided on record either.
+    decided_to: Timestamp,
     /// What of history counts.
     moment: Moment,
 }
@@ -75,7 +77,7 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
-    let control = if asked.verify { Control::Everything } else { Control::Differences };
+    let control = if asked.verify.unwrap_or(false) { Control::Everything } else { Control::Differences };
     let mut decided = decided_again(&**log, &drafts, control, span, told)?;
     let decisions = std::mem::take(&mut decided.drafts);
     let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
@@ -97,7 +99,7 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
         Outcome { name: draft.name.clone(), changes, figures, funds, decisions }
     });
     let drafts = outcomes.collect();
-    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided, control, folds })
+    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided, published: program.count(), control, folds })
 }
 
 /// Streams that no draft concerns are not decided again; where one is folded no further, its figures stop there all the same.
@@ -126,7 +128,7 @@ fn span(asked: &Simulation, present: Timestamp, told: &Told) -> Result<Span> {
         let which = if given.is_some() { format!("{dashes}to") } else { "the ledger's present".to_owned() };
         return Err(Usage(format!("{dashes}from {from} lies after {which}, {to}")).into());
     }
-    Ok(Span { from, to, moment: Moment { as_of: given, known_at: None } })
+    Ok(Span { from, to, decided_to: to.min(present), moment: Moment { as_of: given, known_at: None } })
 }
 
 /// Reads the drafts; they are numbered on from the versions that were published.
@@ -195,7 +197,7 @@ fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'st
 fn decided_again(log: &dyn Log, drafts: &[Parsed], control: Control, span: Span, told: &Told) -> Result<counterfactual::Report> {
     let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
     let progress = told.progress("deciding again", log)?;
-    let report = counterfactual::replay(log, &drafts, control, span.to, &mut |seen| progress.set_position(seen))?;
+    let report = counterfactual::replay(log, &drafts, control, span.decided_to, &mut |seen| progress.set_position(seen))?;
     progress.finish_and_clear();
     Ok(report)
 }

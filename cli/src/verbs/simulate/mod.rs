@@ -71,7 +71,7 @@ impl Simulate {
             Ok(Draft { name, program })
         };
         let drafts = self.drafts.iter().map(read).collect::<Result<_>>()?;
-        let asked = Simulation { drafts, from: self.from, to: self.to, limit: self.limit, verify: self.verify };
+        let asked = Simulation { drafts, from: self.from, to: self.to, limit: self.limit, verify: Some(self.verify) };
         let report = simulate(&ledger, &asked, &Told::ON_A_TERMINAL)?;
         match format {
             Format::Table => output::print(report.table(self.limit.unwrap_or(TABLE_ROWS)))?,

@@ -30,6 +30,8 @@ pub(crate) struct Report {
     /// How many commands were decided again, and whether those that a draft changes came out as recorded under the rules as
     /// recorded.
     pub(super) decided: counterfactual::Report,
+    /// How many versions of the rules there are.
+    pub(super) published: u32,
     /// Which commands were to be decided again.
     pub(super) control: Control,
     /// Whether history was folded: figures cannot differ where not.
@@ -52,8 +54,8 @@ const MAX_UNREPEATED: usize = 20;
 /// What is not in the answer.
 const NOTES: [&str; 4] = [
     "Commands are decided again as they were sent; what else would have been asked for, had it been decided otherwise, nobody knows.",
-    "Figures follow recorded decisions: deals and certifications that would have been refused are still counted. Market development \
-     funds that would be paid otherwise are counted so in returns.",
+    "Figures follow recorded decisions: deals and certifications that would have been refused, or run out at another time, are counted \
+     as they are recorded. Market development funds that would be paid otherwise are counted so in returns.",
     "Streams are decided again in the order program, partners, all others. Evaluations of tiers are decided again with the figures \
      that they were sent; which tiers figures would earn is derived once, after that, and no command is decided a second time with it.",
     "The version that a sender expected (If-Match) is recorded with refusals only, and is not checked again.",
@@ -63,10 +65,13 @@ const NOTES: [&str; 4] = [
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sum {
     count: usize,
-    /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, else all of it.
+    /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, else what each deal, request or claim
+    /// is worth.
     money: BTreeMap<Currency, i128>,
     /// Of returns, whose they are: each has several figures.
     partners: BTreeSet<String>,
+    /// Of decisions, what they are about: its money counts once.
+    subjects: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -96,6 +101,9 @@ impl Sum {
         if row.kind == RETURNS {
             self.partners.extend(row.partner.clone());
         }
+        if row.position.is_some() && !self.subjects.insert(format!("{:?} {}", row.partner, row.subject)) {
+            return;
+        }
         let text = |name: &str| row.money.as_ref().and_then(|money| money[name].as_str());
         let Some((currency, amount)) = text("currency").and_then(|code| Currency::parse(code).ok()).zip(text("amount")) else { return };
         // Credit only moves: what one loses, another gains, and the sum of both would always be nothing.
@@ -116,6 +124,11 @@ impl Sum {
             partners => format!("{} of {}", some(self.count, "figure"), some(partners, "partner")),
         }
     }
+}
+
+/// Whether a simulation says what a change makes of history. The name of a program makes nothing of it.
+fn is_simulated(change: &RuleChange) -> bool {
+    !change.is_within(&["deal_registration.duplicate_similarity"])
 }
 
 /// `1 figure`, `2 figures`.
@@ -197,6 +210,11 @@ impl Report {
 
     pub(super) fn table(&self, limit: usize) -> String {
         let mut text = self.drafts.iter().map(|draft| draft.in_words(self.in_force)).collect::<String>();
+        if self.published > 1 {
+            text.push_str(
+                "Each decision is held against the version of the rules that decided it, which may be another than the one in force.\n",
+            );
+        }
         let from = self.from.map(|from| format!(" from {from}")).unwrap_or_default();
         text.push_str(&format!("\nHistory{from} up to {}, as recorded and as it would have been:\n", self.to));
         text.push_str(&self.summary());
@@ -246,7 +264,7 @@ impl Report {
             text.push_str(&format!("Incomplete: {} more records cannot be read; --json has all of them\n", more + 1));
         }
         if !self.folds {
-            text.push_str("Tiers, credit and returns rest on no clause that a draft changes.\n");
+            text.push_str("Tiers, credit and returns were not asked again: no clause that they are read by changes.\n");
         }
         text.extend(NOTES.iter().map(|note| format!("{note}\n")));
         text
@@ -279,7 +297,11 @@ impl Outcome {
         if self.changes.is_empty() {
             text.push_str("  Nothing changes.\n");
         }
-        text.extend(self.changes.iter().map(|change| format!("  {}\n", change.in_words)));
+        let told = |change: &RuleChange| {
+            let asked = if is_simulated(change) { "" } else { " (Not simulated: conflicts go by it as soon as it is in force.)" };
+            format!("  {}{asked}\n", change.in_words)
+        };
+        text.extend(self.changes.iter().map(told));
         text
     }
 
