@@ -57,7 +57,7 @@ use world::{Recorded, Taken, World};
 
 /// How many records the slices have together whose streams are in memory at once, unless one alone has more: what is held
 /// grows with a ledger up to these, and a longer one is read more than once.
-const RECORDS_AT_ONCE: u64 = 8_000_000;
+const RECORDS_AT_ONCE: u64 = 2_000_000;
 
 /// What came of deciding again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
