@@ -116,12 +116,17 @@ impl Sum {
         self.money.iter().map(|(currency, sum)| money(*sum, *currency)).collect()
     }
 
-    fn cell(&self) -> String {
+    /// How many, of what, and the money.
+    fn cell(&self, kind: &str) -> String {
         let money: Vec<String> = self.money().iter().map(output::cell).collect();
-        match self.partners.len() {
-            0 if money.is_empty() => self.count.to_string(),
-            0 => format!("{} ({})", self.count, money.join(", ")),
-            partners => format!("{} of {}", some(self.count, "figure"), some(partners, "partner")),
+        let money = money.join(", ");
+        match kind.split([' ', ',']).next() {
+            _ if kind == RETURNS => format!("{} of {}", some(self.count, "figure"), some(self.partners.len(), "partner")),
+            Some("tier") => some(self.count, "partner"),
+            Some("funds") => format!("{} ({money})", some(self.count, "partner")),
+            Some("credit") => format!("{} ({money} moved)", some(self.count, "share")),
+            _ if money.is_empty() => self.count.to_string(),
+            _ => format!("{} ({money})", self.count),
         }
     }
 }
@@ -279,7 +284,7 @@ impl Report {
             return "Nothing would differ.\n".to_owned();
         }
         let cell = |sums: &[(String, Sum)], kind: &String| {
-            Value::from(sums.iter().find(|(known, _)| known == kind).map_or_else(|| "0".to_owned(), |(_, sum)| sum.cell()))
+            Value::from(sums.iter().find(|(known, _)| known == kind).map_or_else(|| "0".to_owned(), |(_, sum)| sum.cell(kind)))
         };
         let rows: Vec<Vec<Value>> = kinds
             .iter()
