@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn commands_read_alike_wherever_they_stand() {
         let plain = br#"{"decision":{"v":1,"stream":"program","version":12,"command":{"id":"k","type":"AddNote","payload":{"type":"x"}}}}"#;
-        let escaped = br#"{"decision":{"v":1,"stream":"program","version":12,"command":{"type":"Add\u004eote"}}}"#;
+        let escaped = br#"{"decision":{"v":1,"stream":"program","version":12,"command":{"id":"k","type":"Add\u004eote"}}}"#;
         let reordered = br#"{"decision":{"command":{"payload":{"type":"x"},"type":"AddNote"},"v":12,"stream":"program"}}"#;
         for body in [plain.as_slice(), escaped, reordered] {
             assert_eq!(command_of(body).as_deref(), Some("AddNote"));

@@ -249,8 +249,7 @@ fn beside(program: &Program, published: u64, now: Timestamp) -> Option<String> {
         let (version, since) = (in_force.version, in_force.effective_from);
         lines.push(format!("What is effective now is decided under version {version}, in force since {since}."));
     }
-    let others = (1..=program.count()).filter_map(|version| program.version(version));
-    let later = others.filter(|other| other.effective_from > published.effective_from);
+    let later = program.versions().filter(|other| other.effective_from > published.effective_from);
     if let Some(next) = later.min_by_key(|other| (other.effective_from, std::cmp::Reverse(other.version))) {
         let stays = if published.effective_from < now { "; what is decided already stays as it is" } else { "" };
         lines.push(format!(

@@ -52,8 +52,7 @@ pub fn find_rules(program: &Program, version: Option<u32>, now: Timestamp) -> Re
 /// Every version that was published, the oldest first.
 #[must_use]
 pub fn listed_rules(program: &Program, now: Timestamp) -> Value {
-    let versions = (1..=program.count()).filter_map(|version| program.version(version));
-    json!({"items": versions.map(|set| about(program, set, now)).collect::<Vec<_>>()})
+    json!({"items": program.versions().map(|set| about(program, set, now)).collect::<Vec<_>>()})
 }
 
 /// A version with its text.

@@ -39,8 +39,7 @@ impl Programs {
 
     /// Every version that was published.
     pub(super) fn published(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
-        let last = self.0.last().into_iter();
-        last.flat_map(|program| (1..=program.count()).filter_map(|version| program.version(version)))
+        self.0.last().into_iter().flat_map(Program::versions)
     }
 
     /// The rules published as `version`.

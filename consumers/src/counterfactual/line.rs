@@ -83,8 +83,9 @@ impl Line {
         stream.kind().is_reference() || self.diverged.contains_key(stream)
     }
 
-    /// Decides a recorded command again, if it may come out otherwise, and after what fell due before it. `recorded` is the world as it was then. What does not
-    /// come out as recorded under the rules as recorded says nothing of a draft: it is taken in as it was recorded.
+    /// Decides a recorded command again, if it may come out otherwise, and after what fell due before it. `recorded` is the
+    /// world as it was then. What does not come out as recorded under the rules as recorded says nothing of a draft: it is
+    /// taken in as it was recorded.
     pub(super) fn take(&mut self, request: &Request<'_>, recorded: &World, programs: &Programs, control: &Controlled<'_>, to: Timestamp) {
         let Request { position, decision, asked, recorded: was } = request;
         if !self.concerns(decision) {

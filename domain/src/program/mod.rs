@@ -41,6 +41,11 @@ impl Program {
         self.parsed.iter().filter(|set| set.effective_from <= at).max_by_key(|set| (set.effective_from, set.version))
     }
 
+    /// Every version that was published, the oldest first.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<RuleSet>> {
+        self.parsed.iter()
+    }
+
     /// The version that a decision names.
     #[must_use]
     pub fn version(&self, version: u32) -> Option<&Arc<RuleSet>> {

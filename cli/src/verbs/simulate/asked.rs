@@ -82,8 +82,8 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
     let decisions = std::mem::take(&mut decided.drafts);
     let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
     // Rows are read under the draft where they may say something else then. A time in the past may lie before them all.
-    let published: Vec<_> = (1..=program.count()).filter_map(|version| program.version(version)).collect();
-    let rests_on = |draft: &Parsed| published.iter().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(Standing::rests_on));
+    let rests_on =
+        |draft: &Parsed| program.versions().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(Standing::rests_on));
     let folds = span.moment.as_of.is_some() || drafts.iter().zip(&paid).any(|(draft, paid)| !paid.is_empty() || rests_on(draft));
     let figures = if folds {
         let (figures, parked) = figures(log, span, &drafts, paid, told)?;
