@@ -11,3 +11,4 @@ pub use fold::Partners;
 pub use retiring::{Retiring, retiring};
 pub use row::{Certification, CertificationKey, Partner, PartnerKey};
 pub use view::VIEW;
+pub(crate) use view::{PHASES, phase};

@@ -1,12 +1,11 @@
 //! The view `partners`.
 
 use hashbrown::HashMap;
-use pledger_domain::values::Timestamp;
+use pledger_domain::{partner::PartnerPhase, values::Timestamp};
 use serde_json::{Value, json};
 
 use super::row::{Partner, PartnerKey};
 use crate::{
-    cell::{Cell, Field},
     cube::{Dim, DimValue, Plan, Values},
     deals::{DealStatus, facts},
     figures::{text, time, word},
@@ -18,7 +17,8 @@ use crate::{
 };
 
 const NAME: &str = "partners";
-const PHASES: &[&str] = &["unknown", "prospect", "applied", "onboarding", "active", "suspended", "retired"];
+/// Where partners stand, in the order of `PartnerPhase`.
+pub(crate) const PHASES: &[&str] = &["unknown", "prospect", "applied", "onboarding", "active", "suspended", "retired"];
 const ROLE: FieldSpec = FieldSpec::new("role", Text, "A role that the partner holds, among others.");
 
 /// One item a partner.
@@ -101,16 +101,14 @@ struct PartnerFigures {
     certifications: u64,
 }
 
+/// Where a partner stands.
+pub(crate) fn phase(phase: PartnerPhase) -> DimValue {
+    DimValue::Word(phase as u8, PHASES[phase as usize])
+}
+
 const fn dims<'a>() -> [Dim<Fact<'a>>; 5] {
     [
-        Dim {
-            spec: PHASE,
-            value: |fact| match fact.row.phase.cell() {
-                Cell::Name(word) => DimValue::Word(fact.row.phase as u8, word),
-                Cell::Null | Cell::Integer(_) | Cell::Place(_) | Cell::Slice(_) | Cell::Text(_) => DimValue::Null,
-            },
-            values: Values::Words(PHASES),
-        },
+        Dim { spec: PHASE, value: |fact| phase(fact.row.phase), values: Values::Words(PHASES) },
         Dim { spec: REGION, value: |fact| DimValue::name(fact.row.region), values: Values::Names },
         Dim { spec: COUNTRY, value: |fact| DimValue::name(fact.row.country), values: Values::Names },
         Dim { spec: MANAGER, value: |fact| DimValue::name(fact.row.manager), values: Values::Names },

@@ -3,6 +3,8 @@
 use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     partner::PartnerEvent,
+    program::ProgramEvent,
+    rules::Rules,
     values::{Amount, CertificationId, Currency, Label, Money, PartnerId, PersonId, RevenueId},
 };
 use pledger_ledger::record::{Events, Outcome};
@@ -178,6 +180,24 @@ fn partners_are_found_by_key_filter_and_page() {
         (lines(&first, &["partner"]), lines(&second, &["partner"]), second.next),
         (vec!["p1".into(), "p2".into()], vec!["p3".into()], None)
     );
+}
+
+/// A tier that is earned and was never awarded is in no row, and nobody asked for it before.
+#[test]
+fn an_earned_tier_is_found_by_whoever_asks_first() {
+    let of_quartz = Rules::DEFAULT.replacen("name = \"registered\"", "name = \"quartz\"", 1);
+    let published = ProgramEvent::RulesPublished {
+        version: 2,
+        effective_from: time("2024-01-01"),
+        name: Label::parse("Test").expect("a label"),
+        program: of_quartz,
+    };
+    let published = Given::new("program", "2024-01-01", Outcome::Accepted(Events::Program(vec![published].into())));
+    let ledger = Ledger::with([published, joined("p1")]);
+    let at = Some(time("2026-03-01"));
+    let of = |tier: &str| lines(&ask(&ledger, "tiers", &Query { at, ..by(&[], &[("tier_earned", tier)]) }), &["partner", "tier_earned"]);
+    assert_eq!(of("quartz"), ["p1 quartz"]);
+    assert_eq!(of("opal"), Vec::<String>::new());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     figures::{money, text, time, word},
     lacking::{Lacking, since},
     page::{Selection, cursor, read_cursor},
-    partners::Partner,
+    partners::{PHASES, Partner, phase},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
 };
@@ -117,7 +117,7 @@ const fn dims<'a>() -> [Dim<Fact<'a>>; FILTERS.len()] {
         Dim { spec: AWARDED, value: |fact| DimValue::name(fact.row.tier), values: Values::Names },
         Dim { spec: EARNED, value: |fact| DimValue::name(fact.earned.map(|tier| Symbol::of(tier.name.as_str()))), values: Values::Names },
         Dim { spec: REGION, value: |fact| DimValue::name(fact.row.region), values: Values::Names },
-        Dim { spec: STATUS, value: |fact| DimValue::Name(Symbol::of(&fact.row.phase.to_string())), values: Values::Names },
+        Dim { spec: STATUS, value: |fact| phase(fact.row.phase), values: Values::Words(PHASES) },
     ]
 }
 
@@ -128,6 +128,8 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
     let dims = dims();
     let at = query.at.unwrap_or_else(|| last_day_of(rows));
     let set = in_force_at(rows, at);
+    // What is earned is in no row: a filter finds the name only where somebody made it.
+    set.rules.tiers.iter().for_each(|tier| _ = Symbol::of(tier.name.as_str()));
     let plan = Plan::read(NAME, &dims, query)?;
     let after = read_cursor(NAME, query, 1)?;
     let mut selection = Selection::new(after.as_ref().map(|parts| parts[0].as_str()), query.limit);
