@@ -33,10 +33,12 @@ pub(crate) trait Decides: Stream {
 
     /// What falls due, as the state says now.
     fn due(&self) -> Vec<Deadline>;
+    /// When the first of that does.
+    fn first_due(&self) -> Option<Timestamp>;
 }
 
 macro_rules! decides {
-    ($($stream:ident: $command:ident, $due:expr;)*) => {$(
+    ($($stream:ident: $command:ident, $due:expr, $first_due:expr;)*) => {$(
         impl Decides for $stream {
             type Command = $command;
             fn decide(command: &$command, state: &Self, facts: &Facts) -> Result<Vec<Self::Event>, Rejection> {
@@ -55,15 +57,19 @@ macro_rules! decides {
                 let due: fn(&Self) -> Vec<Deadline> = $due;
                 due(self)
             }
+            fn first_due(&self) -> Option<Timestamp> {
+                let first_due: fn(&Self) -> Option<Timestamp> = $first_due;
+                first_due(self)
+            }
         }
     )*};
 }
 decides! {
-    Program: ProgramCommand, |_| Vec::new();
-    Partner: PartnerCommand, |partner| partner.deadlines().collect();
-    Account: AccountCommand, |account| account.deadlines().collect();
-    Fund: FundCommand, |fund| fund.deadlines().collect();
-    Cost: CostCommand, |_| Vec::new();
+    Program: ProgramCommand, |_| Vec::new(), |_| None;
+    Partner: PartnerCommand, |partner| partner.deadlines().collect(), Partner::first_due;
+    Account: AccountCommand, |account| account.deadlines().collect(), Account::first_due;
+    Fund: FundCommand, |fund| fund.deadlines().collect(), Fund::first_due;
+    Cost: CostCommand, |_| Vec::new(), |_| None;
 }
 
 /// A stream's state in memory, with its version: how many decisions were accepted in it.

@@ -194,6 +194,17 @@ impl Streams {
         }
     }
 
+    /// When the first thing falls due in a stream, as its state says now.
+    pub(crate) fn first_due(&self, stream: &StreamName) -> Option<Timestamp> {
+        match stream.kind() {
+            StreamKind::Program => first_due(&self.program, stream),
+            StreamKind::Partner => first_due(&self.partner, stream),
+            StreamKind::Account => first_due(&self.account, stream),
+            StreamKind::Fund => first_due(&self.fund, stream),
+            StreamKind::Cost => first_due(&self.cost, stream),
+        }
+    }
+
     /// Shows the streams in which something falls due, with the earliest instant.
     pub(crate) fn for_each_due(&self, mut f: impl FnMut(Timestamp, &StreamName)) {
         for_each_due(&self.program, &mut f);
@@ -239,9 +250,13 @@ fn deadlines<S: Decides>(store: &Store<S>, stream: &StreamName) -> Vec<Deadline>
     live.state.due()
 }
 
+fn first_due<S: Decides>(store: &Store<S>, stream: &StreamName) -> Option<Timestamp> {
+    store.unit.aggregate(stream.as_str()).lock().state.first_due()
+}
+
 fn for_each_due<S: Decides>(store: &Store<S>, f: &mut impl FnMut(Timestamp, &StreamName)) {
     store.unit.for_each(|stream, live| {
-        if let Some(first) = live.state.due().iter().map(|deadline| deadline.due).min() {
+        if let Some(first) = live.state.first_due() {
             f(first, stream);
         }
     });

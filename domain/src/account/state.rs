@@ -99,6 +99,12 @@ impl Account {
         })
     }
 
+    /// When the first of `deadlines` falls due.
+    #[must_use]
+    pub fn first_due(&self) -> Option<Timestamp> {
+        self.index.due().next().map(|(due, ..)| *due)
+    }
+
     pub(super) fn description(&self) -> Option<AccountDescription> {
         let Described { name, domain, duns, country } = self.described.clone()?;
         Some(AccountDescription { name, domain, duns, country })

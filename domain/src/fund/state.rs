@@ -254,10 +254,18 @@ impl Fund {
 
     /// What falls due: the claim windows that are open. History arms none.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+        self.open_windows().map(|(id, until)| Deadline::new(CloseClaimWindow::NAME, id, until, json!({ "request_id": id })))
+    }
+
+    /// When the first of `deadlines` falls due.
+    #[must_use]
+    pub fn first_due(&self) -> Option<Timestamp> {
+        self.open_windows().map(|(_, until)| until).min()
+    }
+
+    fn open_windows(&self) -> impl Iterator<Item = (&RequestId, Timestamp)> {
         self.requests.iter().filter_map(|(id, request)| match &request.phase {
-            RequestPhase::Approved(grant) if !grant.historical => {
-                Some(Deadline::new(CloseClaimWindow::NAME, id, grant.claim_until, json!({ "request_id": id })))
-            }
+            RequestPhase::Approved(grant) if !grant.historical => Some((id, grant.claim_until)),
             RequestPhase::Approved(_)
             | RequestPhase::Closed(_)
             | RequestPhase::Draft

@@ -170,7 +170,7 @@ impl Partner {
 
     /// What falls due and when, in the order of time: the ends of certifications.
     pub fn deadlines(&self) -> impl Iterator<Item = Deadline> {
-        let mut due: Vec<_> = self.certifications().filter(|(_, _, held)| !held.expired).collect();
+        let mut due: Vec<_> = self.running().collect();
         due.sort_by_key(|(_, _, held)| held.expires_at);
         due.into_iter().map(|(person, certification, held)| {
             // A slash is in no id, so no two subjects are written alike.
@@ -178,6 +178,16 @@ impl Partner {
             let payload = json!({"person_id": person, "certification": certification, "due": held.expires_at});
             Deadline::new("ExpireCertification", subject, held.expires_at, payload)
         })
+    }
+
+    /// When the first of `deadlines` falls due.
+    #[must_use]
+    pub fn first_due(&self) -> Option<Timestamp> {
+        self.running().map(|(_, _, held)| held.expires_at).min()
+    }
+
+    fn running(&self) -> impl Iterator<Item = (&PersonId, &CertificationId, &HeldCertification)> {
+        self.certifications().filter(|(_, _, held)| !held.expired)
     }
 
     fn certified(&mut self, person: &PersonId, certification: &CertificationId, held: HeldCertification) {
