@@ -30,8 +30,12 @@ impl LedgerAnalyst {
 
 impl Analyst for LedgerAnalyst {
     fn simulate(&self, asked: &Simulation, form: Form) -> Result<Vec<u8>, Problem> {
-        let report = simulate(&self.ledger, asked, &Told::OVER_HTTP).map_err(|error| unsimulated(&error))?;
-        written(&report, form, asked.limit.unwrap_or(Simulation::LISTED)).map_err(|error| unsimulated(&error))
+        let limit = match form {
+            Form::Json => asked.limit.unwrap_or(Simulation::LISTED),
+            Form::Csv | Form::Lines => usize::MAX,
+        };
+        let report = simulate(&self.ledger, asked, limit, &Told::OVER_HTTP).map_err(|error| unsimulated(&error))?;
+        written(&report, form).map_err(|error| unsimulated(&error))
     }
 
     fn evidence(&self, about: &About) -> Result<Bundle, Problem> {
@@ -44,10 +48,10 @@ impl Analyst for LedgerAnalyst {
     }
 }
 
-fn written(report: &Report, form: Form, limit: usize) -> anyhow::Result<Vec<u8>> {
+fn written(report: &Report, form: Form) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     match form {
-        Form::Json => serde_json::to_writer(&mut body, &report.json(limit))?,
+        Form::Json => serde_json::to_writer(&mut body, &report.json())?,
         Form::Csv => report.csv(&mut body)?,
         Form::Lines => report.lines(&mut body)?,
     }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use pledger_consumers::counterfactual::{Control, Draft, replay};
+use pledger_consumers::counterfactual::{Control, Draft, Found, Options as Deciding, replay};
 use pledger_domain::{
     rules::{RuleSet, Rules},
     values::Timestamp,
@@ -39,6 +39,9 @@ const DRAFTS: [Change; 3] = [
     ("of days of protection", &[("protection_days = 90", "protection_days = 60")]),
 ];
 
+/// What a table tells of each kind.
+const TABLE_ROWS: usize = 20;
+
 /// What the process says of one draft.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Simulated {
@@ -49,7 +52,7 @@ pub(crate) struct Simulated {
     /// Commands that were decided again.
     again: u64,
     /// Decisions that would be others.
-    otherwise: usize,
+    otherwise: u64,
     /// So far.
     peak_mib: f64,
 }
@@ -97,18 +100,19 @@ fn simulate(log: &Arc<dyn Log>, changes: &[(&str, &str)]) -> Result<Simulated> {
     let now = SystemClock::new().now();
     let rules = draft(changes)?;
     let start = Instant::now();
-    let report = replay(&**log, &[Draft { rules: Arc::clone(&rules), from: None }], Control::Differences, now, &mut |_| {})?;
+    let options = Deciding { control: Control::Differences, to: now, told: TABLE_ROWS };
+    let report = replay(&**log, &[Draft { rules: Arc::clone(&rules), from: None }], options, &mut |_| {})?;
     let decided_s = start.elapsed().as_secs_f64();
     if let Some(unrepeated) = report.unrepeated.first() {
         bail!("under the rules as recorded a decision came out otherwise: {unrepeated:?}");
     }
-    let otherwise = report.drafts.iter().map(Vec::len).sum();
+    let otherwise = report.drafts.iter().map(Found::count).sum();
     let (decided_mib, again) = (memory_mib().0, report.decided);
     drop(report);
     let recorded = Rules::parse(Rules::DEFAULT).ok().context("the default rules")?;
     let folds = recorded.changes_to(&rules.rules).iter().any(Standing::rests_on);
     let start = Instant::now();
-    let moved = if folds { figures(log, now, &rules)? } else { 0 };
+    let moved = if folds { figures(log, now, &rules)? as u64 } else { 0 };
     let folded_s = folds.then(|| start.elapsed().as_secs_f64());
     if moved + otherwise == 0 {
         bail!("the draft changes nothing");

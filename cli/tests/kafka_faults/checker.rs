@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use pledger_consumers::counterfactual::{Control, replay};
+use pledger_consumers::counterfactual::{self, Control, replay};
 use pledger_domain::values::Timestamp;
 use pledger_ledger::{kafka::KafkaLog, record::Body, verify::verify};
 use pledger_projections::{
@@ -33,7 +33,7 @@ pub(crate) fn check(log: &KafkaLog, postgres: &InPostgres, told: &Told) -> u64 {
     }
     promises::hold(&decisions).unwrap_or_else(|breach| panic!("{breach}"));
     let end = Timestamp::parse("2999-01-01").expect("a date");
-    let again = replay(log, &[], Control::Everything, end, &mut |_| {}).expect("the ledger is read");
+    let again = replay(log, &[], counterfactual::Options::telling_all(Control::Everything, end), &mut |_| {}).expect("the ledger is read");
     assert!(again.unrepeated.is_empty(), "decided again it is another decision: {:?}", again.unrepeated.first());
     read_models_are_the_fold(log, postgres);
     verify(log, None, &mut |_| {}).expect("the chain holds").void

@@ -14,8 +14,8 @@ use super::{
 /// Which decisions are decided again under the rules as recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// In a stream in which a draft decides otherwise, the first such decision and all that follow. What comes out as
-    /// recorded under the draft tells no difference, so no fault could be taken for one. Without a draft, all of them.
+    /// Those that a draft decides otherwise. What comes out as recorded under the draft tells no difference, so no fault could be
+    /// taken for one. Without a draft, all of them.
     Differences,
     /// All of them: whether this pledger decides as the one did that wrote the ledger.
     Everything,
@@ -53,9 +53,8 @@ impl<'a> Controlled<'a> {
 }
 
 /// Whether a decision came out as recorded: events or refusal, business time, version, and the version of the rules in
-/// force. Under a draft that says that it is decided the same under the rules as recorded too, but for a fault in deciding
-/// that the draft's rules hide.
-pub(super) fn repeats(decision: &Decision<'_>, again: &Again) -> bool {
+/// force.
+fn repeats(decision: &Decision<'_>, again: &Again) -> bool {
     decision.outcome == again.outcome
         && decision.effective_at == again.effective_at
         && decision.version == again.version

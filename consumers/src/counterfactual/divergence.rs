@@ -19,7 +19,7 @@ pub(super) struct Divergence {
     /// The version that the recorded stream stands at.
     pub(super) recorded_version: u64,
     /// Scheduled commands that only one side has so far, by command and by what they are about.
-    unpaired: HashMap<(String, Option<String>), Side>,
+    unpaired: HashMap<(&'static str, Option<String>), Side>,
 }
 
 /// A scheduled command as one side has it: on record and refused under the draft, or due under the draft only.
@@ -41,7 +41,7 @@ impl Divergence {
 
     /// Holds one side until the other comes by. What can be told now: both as one, or an older one that stays alone.
     pub(super) fn pair(&mut self, side: Side) -> Option<(Timestamp, Otherwise)> {
-        let about = (side.told.command.clone(), side.told.subject.clone());
+        let about = (side.told.command, side.told.subject.clone());
         match self.unpaired.remove(&about) {
             Some(known) if known.told.change != side.told.change => known.with(side),
             known => {

@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::{
     concern::Concern,
-    control::{Controlled, repeats},
+    control::Controlled,
     divergence::{Divergence, Side},
+    found::Finder,
     funds::FundsMoved,
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
@@ -42,15 +43,15 @@ pub(super) struct Line {
     pub(super) world: World,
     /// Streams of the slices at hand in which something was decided otherwise.
     diverged: HashMap<StreamName, Divergence>,
-    /// With the time at which it was recorded, or would have been.
-    pub(super) found: Vec<(Timestamp, Otherwise)>,
+    pub(super) found: Finder,
     /// Which commands the draft may decide otherwise; all of them, where none is given.
     concern: Option<Arc<Concern>>,
 }
 
 impl Line {
-    pub(super) fn under(draft: Draft) -> Self {
-        Self { world: World::under(draft), diverged: HashMap::new(), found: Vec::new(), concern: None }
+    /// Nothing is decided yet; of each kind so many decisions are to be told.
+    pub(super) fn under(draft: Draft, told: usize) -> Self {
+        Self { world: World::under(draft), diverged: HashMap::new(), found: Finder::keeping(told), concern: None }
     }
 
     /// Takes in what the draft changes in the rules that were published: nothing else is decided again.
@@ -75,7 +76,7 @@ impl Line {
 
     /// The same draft, for other streams that rely on the same facts.
     pub(super) fn beside(&self) -> Self {
-        Self { world: self.world.beside(), diverged: HashMap::new(), found: Vec::new(), concern: self.concern.clone() }
+        Self { world: self.world.beside(), diverged: HashMap::new(), found: self.found.beside(), concern: self.concern.clone() }
     }
 
     /// Whether what became of a stream under the draft is kept apart from what became of it on record.
@@ -95,11 +96,13 @@ impl Line {
         let is_apart = self.is_apart(was.stream);
         let streams = if is_apart { &self.world.streams } else { &recorded.streams };
         let again = self.world.decide(streams, asked, was, programs);
-        let needs_control = self.diverged.contains_key(was.stream) || !repeats(decision, &again);
-        if needs_control && !control.repeats() {
+        let difference = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at));
+        let is_at_version = self.diverged.contains_key(was.stream) || decision.version == again.version;
+        let comes_out = difference.is_none() && decision.rules == again.in_force && is_at_version;
+        if !comes_out && !control.repeats() {
             return self.take_as_recorded(&Taken::of(decision));
         }
-        if let Some((change, fields)) = compare((&decision.outcome, decision.effective_at), (&again.outcome, again.effective_at)) {
+        if let Some((change, fields)) = difference {
             if !is_apart {
                 self.world.streams.copy(was.stream, &recorded.streams);
             }
@@ -115,7 +118,7 @@ impl Line {
             let otherwise = Otherwise {
                 position: Some(*position),
                 stream: was.stream.clone(),
-                command: decision.command.name.to_string(),
+                command: asked.command.spec().name,
                 change,
                 subject,
                 partner,
@@ -155,7 +158,7 @@ impl Line {
     pub(super) fn leave(&mut self, stream: &StreamName) {
         if let Some(divergence) = self.diverged.remove(stream) {
             self.is_another(stream);
-            self.found.extend(divergence.alone());
+            divergence.alone().for_each(|(at, otherwise)| self.found.take(at, otherwise));
         }
     }
 
@@ -172,9 +175,10 @@ impl Line {
         let is_scheduled = || deadlines().iter().any(|deadline| deadline.command == decision.command.name);
         if otherwise.change == Change::Refused && is_scheduled() {
             let divergence = self.diverged.entry(decision.stream.clone()).or_default();
-            self.found.extend(divergence.pair(Side::of(decision.recorded_at, otherwise, &decision.outcome)));
+            let pair = divergence.pair(Side::of(decision.recorded_at, otherwise, &decision.outcome));
+            pair.into_iter().for_each(|(at, otherwise)| self.found.take(at, otherwise));
         } else {
-            self.found.push((decision.recorded_at, otherwise));
+            self.found.take(decision.recorded_at, otherwise);
         }
     }
 
@@ -202,15 +206,16 @@ impl Line {
             self.send_due(stream, recorded, programs, to, to);
         }
         streams.iter().for_each(|stream| self.is_another(stream));
-        self.found.extend(self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()));
+        self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()).for_each(|(at, otherwise)| self.found.take(at, otherwise));
+        self.found.end();
         self.world.streams = Streams::default();
     }
 
     /// Sends what fell due by `now` under the draft and is no deadline of the record, each when it was due. The deadlines
     /// that the record has too are decided when the record decides them.
     fn send_due(&mut self, stream: &StreamName, recorded: &World, programs: &Programs, now: Timestamp, to: Timestamp) {
-        // Building what falls due on record as well is seldom needed.
-        let is_due = || self.world.streams.deadlines(stream).iter().any(|deadline| deadline.due <= now);
+        // Building what falls due is seldom needed.
+        let is_due = || self.world.streams.first_due(stream).is_some_and(|due| due <= now);
         if !self.diverged.contains_key(stream) || !is_due() {
             return;
         }
@@ -249,7 +254,7 @@ impl Line {
             let otherwise = Otherwise {
                 position: since,
                 stream: stream.clone(),
-                command: deadline.command.to_owned(),
+                command: deadline.command,
                 change: Change::FallsDue,
                 subject,
                 partner,
@@ -262,7 +267,8 @@ impl Line {
                 follows: since,
                 caveats: Vec::new(),
             };
-            self.found.extend(divergence.pair(Side::of(due, otherwise, &again.outcome)));
+            let pair = divergence.pair(Side::of(due, otherwise, &again.outcome));
+            pair.into_iter().for_each(|(at, otherwise)| self.found.take(at, otherwise));
         }
         self.world.take_in(stream, &again);
         self.world.note(stream, version, due);

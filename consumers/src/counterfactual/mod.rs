@@ -17,6 +17,7 @@
 mod concern;
 mod control;
 mod divergence;
+mod found;
 mod funds;
 mod history;
 mod line;
@@ -47,6 +48,7 @@ use serde::Serialize;
 use crate::processor::{Asked, Streams};
 pub use control::Control;
 use control::Controlled;
+pub use found::{Found, FundsSum, Kind, OfKind};
 pub use funds::{FundsFigure, FundsMoved};
 use history::Programs;
 use line::{Line, Request};
@@ -60,7 +62,7 @@ use world::{Recorded, Taken, World};
 const RECORDS_AT_ONCE: u64 = 2_000_000;
 
 /// What came of deciding again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// How many recorded commands were decided again.
     pub decided: u64,
@@ -77,8 +79,8 @@ pub struct Report {
     pub unrepeated: Vec<Unrepeated>,
     /// Records that cannot be read: what came after them in their streams is not decided again, and nothing follows from it.
     pub unreadable: Vec<Unreadable>,
-    /// What would have been decided otherwise, draft by draft, in the order in which it was recorded.
-    pub drafts: Vec<Vec<Otherwise>>,
+    /// What would have been decided otherwise, draft by draft.
+    pub drafts: Vec<Found>,
 }
 
 /// A decision that did not come out as recorded under the rules as recorded.
@@ -107,18 +109,37 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// Decides every recorded command again under each draft, and those of `control` under the rules as recorded. What would have
-/// been decided otherwise is told where it is effective by `to`; `tell` hears how many records were looked at.
+/// What is asked of a replay beside its drafts.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What is decided under the rules as recorded.
+    pub control: Control,
+    /// What would have been decided otherwise counts where it is effective by then.
+    pub to: Timestamp,
+    /// How many decisions of each kind are told one by one; all are counted and summed. Memory grows with these.
+    pub told: usize,
+}
+
+impl Options {
+    /// Every decision is told.
+    #[must_use]
+    pub const fn telling_all(control: Control, to: Timestamp) -> Self {
+        Self { control, to, told: usize::MAX }
+    }
+}
+
+/// Decides every recorded command again under each draft that a clause which it changes has a say in, and those of
+/// `options.control` under the rules as recorded. `tell` hears how many records were looked at.
 ///
 /// # Errors
 /// `LogError`.
-pub fn replay(log: &dyn Log, drafts: &[Draft], control: Control, to: Timestamp, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
+pub fn replay(log: &dyn Log, drafts: &[Draft], options: Options, tell: &mut dyn FnMut(u64)) -> Result<Report, LogError> {
     let slices = log.slices();
     let references: Vec<SliceId> = slices.references().collect();
     let others: Vec<SliceId> = slices.all().filter(|slice| !references.contains(slice)).collect();
     let program = slices.of(&StreamName::program());
     let ends = ends(log, others.iter().chain(&references).chain([&program]))?;
-    let mut replay = Replay::of(drafts, control, to);
+    let mut replay = Replay::of(drafts, options);
     let mut pass = Pass { log, ends: &ends, seen: 0, tell };
     replay.wanted = vec![StreamKind::Program];
     pass.alone(&[program], &mut replay)?;
@@ -181,12 +202,12 @@ struct Replay {
 }
 
 impl Replay {
-    fn of(drafts: &[Draft], control: Control, to: Timestamp) -> Self {
+    fn of(drafts: &[Draft], options: Options) -> Self {
         // Without a draft there is no difference to ask about: the control is all there is.
-        let control = if drafts.is_empty() { Control::Everything } else { control };
-        let lines = drafts.iter().map(|draft| Line::under(draft.clone())).collect();
+        let control = if drafts.is_empty() { Control::Everything } else { options.control };
+        let lines = drafts.iter().map(|draft| Line::under(draft.clone(), options.told)).collect();
         Self {
-            to,
+            to: options.to,
             control,
             recorded: World::default(),
             lines,
@@ -315,7 +336,7 @@ impl Replay {
         self.report.unrepeated.extend(other.report.unrepeated);
         self.report.unreadable.extend(other.report.unreadable);
         for (line, found) in self.lines.iter_mut().zip(other.lines) {
-            line.found.extend(found.found);
+            line.found.absorb(found.found);
         }
     }
 
@@ -399,20 +420,13 @@ impl Replay {
     }
 
     fn finish(self) -> Report {
-        let by_time = |line: Line| {
-            let mut found = line.found;
-            // What a thread found is in the order of each stream; the streams of several come together here.
-            found.sort_by(|(a_at, a), (b_at, b)| {
-                (a_at, a.position, &a.stream, &a.command, &a.subject).cmp(&(b_at, b.position, &b.stream, &b.command, &b.subject))
-            });
-            found.into_iter().map(|(_, otherwise)| otherwise).collect()
-        };
         let mut unrepeated = self.report.unrepeated;
         unrepeated.sort_by_key(|unrepeated| unrepeated.position);
         let mut unreadable = self.report.unreadable;
         // Of a slice that is looked at more than once, what names no stream is met as often.
         unreadable.sort_by_key(|unreadable| unreadable.position);
         unreadable.dedup();
-        Report { drafts: self.lines.into_iter().map(by_time).collect(), unrepeated, unreadable, ..self.report }
+        let drafts = self.lines.into_iter().map(|line| line.found.finish()).collect();
+        Report { drafts, unrepeated, unreadable, ..self.report }
     }
 }

@@ -39,7 +39,7 @@ pub enum Told {
     /// Accepted, with events of these types.
     Accepted {
         /// In their order.
-        events: Vec<String>,
+        events: Vec<&'static str>,
     },
     /// Refused.
     Refused {
@@ -71,7 +71,7 @@ pub struct Otherwise {
     /// Its stream.
     pub stream: StreamName,
     /// The command.
-    pub command: String,
+    pub command: &'static str,
     /// How it would differ.
     pub change: Change,
     /// What it is about: a deal, request, claim, allocation, person or period, by its id.
@@ -106,11 +106,7 @@ pub(super) const CARRIED_FIGURES: &str = "decided by the figures recorded with i
 impl Told {
     pub(super) fn of(outcome: &Outcome<'_>) -> Self {
         match outcome {
-            Outcome::Accepted(events) => {
-                let value = serde_json::to_value(events).unwrap_or_default();
-                let events = value.as_array().into_iter().flatten().filter_map(|event| event["type"].as_str());
-                Self::Accepted { events: events.map(str::to_owned).collect() }
-            }
+            Outcome::Accepted(events) => Self::Accepted { events: events.names().collect() },
             Outcome::Rejected(rejection) => Self::Refused { code: rejection.code(), reason: rejection.to_string() },
         }
     }

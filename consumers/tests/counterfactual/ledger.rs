@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use pledger_consumers::{
     chores::EmbeddedChores,
-    counterfactual::{Change, Control, Draft, Otherwise, Report, replay},
+    counterfactual::{Change, Control, Draft, Options, Otherwise, Report, replay},
     embedded::Chores,
     processor::{KeyLimits, MemorySnapshots, Processor, Waiter},
 };
@@ -111,7 +111,7 @@ impl Ledger {
     /// rules as recorded too, these have to come out as recorded, and the draft has to change the same.
     pub(crate) fn again(&self, changes: &[(&str, &str)], from: Option<&str>, to: &str) -> Report {
         let drafts = [Draft { from: from.map(time), ..draft(changes) }];
-        let report = |control| replay(&self.log, &drafts, control, time(to), &mut |_| {}).expect("the log is read");
+        let report = |control| replay(&self.log, &drafts, Options::telling_all(control, time(to)), &mut |_| {}).expect("the log is read");
         let (report, all) = (report(Control::Differences), report(Control::Everything));
         assert_eq!(all.drafts, report.drafts);
         assert_eq!((all.controlled, all.unrepeated), (all.decided, vec![]));
@@ -166,7 +166,7 @@ impl Ledger {
 
     /// The same, a line a difference: when, command, what it is about, how it differs, and whether it follows from another.
     pub(crate) fn told(&self, changes: &[(&str, &str)], to: &str) -> Vec<String> {
-        self.again(changes, None, to).drafts[0].iter().map(line).collect()
+        self.again(changes, None, to).drafts[0].decisions.iter().map(line).collect()
     }
 }
 

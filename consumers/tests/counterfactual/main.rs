@@ -3,7 +3,7 @@
 mod control;
 mod ledger;
 
-use pledger_consumers::counterfactual::{Change, Control, Otherwise, Told, replay};
+use pledger_consumers::counterfactual::{Change, Control, Found, Options, Otherwise, Told, replay};
 use pledger_domain::{facts::Channel, rules::Rules};
 use pledger_ledger::{
     log::Log,
@@ -33,11 +33,11 @@ fn contested() -> Ledger {
 fn the_same_rules_decide_the_same() {
     let ledger = contested();
     let report = ledger.again(&[], None, END);
-    assert_eq!((report.drafts, report.set_aside), (vec![vec![]], 0));
+    assert_eq!((report.drafts, report.set_aside), (vec![Found::default()], 0));
     assert_eq!(report.decided, 0, "they differ in no clause");
-    let all = replay(&ledger.log, &[draft(&[])], Control::Everything, time(END), &mut |_| {}).expect("read");
+    let all = replay(&ledger.log, &[draft(&[])], Options::telling_all(Control::Everything, time(END)), &mut |_| {}).expect("read");
     assert!(all.decided > 10, "{}", all.decided);
-    assert_eq!((all.controlled, all.drafts), (all.decided, vec![vec![]]));
+    assert_eq!((all.controlled, all.drafts), (all.decided, vec![Found::default()]));
 }
 
 /// How many commands are decided again.
@@ -73,18 +73,18 @@ fn without_protection_the_other_partner_registers() {
     let ledger = contested();
     let told = ledger.told(&[NO_PROTECTION], END);
     assert_eq!(told, ["2026-02-02 ApproveDeal deal d-1: protected_until", "2026-03-01 RegisterDeal deal d-2: accepted, follows"]);
-    let found = &ledger.again(&[NO_PROTECTION], None, END).drafts[0];
+    let found = &ledger.again(&[NO_PROTECTION], None, END).drafts[0].decisions;
     let accepted = &found[1];
     assert_eq!((accepted.partner.as_deref(), accepted.amount.map(|amount| amount.to_string())), (Some("p-2"), Some("100.00 USD".into())));
     assert_eq!(accepted.follows, found[0].position);
     assert!(matches!(&accepted.recorded, Told::Refused { code, .. } if code == "AccountProtected"), "{accepted:?}");
-    assert_eq!(accepted.draft, Told::Accepted { events: vec!["DealRegistered".into()] });
+    assert_eq!(accepted.draft, Told::Accepted { events: vec!["DealRegistered"] });
 }
 
 #[test]
 fn a_draft_governs_from_its_time_and_answers_end_with_theirs() {
     let ledger = contested();
-    let lines = |from, to| ledger.again(&[NO_PROTECTION], from, to).drafts[0].iter().map(line).collect::<Vec<_>>();
+    let lines = |from, to| ledger.again(&[NO_PROTECTION], from, to).drafts[0].decisions.iter().map(line).collect::<Vec<_>>();
     assert_eq!(lines(Some("2026-02-03"), END), Vec::<String>::new());
     assert_eq!(lines(Some("2026-02-02"), "2026-02-28"), ["2026-02-02 ApproveDeal deal d-1: protected_until"]);
 }
@@ -113,7 +113,7 @@ fn an_approval_runs_out_when_the_draft_says() {
 fn what_falls_due_at_another_time_is_the_recorded_decision_at_that_time() {
     let ledger = contested();
     for (days, after) in [("validity_days = 30", "2026-03-04T00:00:00Z"), ("validity_days = 300", "2026-11-29T00:00:00Z")] {
-        let found = &ledger.again(&[("validity_days = 180", days)], None, END).drafts[0];
+        let found = &ledger.again(&[("validity_days = 180", days)], None, END).drafts[0].decisions;
         let moved = found.iter().find(|one| one.change == Change::OtherTime).expect("a deadline at another time");
         let position = moved.position.expect("the recorded decision");
         let placed = ledger.log.read(position.slice, position.pseq, 1).expect("read").pop().expect("a record");
@@ -163,7 +163,7 @@ fn a_refusal_with_other_dates_moves_no_money() {
     let shorter = [("protection_days = 90", "protection_days = 60")];
     let told = ["2026-02-02 ApproveDeal deal d-1: protected_until", "2026-03-01 RegisterDeal deal d-2: refused with other dates, follows"];
     assert_eq!(ledger.told(&shorter, END), told);
-    let refused = &ledger.again(&shorter, None, END).drafts[0][1];
+    let refused = &ledger.again(&shorter, None, END).drafts[0].decisions[1];
     assert_eq!((refused.partner.as_deref(), refused.amount), (Some("p-2"), None));
     let until =
         |told: &Told| matches!(told, Told::Refused { code, reason } if code == "AccountProtected" && reason.contains("until 2026-0"));
@@ -217,11 +217,11 @@ fn a_tier_that_is_not_earned_takes_the_funds_with_it() {
             "2026-05-22 PayClaim claim cl-1: refused, follows",
         ]
     );
-    let paid = ledger.again(&[only_gold, harder], None, END).drafts[0].last().cloned().expect("the payment");
+    let paid = ledger.again(&[only_gold, harder], None, END).drafts[0].decisions.last().cloned().expect("the payment");
     assert_eq!((paid.partner.as_deref(), paid.amount.map(|amount| amount.to_string())), (Some("p-1"), Some("300.00 USD".into())));
     // Two decisions move money: that which approves it, and that which pays.
     let funds = |otherwise: &Otherwise| otherwise.funds.as_ref().map(|funds| serde_json::to_value(funds).expect("JSON"));
-    let moved: Vec<_> = ledger.again(&[only_gold, harder], None, END).drafts[0].iter().filter_map(funds).collect();
+    let moved: Vec<_> = ledger.again(&[only_gold, harder], None, END).drafts[0].decisions.iter().filter_map(funds).collect();
     assert_eq!(
         moved,
         [
@@ -270,7 +270,7 @@ fn a_claim_window_closes_when_the_draft_says() {
 fn figures_that_a_policy_sent_are_marked_where_the_draft_has_another_window() {
     let ledger = funded();
     let harder = ("certifications = 4", "certifications = 6");
-    let caveats = |changes: &[(&str, &str)]| ledger.again(changes, None, END).drafts[0][0].caveats.len();
+    let caveats = |changes: &[(&str, &str)]| ledger.again(changes, None, END).drafts[0].decisions[0].caveats.len();
     assert_eq!(caveats(&[harder]), 0);
     assert_eq!(caveats(&[harder, ("window_days = 365", "window_days = 90")]), 1);
 }
@@ -291,7 +291,7 @@ fn a_decision_that_the_rules_do_not_give_is_told() {
     ledger.log.append([Record::chain(header.slice, header.pseq + 1, header.term, header.hash, body)]);
     let end = ledger.log.end(header.slice).expect("an end");
     assert_eq!(end, header.pseq + 2);
-    let report = replay(&ledger.log, &[], Control::Everything, time(END), &mut |_| {}).expect("read");
+    let report = replay(&ledger.log, &[], Options::telling_all(Control::Everything, time(END)), &mut |_| {}).expect("read");
     let told: Vec<_> = report.unrepeated.iter().map(|one| (one.position.pseq, one.command.as_str())).collect();
     assert_eq!(told, [(header.pseq + 1, "WithdrawDeal")]);
     assert!(matches!(&report.unrepeated[0].again, Told::Refused { code, .. } if code == "DealUnknown"), "{:?}", report.unrepeated);
@@ -305,8 +305,8 @@ fn what_comes_after_a_record_that_cannot_be_read_is_not_decided_again() {
     // The approval cannot be read: neither it nor the refusal that rests on it is told, and all else is as before.
     let garbled = ledger.garbled(|decision| decision.command.name == "ApproveDeal");
     for control in [Control::Everything, Control::Differences] {
-        let report = replay(&garbled, &[draft(&shorter)], control, time(END), &mut |_| {}).expect("the log is read");
-        assert_eq!((whole.len(), report.drafts[0].len(), report.unrepeated.len()), (2, 0, 0));
+        let report = replay(&garbled, &[draft(&shorter)], Options::telling_all(control, time(END)), &mut |_| {}).expect("the log is read");
+        assert_eq!((whole.len(), report.drafts[0].decisions.len(), report.unrepeated.len()), (2, 0, 0));
         let unreadable: Vec<_> = report.unreadable.iter().filter_map(|one| Some(one.stream.as_ref()?.as_str())).collect();
         assert_eq!(unreadable, ["account/acme.com"]);
     }
@@ -320,9 +320,9 @@ fn whoever_relies_on_a_partner_is_decided_again_though_more_of_the_partner_canno
     let garbled = ledger.garbled(|decision| decision.command.name == "RecordCourseCompletion");
     let drafts = [draft(&[for_gold, ("certifications = 4", "certifications = 6")])];
     let [all, less] = [Control::Everything, Control::Differences]
-        .map(|control| replay(&garbled, &drafts, control, time(END), &mut |_| {}).expect("the log is read"));
+        .map(|control| replay(&garbled, &drafts, Options::telling_all(control, time(END)), &mut |_| {}).expect("the log is read"));
     assert_eq!((&all.drafts, &all.unreadable), (&less.drafts, &less.unreadable));
-    assert!(less.drafts[0].iter().any(|otherwise| otherwise.command == "RequestFunds"), "{:?}", less.drafts);
+    assert!(less.drafts[0].decisions.iter().any(|otherwise| otherwise.command == "RequestFunds"), "{:?}", less.drafts);
     assert_eq!(less.unreadable.len(), 1);
 }
 
@@ -330,7 +330,8 @@ fn whoever_relies_on_a_partner_is_decided_again_though_more_of_the_partner_canno
 fn streams_of_a_kind_that_nobody_knows_are_told() {
     let garbled = contested().garbled_as("campaign/c-1", |decision| decision.command.name == "ApproveDeal");
     for control in [Control::Everything, Control::Differences] {
-        let report = replay(&garbled, &[draft(&[NO_PROTECTION])], control, time(END), &mut |_| {}).expect("the log is read");
+        let report =
+            replay(&garbled, &[draft(&[NO_PROTECTION])], Options::telling_all(control, time(END)), &mut |_| {}).expect("the log is read");
         let told: Vec<_> = report.unreadable.iter().map(|one| one.stream.clone()).collect();
         assert_eq!(told, [None], "{:?}", report.unreadable);
     }

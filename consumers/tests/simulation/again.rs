@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use pledger_consumers::counterfactual::{Control, Draft, Report, replay};
+use pledger_consumers::counterfactual::{Control, Draft, Found, Options, Report, replay};
 use pledger_domain::{
     rules::{RuleSet, Rules},
     values::Timestamp,
@@ -47,12 +47,12 @@ pub(crate) fn check(world: &World, seed: u64) -> Result<u64, String> {
     let end = Timestamp::parse("2999-01-01").expect("a date");
     let of_clause = &OF_CLAUSES[usize::try_from(seed).unwrap_or_default() % CLAUSES.len()];
     let drafts = [&DRAFTS[..], std::slice::from_ref(of_clause)].concat();
-    let again = |control| replay(&world.log, &drafts, control, end, &mut |_| {}).map_err(|error| error.to_string());
+    let again = |control| replay(&world.log, &drafts, Options::telling_all(control, end), &mut |_| {}).map_err(|error| error.to_string());
     let report = again(Control::Everything)?;
     if let Some(first) = report.unrepeated.first() {
         return Err(format!("decided again it is another decision: {first:?}"));
     }
-    if let Some(first) = report.drafts[0].first() {
+    if let Some(first) = report.drafts[0].decisions.first() {
         return Err(format!("the same rules decide otherwise: {first:?}"));
     }
     if report.decided == 0 || report.controlled != report.decided {
@@ -62,7 +62,7 @@ pub(crate) fn check(world: &World, seed: u64) -> Result<u64, String> {
     if less.decided > report.decided || less.controlled > report.controlled || told(&less) != told(&report) {
         return Err(format!("where less is decided again it is another report: {less:?}, {report:?}"));
     }
-    Ok(report.drafts.iter().map(|found| found.len() as u64).sum())
+    Ok(report.drafts.iter().map(Found::count).sum())
 }
 
 /// What a report says, but for how much was looked at.

@@ -189,6 +189,17 @@ impl Events<'_> {
         }
     }
 
+    /// What happened, by the names of the catalogue.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        (0..self.len()).map(|at| match self {
+            Self::Program(events) => events[at].name(),
+            Self::Partner(events) => events[at].name(),
+            Self::Account(events) => events[at].name(),
+            Self::Fund(events) => events[at].name(),
+            Self::Cost(events) => events[at].name(),
+        })
+    }
+
     /// Reads the events of a stream of this kind.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ pub struct PaidOtherwise {
     /// In which currency.
     pub currency: Currency,
     /// How much more, in minor units; less than 0 where less is paid.
-    pub more: i64,
+    pub more: i128,
 }
 
 impl Supposed {

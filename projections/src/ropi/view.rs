@@ -190,7 +190,7 @@ fn cac_saved(rules: &Rules) -> i128 {
 fn paid_otherwise<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = Fact> + 'a {
     rows.paid_otherwise().iter().map(|paid| {
         let mut figures = Figures::default();
-        figures.costs[CostKind::Mdf as usize] = paid.more.into();
+        figures.costs[CostKind::Mdf as usize] = paid.more;
         let (month, currency) = (paid.month, paid.currency);
         Fact { partner: Some(Symbol::of(&paid.partner)), role: None, tier: None, region: None, month, currency, figures }
     })

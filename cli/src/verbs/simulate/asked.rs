@@ -68,19 +68,20 @@ struct Span {
     moment: Moment,
 }
 
-/// Replays history under the drafts, and as it was recorded.
+/// Replays history under the drafts, and as it was recorded. Of each kind `limit` differences are told one by one, `usize::MAX` for all.
 ///
 /// # Errors
 /// `Usage` where the times cannot be read, `Unfit`, and what keeps the ledger from being read.
-pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Result<Report> {
+pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, limit: usize, told: &Told) -> Result<Report> {
     let (program, present) = rules::program_of(ledger)?;
     let span = span(asked, present, told)?;
     let drafts = parse(&asked.drafts, program.count())?;
     let log = &ledger.log;
     let control = if asked.verify.unwrap_or(false) { Control::Everything } else { Control::Differences };
-    let mut decided = decided_again(&**log, &drafts, control, span, told)?;
-    let decisions = std::mem::take(&mut decided.drafts);
-    let paid: Vec<_> = decisions.iter().map(|decisions| paid_otherwise(decisions)).collect();
+    let options = counterfactual::Options { control, to: span.decided_to, told: limit };
+    let mut decided = decided_again(&**log, &drafts, span, options, told)?;
+    let found = std::mem::take(&mut decided.drafts);
+    let paid: Vec<_> = found.iter().map(|found| paid_otherwise(&found.funds)).collect();
     // Rows are read under the draft where they may say something else then. A time in the past may lie before them all.
     let rests_on =
         |draft: &Parsed| program.versions().any(|rules| rules.rules.changes_to(&draft.rules.rules).iter().any(Standing::rests_on));
@@ -93,13 +94,14 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, told: &Told) -> Resu
         drafts.iter().map(|_| Difference::default()).collect()
     };
     let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
-    let outcomes = drafts.iter().zip(decisions).zip(figures).map(|((draft, decisions), figures)| {
+    let outcomes = drafts.iter().zip(found).zip(figures).map(|((draft, found), figures)| {
         let changes = in_force.rules.changes_to(&draft.rules.rules);
-        let funds = shifts(&decisions);
-        Outcome { name: draft.name.clone(), changes, figures, funds, decisions }
+        let funds = shifts(&found.funds);
+        Outcome { name: draft.name.clone(), changes, figures, funds, found }
     });
     let drafts = outcomes.collect();
-    Ok(Report { from: span.from, to: span.to, in_force: in_force.version, drafts, decided, published: program.count(), control, folds })
+    let (in_force, published) = (in_force.version, program.count());
+    Ok(Report { from: span.from, to: span.to, limit, in_force, drafts, decided, published, control, folds })
 }
 
 /// Streams that no draft concerns are not decided again; where one is folded no further, its figures stop there all the same.
@@ -194,10 +196,16 @@ fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'st
 }
 
 /// Recorded commands, decided again under the drafts.
-fn decided_again(log: &dyn Log, drafts: &[Parsed], control: Control, span: Span, told: &Told) -> Result<counterfactual::Report> {
+fn decided_again(
+    log: &dyn Log,
+    drafts: &[Parsed],
+    span: Span,
+    options: counterfactual::Options,
+    told: &Told,
+) -> Result<counterfactual::Report> {
     let drafts: Vec<_> = drafts.iter().map(|draft| counterfactual::Draft { rules: Arc::clone(&draft.rules), from: span.from }).collect();
     let progress = told.progress("deciding again", log)?;
-    let report = counterfactual::replay(log, &drafts, control, span.decided_to, &mut |seen| progress.set_position(seen))?;
+    let report = counterfactual::replay(log, &drafts, options, &mut |seen| progress.set_position(seen))?;
     progress.finish_and_clear();
     Ok(report)
 }

@@ -72,10 +72,15 @@ impl Simulate {
         };
         let drafts = self.drafts.iter().map(read).collect::<Result<_>>()?;
         let asked = Simulation { drafts, from: self.from, to: self.to, limit: self.limit, verify: Some(self.verify) };
-        let report = simulate(&ledger, &asked, &Told::ON_A_TERMINAL)?;
+        let limit = match format {
+            Format::Table => self.limit.unwrap_or(TABLE_ROWS),
+            Format::Json => self.limit.unwrap_or(Simulation::LISTED),
+            Format::Csv => usize::MAX,
+        };
+        let report = simulate(&ledger, &asked, limit, &Told::ON_A_TERMINAL)?;
         match format {
-            Format::Table => output::print(report.table(self.limit.unwrap_or(TABLE_ROWS)))?,
-            Format::Json => output::print_json(&report.json(self.limit.unwrap_or(Simulation::LISTED)))?,
+            Format::Table => output::print(report.table())?,
+            Format::Json => output::print_json(&report.json())?,
             Format::Csv => report.csv(std::io::stdout().lock())?,
         }
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use pledger_consumers::counterfactual::{self, Control, Otherwise, Unreadable, Unrepeated};
+use pledger_consumers::counterfactual::{self, Control, Found, OfKind, Unreadable, Unrepeated};
 use pledger_domain::{
     rules::RuleChange,
     values::{Currency, Timestamp},
@@ -24,6 +24,8 @@ use crate::output;
 pub(crate) struct Report {
     pub(super) from: Option<Timestamp>,
     pub(super) to: Timestamp,
+    /// The most rows of a kind in a table, or of a list in a document.
+    pub(super) limit: usize,
     /// The version of the rules in force at the end of the span.
     pub(super) in_force: u32,
     pub(super) drafts: Vec<Outcome>,
@@ -46,7 +48,7 @@ pub(super) struct Outcome {
     pub(super) changes: Vec<RuleChange>,
     pub(super) figures: Difference,
     pub(super) funds: Vec<FundsShift>,
-    pub(super) decisions: Vec<Otherwise>,
+    pub(super) found: Found,
 }
 
 /// The most decisions that do not repeat in a table.
@@ -64,34 +66,43 @@ const NOTES: [&str; 4] = [
 /// The differences of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sum {
-    count: usize,
-    /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, else what each deal, request or claim
-    /// is worth.
+    count: u64,
+    /// In minor units, by currency: of moved credit what is gained, of funds what is more or less, of decisions what the deals,
+    /// requests or claims are worth that they are about.
     money: BTreeMap<Currency, i128>,
     /// Of returns, whose they are: each has several figures.
     partners: BTreeSet<String>,
-    /// Of decisions, what they are about: its money counts once.
-    subjects: BTreeSet<String>,
 }
 
 impl Outcome {
-    /// Every difference, kind by kind; each is made when it is asked for.
+    /// Every difference that is told, kind by kind; each is made when it is asked for.
     fn rows(&self) -> impl Iterator<Item = Row> {
+        self.figures().chain(self.found.decisions.iter().map(Row::from))
+    }
+
+    fn figures(&self) -> impl Iterator<Item = Row> {
         let Difference { tiers, attribution, ropi } = &self.figures;
         let figures = tiers.iter().map(Row::from).chain(attribution.iter().map(Row::from)).chain(ropi.iter().flat_map(returns));
-        figures.chain(self.funds.iter().map(Row::from)).chain(self.decisions.iter().map(Row::from))
+        figures.chain(self.funds.iter().map(Row::from))
     }
 
     fn sums(&self) -> Vec<(String, Sum)> {
         let mut sums: Vec<(String, Sum)> = Vec::new();
-        for row in self.rows() {
+        for row in self.figures() {
             let place = sums.iter().position(|(kind, _)| *kind == row.kind).unwrap_or(sums.len());
             if place == sums.len() {
                 sums.push((row.kind.clone(), Sum::default()));
             }
             sums[place].1.add(&row);
         }
+        sums.extend(self.found.kinds.iter().map(|of_kind| (of_kind.kind.to_string(), Sum::from(of_kind))));
         sums
+    }
+}
+
+impl From<&OfKind> for Sum {
+    fn from(OfKind { kind: _, count, money }: &OfKind) -> Self {
+        Self { count: *count, money: money.clone(), partners: BTreeSet::new() }
     }
 }
 
@@ -100,9 +111,6 @@ impl Sum {
         self.count += 1;
         if row.kind == RETURNS {
             self.partners.extend(row.partner.clone());
-        }
-        if row.position.is_some() && !self.subjects.insert(format!("{:?} {}", row.partner, row.subject)) {
-            return;
         }
         let text = |name: &str| row.money.as_ref().and_then(|money| money[name].as_str());
         let Some((currency, amount)) = text("currency").and_then(|code| Currency::parse(code).ok()).zip(text("amount")) else { return };
@@ -160,7 +168,8 @@ fn minor(amount: &str, currency: Currency) -> i128 {
 
 impl Report {
     /// One document, of which each list holds the first `limit` of as many as are said beside it.
-    pub(crate) fn json(&self, limit: usize) -> Value {
+    pub(crate) fn json(&self) -> Value {
+        let limit = self.limit;
         let drafts: Vec<Value> = self.drafts.iter().map(|draft| draft.json(limit)).collect();
         let counterfactual::Report { decided, historical, set_aside, controlled, controlled_streams, unrepeated, unreadable, drafts: _ } =
             &self.decided;
@@ -213,7 +222,7 @@ impl Report {
         self.drafts.iter().flat_map(|draft| draft.rows().map(|row| (draft.name.as_str(), row)))
     }
 
-    pub(super) fn table(&self, limit: usize) -> String {
+    pub(super) fn table(&self) -> String {
         let mut text = self.drafts.iter().map(|draft| draft.in_words(self.in_force)).collect::<String>();
         if self.published > 1 {
             text.push_str(
@@ -225,7 +234,7 @@ impl Report {
         text.push_str(&self.summary());
         text.push_str(&self.control());
         for draft in &self.drafts {
-            draft.tables(limit, self.drafts.len() > 1, &mut text);
+            draft.tables(self.limit, self.drafts.len() > 1, &mut text);
         }
         text
     }
@@ -323,13 +332,13 @@ impl Outcome {
                 "attribution": attribution.len(),
                 "ropi": ropi.len(),
                 "funds": self.funds.len(),
-                "decisions": self.decisions.len(),
+                "decisions": self.found.count(),
             },
             "tiers": first(tiers, limit),
             "attribution": first(attribution, limit),
             "ropi": first(ropi, limit),
             "funds": first(&self.funds, limit),
-            "decisions": first(&self.decisions, limit),
+            "decisions": first(&self.found.decisions, limit),
         })
     }
 
@@ -347,7 +356,7 @@ impl Outcome {
             let title = if named { format!("\n{}: {kind}\n", self.name) } else { format!("\n{kind}\n") };
             text.push_str(&title);
             text.push_str(&columns(&shown));
-            if sum.count > shown.len() {
+            if sum.count > shown.len() as u64 {
                 text.push_str(&format!("{} of {} shown; all with --limit {} or --format csv\n", shown.len(), sum.count, sum.count));
             }
         }

@@ -1,6 +1,6 @@
 //! A difference as one row, whatever it is about: what tables and CSV are made of.
 
-use pledger_consumers::counterfactual::{Change, FieldChange, FundsFigure, Otherwise, Told};
+use pledger_consumers::counterfactual::{Change, FieldChange, FundsFigure, Kind, Otherwise, Told};
 use pledger_ledger::slices::Position;
 use pledger_projections::what_if::{CreditShift, Crossing, ReturnChange, TierChange};
 use serde_json::Value;
@@ -142,7 +142,7 @@ impl From<&Otherwise> for Row {
         };
         let own = |position: Option<_>| position.map(|position: Position| position.to_string());
         Self {
-            kind: kind(decision),
+            kind: Kind::of(decision).to_string(),
             partner: decision.partner.clone(),
             subject: decision.subject.clone().unwrap_or_else(|| decision.stream.to_string()),
             position: own(decision.position),
@@ -160,25 +160,6 @@ impl From<&Otherwise> for Row {
 fn says_the_time_again(decision: &Otherwise, field: &FieldChange) -> bool {
     let tells = |other: &FieldChange| other.field != field.field && (&other.before, &other.after) == (&field.before, &field.after);
     decision.change == Change::OtherTime && field.field == "effective_at" && decision.fields.iter().any(tells)
-}
-
-/// What a decision counts under: the command, and how it would differ.
-fn kind(decision: &Otherwise) -> String {
-    let command = &decision.command;
-    match decision.change {
-        Change::Refused => format!("{command} refused"),
-        Change::Accepted => format!("{command} accepted"),
-        Change::OtherReason => format!("{command} refused otherwise"),
-        Change::OtherDates => format!("{command} refused with other dates"),
-        Change::OtherTime => format!("{command} at another time"),
-        Change::FallsDue => format!("{command} due"),
-        Change::OtherConsequences => {
-            let mut fields: Vec<&str> = decision.fields.iter().map(|field| field.field.as_str()).collect();
-            fields.sort_unstable();
-            fields.dedup();
-            format!("{command}: other {}", fields.join(", "))
-        }
-    }
 }
 
 /// A cell as JSON.
