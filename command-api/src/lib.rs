@@ -53,7 +53,7 @@ pub use operations::Operations;
 pub use principal::{Principal, Principals, Rights};
 pub use problem::Problem;
 pub use routes::router;
-pub use rules::{UnknownRules, checked_rules, compared_rules, find_rules, listed_rules, shown_rules};
+pub use rules::{UnknownRules, checked_rules, compared_rules, find_rules, found_in_rules, listed_rules, shown_rules};
 pub use serve::{serve, serve_operations, serve_waiting};
 
 /// What the API stands on.

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::{ApiState, input, input::MediaType, problem::Problem, query::Parameters, streams, views};
 
-pub use documents::{UnknownRules, checked_rules, compared_rules, find_rules, listed_rules, shown_rules};
+pub use documents::{UnknownRules, checked_rules, compared_rules, find_rules, found_in_rules, listed_rules, shown_rules};
 
 /// What a body is.
 const EXPECTED: &str = r#"{"program":"a whole program.toml"}, to be held against the rules in force, with "version":N against those, or with "before":"another program.toml" against that; or the file as it is, as application/toml"#;
@@ -109,7 +109,7 @@ pub(crate) async fn check(api: ApiState, request: Request) -> Response<Body> {
 /// 200 whether or not it is valid: that is the answer.
 async fn checked(api: &ApiState, request: Request) -> Result<Response<Body>, Problem> {
     let sent = read(api, request).await?;
-    json_response(&checked_rules(&Rules::text_of(&sent.program).and_then(Rules::parse)))
+    json_response(&checked_rules(&Rules::text_of(&sent.program).and_then(Rules::check)))
 }
 
 pub(crate) async fn diff(api: ApiState, request: Request) -> Response<Body> {

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use pledger_command_api::{checked_rules, compared_rules, find_rules, listed_rules, shown_rules};
 use pledger_domain::{
     program::Program,
-    rules::{InvalidRules, Rules as Parsed},
+    rules::{CheckedRules, RuleProblem, Rules as Parsed},
     values::Timestamp,
 };
 use pledger_ledger::{log::Log, record::Body};
@@ -46,7 +46,7 @@ pub(crate) struct List {
     cluster: ClusterFlags,
 }
 
-/// Check a program.toml: every mistake with its line
+/// Check a program.toml: every mistake with its line, and what was hardly meant
 #[derive(Args)]
 pub(crate) struct Check {
     /// The file
@@ -117,15 +117,20 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// The text of a file, and what it says.
-fn parse(file: &Path) -> Result<(String, Parsed)> {
+fn parse(file: &Path) -> Result<(String, CheckedRules)> {
     let bytes = read(file)?;
-    let parsed = Parsed::text_of(&bytes).and_then(|text| Ok((text.to_owned(), Parsed::parse(text)?)));
-    parsed.map_err(|invalid| anyhow!(lines(file, &invalid)))
+    let parsed = Parsed::text_of(&bytes).and_then(|text| Ok((text.to_owned(), Parsed::check(text)?)));
+    parsed.map_err(|invalid| anyhow!(lines(file, &invalid.problems).join("\n")))
 }
 
 /// Each mistake on a line of its own.
-fn lines(file: &Path, invalid: &InvalidRules) -> String {
-    invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display())).collect::<Vec<_>>().join("\n")
+fn lines(file: &Path, found: &[RuleProblem]) -> Vec<String> {
+    found.iter().map(|problem| format!("{}: {problem}", file.display())).collect()
+}
+
+/// Says what was hardly meant.
+fn warn(file: &Path, warnings: &[RuleProblem]) {
+    lines(file, warnings).iter().for_each(|line| eprintln!("warning: {line}"));
 }
 
 impl List {
@@ -152,15 +157,18 @@ impl List {
 
 impl Check {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let checked = Parsed::text_of(&read(&self.file)?).and_then(Parsed::parse);
+        let checked = Parsed::text_of(&read(&self.file)?).and_then(Parsed::check);
         if context.json {
             output::print_json(&checked_rules(&checked))?;
         }
         match checked {
-            Ok(rules) if !context.json => output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?,
+            Ok(CheckedRules { rules, warnings }) if !context.json => {
+                output::print(format!("{} is valid.\n{}", self.file.display(), rules.summary().join("\n")))?;
+                warn(&self.file, &warnings);
+            }
             Ok(_) => {}
             Err(invalid) => {
-                eprintln!("{}", lines(&self.file, &invalid));
+                eprintln!("{}", lines(&self.file, &invalid.problems).join("\n"));
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -170,9 +178,9 @@ impl Check {
 
 impl Diff {
     fn run(self, context: &Context) -> Result<ExitCode> {
-        let (_, named) = parse(&self.file)?;
+        let named = parse(&self.file)?.1.rules;
         let (before, after, name, version) = match &self.after {
-            Some(after) => (named, parse(after)?.1, self.file.display().to_string(), None),
+            Some(after) => (named, parse(after)?.1.rules, self.file.display().to_string(), None),
             None => {
                 let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
                 let before = find_rules(&program, self.version, now)?;
@@ -198,7 +206,8 @@ impl Publish {
         if let Some(Err(unreadable)) = self.effective_from.as_deref().map(Timestamp::parse) {
             return Err(Usage(format!("--effective-from: {unreadable}")).into());
         }
-        let (program, _) = parse(&self.file)?;
+        let (program, CheckedRules { warnings, .. }) = parse(&self.file)?;
+        warn(&self.file, &warnings);
         let connection = Connection::to_write(context)?;
         let answer = self.send(&connection, &program);
         connection.close();

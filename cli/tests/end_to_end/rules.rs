@@ -115,5 +115,19 @@ fn a_server_tells_of_rules_what_the_verbs_tell() {
     let wrong = pledger(dir, &["rules", "check", "wrong.toml", "--json"]);
     assert_eq!(post("/v1/rules/check", "tiers = 1"), (200, serde_json::from_slice(&wrong.stdout).expect("JSON")));
     assert_eq!(post("/v1/rules/diff", &strict), (200, json(dir, &["rules", "diff", "strict.toml"])));
+    // What was hardly meant is said everywhere, and is no mistake.
+    let brief = rules.replacen("validity_days = 180", "validity_days = 30", 1);
+    std::fs::write(dir.join("brief.toml"), &brief).expect("written");
+    let why = "protection_days is 90, yet an approval runs out after validity_days = 30 (line 52), and its protection with it";
+    let checked = json(dir, &["rules", "check", "brief.toml"]);
+    assert_eq!((&checked["valid"], &checked["warnings"]), (&true.into(), &json!([{"line": 48, "column": 19, "message": why}])));
+    assert_eq!(post("/v1/rules/check", &brief), (200, checked));
+    let said = format!("warning: brief.toml: line 48, column 19: {why}\n");
+    for verb in [&["rules", "check", "brief.toml"][..], &["rules", "publish", "brief.toml"]] {
+        let told = pledger(dir, verb);
+        assert_eq!((told.status.code(), String::from_utf8_lossy(&told.stderr).contains(&said)), (Some(0), true), "{told:?}");
+    }
+    let simulated = pledger(dir, &["simulate", "--rules", "brief.toml"]);
+    assert!(String::from_utf8_lossy(&simulated.stdout).contains(&format!("  Warning: line 48, column 19: {why}.")), "{simulated:?}");
     server.stop();
 }

@@ -228,10 +228,11 @@ fn rules_checked() -> Value {
         "properties": {"line": {"type": "integer"}, "column": {"type": "integer"}, "message": {"type": "string"}},
     });
     json!({
-        "type": "object", "required": ["valid", "problems", "in_words"],
+        "type": "object", "required": ["valid", "problems", "warnings", "in_words"],
         "properties": {
             "valid": {"type": "boolean"},
-            "problems": {"type": "array", "items": problem, "description": "What is wrong, and where."},
+            "problems": {"type": "array", "items": problem.clone(), "description": "What is wrong, and where."},
+            "warnings": {"type": "array", "items": problem, "description": "Clauses that contradict each other, or never come about; it may be published all the same."},
             "in_words": {"type": "array", "items": {"type": "string"}, "description": "What the rules say, where they are valid."},
         },
     })

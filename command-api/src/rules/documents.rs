@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pledger_domain::{
     program::Program,
-    rules::{InvalidRules, RuleProblem, RuleSet, Rules},
+    rules::{CheckedRules, InvalidRules, RuleProblem, RuleSet, Rules},
     values::Timestamp,
 };
 use serde_json::{Value, json};
@@ -74,15 +74,21 @@ fn about(program: &Program, set: &RuleSet, now: Timestamp) -> Value {
     json!({"version": set.version, "effective_from": set.effective_from, "state": state, "name": set.rules.name})
 }
 
-/// Whether a draft is valid; in words, or every mistake with its place.
+/// Whether a draft is valid; in words, with what in it was hardly meant, or every mistake with its place.
 #[must_use]
-pub fn checked_rules(read: &Result<Rules, InvalidRules>) -> Value {
-    let problem = |found: &RuleProblem| json!({"line": found.line, "column": found.column, "message": found.message});
-    let (problems, in_words) = match read {
-        Ok(rules) => (Vec::new(), rules.summary()),
-        Err(invalid) => (invalid.problems.iter().map(problem).collect(), Vec::new()),
+pub fn checked_rules(read: &Result<CheckedRules, InvalidRules>) -> Value {
+    let (problems, warnings, in_words) = match read {
+        Ok(CheckedRules { rules, warnings }) => (Vec::new(), found_in_rules(warnings), rules.summary()),
+        Err(invalid) => (found_in_rules(&invalid.problems), Vec::new(), Vec::new()),
     };
-    json!({"valid": read.is_ok(), "problems": problems, "in_words": in_words})
+    json!({"valid": read.is_ok(), "problems": problems, "warnings": warnings, "in_words": in_words})
+}
+
+/// What was found in a `program.toml`, each with its place.
+#[must_use]
+pub fn found_in_rules(found: &[RuleProblem]) -> Vec<Value> {
+    let one = |found: &RuleProblem| json!({"line": found.line, "column": found.column, "message": found.message});
+    found.iter().map(one).collect()
 }
 
 /// What changes from one to the other. `version` is that of the rules before, where they were published; `before` is what else they

@@ -77,7 +77,7 @@ async fn a_draft_may_come_as_the_file_it_is() {
     assert_eq!(post("/v1/rules/check", "application/toml", b"tiers = 1".to_vec()).await.json()["valid"], false);
     let binary = post("/v1/rules/check", "application/toml", b"# a\n\xff\xfe".to_vec()).await.json();
     let place = json!({"line": 2, "column": 1, "message": "not UTF-8: a program.toml must be saved as UTF-8"});
-    assert_eq!(binary, json!({"valid": false, "problems": [place], "in_words": []}));
+    assert_eq!(binary, json!({"valid": false, "problems": [place], "warnings": [], "in_words": []}));
     let binary = post("/v1/rules/diff", "application/toml", vec![0xff, 0xfe]).await;
     assert_eq!(binary.problem(), (422, "InvalidRules".to_owned()));
     let other = post("/v1/rules/check", "text/csv", b"a,b".to_vec()).await;

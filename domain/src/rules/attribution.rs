@@ -29,6 +29,7 @@ impl AttributionRules {
         let half_life_days = section.days("half_life_days", 1);
         let u_shaped = weights(&mut section, "u_shaped");
         let w_shaped = weights(&mut section, "w_shaped");
+        section.warn_of_repeats("kinds", kinds.as_ref());
         section.end();
         Some(Self {
             window_days: window_days?.value,

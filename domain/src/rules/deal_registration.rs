@@ -1,6 +1,6 @@
 //! `[deal_registration]`: what a registration needs, who decides it, and what an approval grants (F40-F46).
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,17 @@ pub enum RequiredField {
     Contact,
 }
 
+/// As a payload and a `program.toml` name it.
+impl fmt::Display for RequiredField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Region => "region",
+            Self::ExpectedClose => "expected_close",
+            Self::Contact => "contact",
+        })
+    }
+}
+
 /// Registrations that match go to this reviewer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +115,11 @@ impl DealRegistrationRules {
         let routing = routing(&mut section);
         let default_reviewer = section.read("default_reviewer");
         extensions_extend(&section, max_extensions.as_ref(), extension_days.as_ref());
+        if let (Some(protection), Some(validity)) = (&protection_days, &validity_days) {
+            lasts(&section, protection, validity, max_extensions.as_ref());
+        }
+        section.warn_of_repeats("required_fields", required_fields.as_ref());
+        section.warn_of_repeats("prerequisite_courses", prerequisite_courses.as_ref());
         section.end();
         Some(Self {
             protection_days: protection_days?.value,
@@ -177,6 +193,9 @@ fn similarity(section: &mut Section<'_, '_>) -> Option<Decimal> {
         section.note(&similarity.span, &format!("duplicate_similarity is {}; \"0\" to \"1\" is accepted", similarity.value));
         return None;
     }
+    if similarity.value.is_zero() {
+        section.warn(&similarity.span, "duplicate_similarity is 0: every account is flagged as a duplicate of every other");
+    }
     Some(similarity.value)
 }
 
@@ -186,6 +205,23 @@ fn extensions_extend(section: &Section<'_, '_>, times: Option<&Located<u32>>, da
         && days.value == 0
     {
         section.note(&days.span, "extension_days is 0, yet max_extensions allows extensions; give 1 day or more, or max_extensions = 0");
+    }
+}
+
+/// Warns where approvals end before what they grant, or where an extension finds nothing to extend.
+fn lasts(section: &Section<'_, '_>, protection: &Located<u32>, validity: &Located<u32>, extensions: Option<&Located<u32>>) {
+    if validity.value > 0 && protection.value > validity.value {
+        let line = section.line(&validity.span);
+        let (protection_days, validity_days) = (protection.value, validity.value);
+        let message = format!(
+            "protection_days is {protection_days}, yet an approval runs out after validity_days = {validity_days} (line {line}), and its protection with it"
+        );
+        section.warn(&protection.span, &message);
+    }
+    if let Some(extensions) = extensions.filter(|extensions| extensions.value > 0 && protection.value == 0 && validity.value == 0) {
+        let message = "max_extensions allows extensions, yet there is nothing to extend: approvals last for ever (validity_days = 0) and protect nothing \
+                       (protection_days = 0)";
+        section.warn(&extensions.span, message);
     }
 }
 

@@ -28,7 +28,14 @@ impl MdfRules {
                     &format!("mdf.eligible_tiers names {}, which is no tier; the tiers are {}", tier.value, known.join(", ")),
                 );
             }
+            let is_eligible = |tier: &TierRule| eligible.value.iter().any(|named| named.value == tier.name);
+            let lowest = tiers.iter().position(is_eligible).unwrap_or(tiers.len());
+            for left_out in tiers[lowest..].iter().filter(|tier| !is_eligible(tier)) {
+                let (name, lower) = (&left_out.name, &tiers[lowest].name);
+                section.warn(&eligible.span, &format!("mdf.eligible_tiers has {lower} and not {name}, which is above it"));
+            }
         }
+        section.warn_of_repeats("eligible_tiers", eligible.as_ref());
         section.end();
         let eligible_tiers = eligible?.value.into_iter().map(|located| located.value).collect();
         Some(Self { eligible_tiers, claim_window_days: claim_window_days?.value })

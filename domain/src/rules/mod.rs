@@ -42,6 +42,15 @@ pub struct RuleSet {
     pub rules: Rules,
 }
 
+/// A `program.toml` that can be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedRules {
+    /// What it says.
+    pub rules: Rules,
+    /// What of that was hardly meant, in the order of its lines.
+    pub warnings: Vec<RuleProblem>,
+}
+
 /// The content of `program.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,12 +90,25 @@ impl Rules {
         })
     }
 
-    /// Reads and checks a `program.toml`. Every key has to be there: what a version decides by stands in its own text,
+    /// Reads a `program.toml`. Every key has to be there: what a version decides by stands in its own text,
     /// so that a later release with other defaults changes nothing that was published.
     ///
     /// # Errors
     /// All that is wrong with it, each with its line; where it is no TOML at all, only that.
     pub fn parse(text: &str) -> Result<Self, InvalidRules> {
+        Self::check(text).map(|checked| checked.rules)
+    }
+
+    /// The same, with what does in it and was hardly meant: clauses that contradict each other, or never come about. They are no
+    /// mistakes, and may be published: a rule that was once read is read for ever.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn check(text: &str) -> Result<CheckedRules, InvalidRules> {
+        Self::found_in(text).map(|(rules, warnings)| CheckedRules { rules, warnings })
+    }
+
+    fn found_in(text: &str) -> Result<(Self, Vec<RuleProblem>), InvalidRules> {
         let findings = Findings::new(text);
         if text.len() > MAX_RULES_BYTES {
             findings.note(&(0..0), format!("the file has {} bytes; at most {MAX_RULES_BYTES} are accepted", text.len()));

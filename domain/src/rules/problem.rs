@@ -38,25 +38,34 @@ impl fmt::Display for RuleProblem {
     }
 }
 
-/// A text under examination, and what was found wrong with it so far.
+/// A text under examination, and what was found so far.
 #[derive(Debug)]
 pub(super) struct Findings<'t> {
     text: &'t str,
-    found: RefCell<Vec<RuleProblem>>,
+    wrong: RefCell<Vec<RuleProblem>>,
+    doubtful: RefCell<Vec<RuleProblem>>,
 }
 
 impl<'t> Findings<'t> {
     pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, found: RefCell::new(Vec::new()) }
+        Self { text, wrong: RefCell::new(Vec::new()), doubtful: RefCell::new(Vec::new()) }
     }
 
     /// Notes what is wrong at `span`, a range of bytes of the text.
     pub(super) fn note(&self, span: &Range<usize>, message: impl Into<String>) {
-        if self.found.borrow().len() == MAX_PROBLEMS {
-            return;
+        self.add(&self.wrong, span, message.into());
+    }
+
+    /// Notes what does, and was hardly meant, at `span`.
+    pub(super) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.add(&self.doubtful, span, message.into());
+    }
+
+    fn add(&self, to: &RefCell<Vec<RuleProblem>>, span: &Range<usize>, message: String) {
+        if to.borrow().len() < MAX_PROBLEMS {
+            let (line, column) = self.place(span.start);
+            to.borrow_mut().push(RuleProblem { line, column, message });
         }
-        let (line, column) = self.place(span.start);
-        self.found.borrow_mut().push(RuleProblem { line, column, message: message.into() });
     }
 
     /// The line of `span`, from 1.
@@ -70,12 +79,16 @@ impl<'t> Findings<'t> {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    pub(super) fn into_result<T>(self, value: Option<T>) -> Result<T, InvalidRules> {
-        let mut problems = self.found.into_inner();
-        problems.sort();
-        problems.dedup();
+    /// What was read, with what is doubtful of it; what is wrong, where anything is.
+    pub(super) fn into_result<T>(self, value: Option<T>) -> Result<(T, Vec<RuleProblem>), InvalidRules> {
+        let [problems, warnings] = [self.wrong, self.doubtful].map(|found| {
+            let mut found = found.into_inner();
+            found.sort();
+            found.dedup();
+            found
+        });
         match value {
-            Some(value) if problems.is_empty() => Ok(value),
+            Some(value) if problems.is_empty() => Ok((value, warnings)),
             _ => Err(InvalidRules { problems }),
         }
     }

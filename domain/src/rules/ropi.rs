@@ -19,6 +19,15 @@ impl RopiRules {
     pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let direct_cac = section.not_negative("direct_cac");
         let partner_cac = section.not_negative("partner_cac");
+        if let (Some(direct), Some(partner)) = (&direct_cac, &partner_cac)
+            && partner.value > direct.value
+        {
+            let message = format!(
+                "ropi.partner_cac is more than direct_cac, {}: what a partner saves per customer is less than nothing, and ropi_total counts it so",
+                direct.value
+            );
+            section.warn(&partner.span, &message);
+        }
         section.end();
         Some(Self { direct_cac: direct_cac?.value, partner_cac: partner_cac?.value })
     }

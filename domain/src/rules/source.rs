@@ -1,6 +1,6 @@
 //! Reads a `program.toml` table by table and collects everything that is wrong, instead of stopping at the first.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use rust_decimal::Decimal;
 use toml::de::{DeTable, DeValue};
@@ -138,6 +138,21 @@ impl<'s, 't> Section<'s, 't> {
     /// Notes something wrong at `span`.
     pub(super) fn note(&self, span: &Range<usize>, message: &str) {
         self.findings.note(span, message);
+    }
+
+    /// Notes something at `span` that does, and was hardly meant.
+    pub(super) fn warn(&self, span: &Range<usize>, message: &str) {
+        self.findings.warn(span, message);
+    }
+
+    /// Warns of what a list names twice.
+    pub(super) fn warn_of_repeats<T: PartialEq + fmt::Display>(&self, key: &str, list: Option<&Located<Vec<Located<T>>>>) {
+        for (place, entry) in list.into_iter().flat_map(|list| list.value.iter().enumerate()) {
+            let is_same = |other: &&Located<T>| other.value == entry.value;
+            if list.and_then(|list| list.value[..place].iter().find(is_same)).is_some() {
+                self.warn(&entry.span, &format!("{} names {} twice", self.name(key), entry.value));
+            }
+        }
     }
 
     /// The line of `span`.

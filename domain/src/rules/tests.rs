@@ -43,6 +43,76 @@ fn collect_keys(value: &serde_json::Value, keys: &mut Vec<String>) {
 }
 
 #[test]
+fn what_was_hardly_meant_does_and_is_warned_of_with_its_line() {
+    assert_eq!(Rules::check(Rules::DEFAULT).expect("the default").warnings, []);
+    for (changes, key, message) in [
+        (
+            &[("protection_days = 90", "protection_days = 365"), ("validity_days = 180", "validity_days = 1")][..],
+            "protection_days",
+            "protection_days is 365, yet an approval runs out after validity_days = 1 (line 52), and its protection with it",
+        ),
+        (
+            &[("validity_days = 180", "validity_days = 0"), ("protection_days = 90", "protection_days = 0")],
+            "max_extensions",
+            "max_extensions allows extensions, yet there is nothing to extend: approvals last for ever (validity_days = 0) and protect nothing (protection_days = 0)",
+        ),
+        (
+            &[("required_fields = []", "required_fields = [\"region\", \"contact\", \"region\"]")],
+            "required_fields",
+            "deal_registration.required_fields names region twice",
+        ),
+        (
+            &[("prerequisite_courses = []", "prerequisite_courses = [\"101\", \"101\"]")],
+            "prerequisite_courses",
+            "deal_registration.prerequisite_courses names 101 twice",
+        ),
+        (&[("kinds = []", "kinds = [\"referral\", \"referral\"]")], "kinds", "attribution.kinds names referral twice"),
+        (
+            &[("duplicate_similarity = \"0.92\"", "duplicate_similarity = 0")],
+            "duplicate_similarity",
+            "duplicate_similarity is 0: every account is flagged as a duplicate of every other",
+        ),
+        (
+            &[("eligible_tiers = []", "eligible_tiers = [\"silver\"]")],
+            "eligible_tiers",
+            "mdf.eligible_tiers has silver and not gold, which is above it",
+        ),
+        (&[("eligible_tiers = []", "eligible_tiers = [\"gold\", \"gold\"]")], "eligible_tiers", "mdf.eligible_tiers names gold twice"),
+        (
+            &[(
+                "revenue = \"500000\"\ncertifications = 4\nnet_new_logos = 3",
+                "revenue = \"100000\"\ncertifications = 1\nnet_new_logos = 1",
+            )],
+            "name = \"gold\"",
+            "gold takes no more than silver, so silver is never earned",
+        ),
+        (
+            &[("partner_cac = \"0\"", "partner_cac = \"5\"")],
+            "partner_cac",
+            "ropi.partner_cac is more than direct_cac, 0: what a partner saves per customer is less than nothing, and ropi_total counts it so",
+        ),
+    ] {
+        let text = changes.iter().fold(Rules::DEFAULT.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "the default has no {from:?}");
+            text.replacen(from, to, 1)
+        });
+        let found = Rules::check(&text).expect("it does").warnings;
+        let line = text.lines().position(|line| line.starts_with(key)).expect(key) + 1;
+        assert_eq!(found.iter().map(|one| (one.line, one.message.as_str())).collect::<Vec<_>>(), [(line, message)]);
+    }
+    // What is as it would be without the other is not doubted.
+    for (from, to) in [
+        ("validity_days = 180", "validity_days = 0"),
+        ("validity_days = 180", "validity_days = 90"),
+        ("protection_days = 90", "protection_days = 0"),
+        ("eligible_tiers = []", "eligible_tiers = [\"silver\", \"gold\"]"),
+        ("direct_cac = \"0\"", "direct_cac = \"5\""),
+    ] {
+        assert_eq!(Rules::check(&Rules::DEFAULT.replacen(from, to, 1)).expect(to).warnings, [], "{to}");
+    }
+}
+
+#[test]
 fn each_mistake_is_named_with_its_line_and_what_would_do() {
     let gold = line_of("name = \"gold\"");
     for (from, to, line, message) in [

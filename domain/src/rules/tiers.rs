@@ -49,6 +49,10 @@ impl SourceTier {
         section.end();
         Some(Self { name: name?, revenue: revenue?, certifications: certifications?, net_new_logos: net_new_logos? })
     }
+
+    const fn takes(&self) -> (Decimal, u32, u32) {
+        (self.revenue.value, self.certifications.value, self.net_new_logos.value)
+    }
 }
 
 /// Reads the tiers and checks that there is one, that names differ and that thresholds rise with rank.
@@ -71,6 +75,10 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Vec<TierRule>> {
         rises(root, pair, "revenue", &lower.revenue, &upper.revenue);
         rises(root, pair, "certifications", &lower.certifications, &upper.certifications);
         rises(root, pair, "net_new_logos", &lower.net_new_logos, &upper.net_new_logos);
+        if lower.takes() == upper.takes() {
+            let [name, lower] = [upper, lower].map(|tier| &tier.name.value);
+            root.warn(&upper.name.span, &format!("{name} takes no more than {lower}, so {lower} is never earned"));
+        }
     }
     Some(tiers.into_iter().map(TierRule::from).collect())
 }

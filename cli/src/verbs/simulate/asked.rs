@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use pledger_command_api::{Draft, Simulation};
 use pledger_consumers::counterfactual::{self, Control, Unreadable};
 use pledger_domain::{
-    rules::{RuleSet, Rules},
+    rules::{CheckedRules, RuleProblem, RuleSet, Rules},
     stream::StreamName,
     values::Timestamp,
 };
@@ -55,6 +55,8 @@ impl Told {
 struct Parsed {
     name: String,
     rules: Arc<RuleSet>,
+    /// What in it was hardly meant.
+    warnings: Vec<RuleProblem>,
 }
 
 /// The time that is looked at.
@@ -94,10 +96,10 @@ pub(crate) fn simulate(ledger: &Ledger, asked: &Simulation, limit: usize, told: 
         drafts.iter().map(|_| Difference::default()).collect()
     };
     let in_force = program.in_force_at(span.to).cloned().with_context(|| format!("no rules are in force at {}", span.to))?;
-    let outcomes = drafts.iter().zip(found).zip(figures).map(|((draft, found), figures)| {
-        let changes = in_force.rules.changes_to(&draft.rules.rules);
+    let outcomes = drafts.into_iter().zip(found).zip(figures).map(|((Parsed { name, rules, warnings }, found), figures)| {
+        let changes = in_force.rules.changes_to(&rules.rules);
         let funds = shifts(&found.funds);
-        Outcome { name: draft.name.clone(), changes, figures, funds, found }
+        Outcome { name, changes, warnings, figures, funds, found }
     });
     let drafts = outcomes.collect();
     let (in_force, published) = (in_force.version, program.count());
@@ -136,12 +138,12 @@ fn span(asked: &Simulation, present: Timestamp, told: &Told) -> Result<Span> {
 /// Reads the drafts; they are numbered on from the versions that were published.
 fn parse(drafts: &[Draft], published: u32) -> Result<Vec<Parsed>> {
     let read = |(draft, version): (&Draft, u32)| {
-        let rules = Rules::parse(&draft.program).map_err(|invalid| {
+        let CheckedRules { rules, warnings } = Rules::check(&draft.program).map_err(|invalid| {
             let problems: Vec<String> = invalid.problems.iter().map(|problem| format!("\n  {problem}")).collect();
             Unfit(format!("{} is no program.toml:{}", draft.name, problems.concat()))
         })?;
         let effective_from = Timestamp::from_micros(0);
-        Ok(Parsed { name: draft.name.clone(), rules: Arc::new(RuleSet { version, effective_from, rules }) })
+        Ok(Parsed { name: draft.name.clone(), rules: Arc::new(RuleSet { version, effective_from, rules }), warnings })
     };
     drafts.iter().zip(published + 1..).map(read).collect()
 }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
+use pledger_command_api::found_in_rules;
 use pledger_consumers::counterfactual::{self, Control, Found, OfKind, Unreadable, Unrepeated};
 use pledger_domain::{
-    rules::RuleChange,
+    rules::{RuleChange, RuleProblem},
     values::{Currency, Timestamp},
 };
 use pledger_projections::{figures::money, what_if::Difference};
@@ -46,6 +47,8 @@ pub(super) struct Outcome {
     pub(super) name: String,
     /// Against the rules in force.
     pub(super) changes: Vec<RuleChange>,
+    /// What in it was hardly meant.
+    pub(super) warnings: Vec<RuleProblem>,
     pub(super) figures: Difference,
     pub(super) funds: Vec<FundsShift>,
     pub(super) found: Found,
@@ -316,6 +319,7 @@ impl Outcome {
             format!("  {}{asked}\n", change.in_words)
         };
         text.extend(self.changes.iter().map(told));
+        text.extend(self.warnings.iter().map(|warning| format!("  Warning: {warning}.\n")));
         text
     }
 
@@ -326,6 +330,7 @@ impl Outcome {
         json!({
             "draft": self.name,
             "changes": self.changes,
+            "warnings": found_in_rules(&self.warnings),
             "summary": summary,
             "counts": {
                 "tiers": tiers.len(),
