@@ -1,6 +1,7 @@
 //! `pledger rules`: the program's rules, checked, compared, published, shown.
 
 use std::{
+    io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -29,7 +30,7 @@ use crate::{
 /// List, check, compare, publish and show the program's rules
 #[derive(Subcommand)]
 #[command(
-    after_help = "Examples:\n  pledger rules list\n  pledger rules show > program.toml\n  pledger rules check program.toml\n  pledger rules diff program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
+    after_help = "Examples:\n  pledger rules list\n  pledger rules show > program.toml\n  pledger rules show 2 --words\n  pledger rules check program.toml\n  pledger rules diff program.toml\n  pledger rules publish program.toml --effective-from 2027-01-01"
 )]
 pub(crate) enum Rules {
     List(List),
@@ -49,7 +50,7 @@ pub(crate) struct List {
 /// Check a program.toml: every mistake with its line, and what was hardly meant
 #[derive(Args)]
 pub(crate) struct Check {
-    /// The file
+    /// The file; - for standard input
     file: PathBuf,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Check {
     after_help = "Examples:\n  pledger rules diff draft.toml                against the rules in force\n  pledger rules diff draft.toml --version 2  against version 2\n  pledger rules diff before.toml after.toml"
 )]
 pub(crate) struct Diff {
-    /// The file; with a second one, the rules before
+    /// The file; with a second one, the rules before; - for standard input
     file: PathBuf,
     /// The rules after
     after: Option<PathBuf>,
@@ -77,7 +78,7 @@ pub(crate) struct Diff {
 so that the same command, sent again, is answered as it was."
 )]
 pub(crate) struct Publish {
-    /// The file
+    /// The file; - for standard input
     file: PathBuf,
     /// From when it governs [default: now]
     #[arg(long, value_name = "T")]
@@ -91,7 +92,10 @@ pub(crate) struct Publish {
 #[derive(Args)]
 pub(crate) struct Show {
     /// This version [default: the one in force]
-    #[arg(long, value_name = "N")]
+    #[arg(value_name = "N")]
+    number: Option<u32>,
+    /// The same, by its name
+    #[arg(long, value_name = "N", conflicts_with = "number")]
     version: Option<u32>,
     /// In plain words
     #[arg(long)]
@@ -112,8 +116,15 @@ impl Rules {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
+/// The bytes of a file; of standard input, where it is called `-`.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    bytes.with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// The text of a file, and what it says.
@@ -291,7 +302,7 @@ fn same(connection: &Connection, program: &str, from: Option<&str>) -> Result<Op
 impl Show {
     fn run(self, context: &Context) -> Result<ExitCode> {
         let (program, now) = program_of(&Ledger::open(&self.cluster, context)?)?;
-        let shown = find_rules(&program, self.version, now)?;
+        let shown = find_rules(&program, self.version.or(self.number), now)?;
         if context.json {
             output::print_json(&shown_rules(&program, shown, now))?;
         } else if self.words {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::Permissions,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write as _},
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
         process::CommandExt,
@@ -18,6 +18,14 @@ pub(crate) const PARTNER: &str = r#"{"partner_id":"p-1","name":"Nordwind GmbH","
 
 pub(crate) fn pledger(dir: &Path, arguments: &[&str]) -> Output {
     command(dir, arguments).output().expect("pledger starts")
+}
+
+/// The same with something on its standard input.
+pub(crate) fn fed(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let spawned = command(dir, arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut started = spawned.expect("pledger starts");
+    started.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+    started.wait_with_output().expect("it ends")
 }
 
 /// Starts pledger; what it writes can be read, or not.

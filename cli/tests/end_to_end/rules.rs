@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{Server, fail, json, pledger, succeed};
+use crate::program::{Server, fail, fed, json, pledger, succeed};
 
 #[test]
 fn rules_are_checked_with_their_line() {
@@ -89,6 +89,28 @@ fn what_is_published_into_the_past_says_until_when_it_decides() {
     std::fs::write(dir.join("lax.toml"), rules.replacen("certifications = 4", "certifications = 2", 1)).expect("written");
     let now = succeed(dir, &["rules", "publish", "lax.toml"]);
     assert!(now.contains("Version 4 decides what is effective before 2100-01-01T00:00:00Z, and version 3"), "{now}");
+}
+
+#[test]
+fn a_draft_may_come_from_another_program() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    let rules = succeed(dir, &["rules", "show", "1"]);
+    assert_eq!(rules, succeed(dir, &["rules", "show", "--version", "1"]));
+    let draft = rules.replacen("certifications = 4", "certifications = 6", 1);
+    for (verb, said) in [
+        (&["rules", "check", "-"][..], "- is valid."),
+        (&["rules", "diff", "-"], "Gold needs 6 certifications instead of 4."),
+        (&["simulate", "--rules", "-"], "- against version 1:\n  Gold needs 6 certifications instead of 4."),
+        (&["rules", "publish", "-"], "Published as version 2"),
+    ] {
+        let told = fed(dir, verb, &draft);
+        assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).starts_with(said), "{told:?}");
+    }
+    assert_eq!(succeed(dir, &["rules", "show", "2"]), draft);
+    let wrong = fed(dir, &["rules", "check", "-"], "");
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).starts_with("-: line 1, column 1: "), "{wrong:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod row;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use pledger_command_api::{Draft, Simulation};
 use pledger_domain::rules::Rules;
@@ -17,7 +17,7 @@ use crate::{
     context::{Context, Usage},
     ledger::Ledger,
     output,
-    verbs::query::Format,
+    verbs::{query::Format, rules},
 };
 pub(crate) use asked::{Told, Unfit, simulate};
 pub(crate) use report::Report;
@@ -31,9 +31,10 @@ const TABLE_ROWS: usize = 20;
   pledger rules show > draft.toml; edit draft.toml; pledger simulate --rules draft.toml
   pledger simulate --rules strict.toml --rules generous.toml --from 2026-01-01
   pledger simulate --rules draft.toml --format csv > differences.csv
-  pledger rules show > same.toml; pledger simulate --rules same.toml --verify")]
+  pledger rules show > same.toml; pledger simulate --rules same.toml --verify
+  pledger rules show | sed 's/^grace_days.*/grace_days = 30/' | pledger simulate --rules -")]
 pub(crate) struct Simulate {
-    /// The draft, a whole program.toml; several are compared side by side
+    /// The draft, a whole program.toml, or - for standard input; several are compared side by side
     #[arg(long = "rules", value_name = "FILE", required = true)]
     drafts: Vec<PathBuf>,
     /// From when the draft governs: what was decided or won before stands as it is [default: always]
@@ -66,7 +67,7 @@ impl Simulate {
         let ledger = Ledger::open(&self.cluster, context)?;
         let read = |file: &PathBuf| {
             let name = file.display().to_string();
-            let file = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
+            let file = rules::read(file)?;
             let program = Rules::text_of(&file).map_err(|invalid| Unfit(format!("{name} is no program.toml: {invalid}")))?.to_owned();
             Ok(Draft { name, program })
         };

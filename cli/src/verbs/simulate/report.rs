@@ -357,7 +357,7 @@ impl Outcome {
                 shown[place].push(row);
             }
         }
-        for ((kind, sum), shown) in sums.iter().zip(shown) {
+        for ((kind, sum), shown) in sums.iter().zip(shown).filter(|(_, shown)| !shown.is_empty()) {
             let title = if named { format!("\n{}: {kind}\n", self.name) } else { format!("\n{kind}\n") };
             text.push_str(&title);
             text.push_str(&columns(&shown));
