@@ -243,6 +243,7 @@ proptest! {
         let stream = StreamName::parse("account/acme.com").expect("a stream");
         let deadlines: Vec<_> = lived.state.deadlines().collect();
         prop_assert!(deadlines.is_sorted_by_key(|deadline| deadline.due));
+        prop_assert_eq!(lived.state.first_due(), deadlines.first().map(|deadline| deadline.due));
         let expiring = lived.state.deals().filter(|(_, deal)| deal.phase() == DealPhase::Approved && deal.expires_at().is_some());
         prop_assert_eq!(deadlines.iter().filter(|deadline| deadline.command == "ExpireDeal").count(), expiring.count());
         for deadline in deadlines {

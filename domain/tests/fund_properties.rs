@@ -293,6 +293,7 @@ proptest! {
     #[test]
     fn a_deadline_is_armed_for_every_open_window_and_works_when_due(steps in life()) {
         let mut lived = Lived::live(&steps, |_| {});
+        prop_assert_eq!(lived.state.first_due(), lived.state.deadlines().map(|deadline| deadline.due).min());
         for deadline in lived.state.deadlines().collect::<Vec<_>>() {
             let recorded = lived.record.len();
             let step = Step { command: deadline.command, payload: deadline.payload, days: 0, historical: false };

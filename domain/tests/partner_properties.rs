@@ -207,6 +207,7 @@ proptest! {
         let stream = StreamName::partner(&PartnerId::parse("p-1").expect("an id"));
         let deadlines: Vec<_> = lived.state.deadlines().collect();
         prop_assert!(deadlines.is_sorted_by_key(|deadline| deadline.due));
+        prop_assert_eq!(lived.state.first_due(), deadlines.first().map(|deadline| deadline.due));
         for deadline in deadlines {
             let command = Command::parse(deadline.command, deadline.payload_in(&stream).to_string().as_bytes()).expect("a payload");
             prop_assert_eq!(command.address(), Ok(Address::Stream(stream.clone())));

@@ -189,7 +189,7 @@ fn simulated() -> Value {
             "to": {"type": "string", "format": "date-time"},
             "in_force": {"type": "integer", "description": "The version of the rules in force then."},
             "limit": {"type": "integer", "description": "How many of each list are told."},
-            "drafts": list("Of each draft: changes of rules in words, a summary of every difference, counts, and of as many tiers, credits, returns and decisions that would differ the first, up to the limit."),
+            "drafts": list("Of each draft: changes of rules in words, warnings of clauses that contradict each other, a summary of every difference, counts, and of as many tiers, credits, returns, funds and decisions that would differ the first, up to the limit."),
             "decided_again": {"type": "object", "description": "How many commands were decided again: all that a changed clause decides, and what relies on those. How many of them under the rules as recorded too, and which of those, up to the limit, of unrepeated_count that did not come out as recorded; unreadable_count records that cannot be read, after which nothing of their streams was decided again or folded. Whether history was folded: not where no figure of tiers, credit or returns rests on a changed clause."},
             "notes": {"type": "array", "items": {"type": "string"}, "description": "What a simulation cannot know."},
         },
@@ -232,7 +232,7 @@ fn rules_checked() -> Value {
         "properties": {
             "valid": {"type": "boolean"},
             "problems": {"type": "array", "items": problem.clone(), "description": "What is wrong, and where."},
-            "warnings": {"type": "array", "items": problem, "description": "Clauses that contradict each other, or never come about; it may be published all the same."},
+            "warnings": {"type": "array", "items": problem, "description": "What was hardly meant: clauses that contradict each other, or never come about. It may be published all the same."},
             "in_words": {"type": "array", "items": {"type": "string"}, "description": "What the rules say, where they are valid."},
         },
     })

@@ -194,7 +194,10 @@ fn similarity(section: &mut Section<'_, '_>) -> Option<Decimal> {
         return None;
     }
     if similarity.value.is_zero() {
-        section.warn(&similarity.span, "duplicate_similarity is 0: every account is flagged as a duplicate of every other");
+        section.warn(
+            &similarity.span,
+            "duplicate_similarity is 0: accounts are flagged as duplicates of their neighbours in the alphabet, however little alike",
+        );
     }
     Some(similarity.value)
 }

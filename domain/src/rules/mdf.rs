@@ -29,10 +29,11 @@ impl MdfRules {
                 );
             }
             let is_eligible = |tier: &TierRule| eligible.value.iter().any(|named| named.value == tier.name);
-            let lowest = tiers.iter().position(is_eligible).unwrap_or(tiers.len());
-            for left_out in tiers[lowest..].iter().filter(|tier| !is_eligible(tier)) {
-                let (name, lower) = (&left_out.name, &tiers[lowest].name);
-                section.warn(&eligible.span, &format!("mdf.eligible_tiers has {lower} and not {name}, which is above it"));
+            let (lowest, highest) = (tiers.iter().position(is_eligible), tiers.iter().rposition(is_eligible));
+            let between = lowest.zip(highest).map_or(&[][..], |(lowest, highest)| &tiers[lowest..highest]);
+            for left_out in between.iter().filter(|tier| !is_eligible(tier)) {
+                let message = format!("mdf.eligible_tiers leaves {} out, and names tiers below and above it", left_out.name);
+                section.warn(&eligible.span, &message);
             }
         }
         section.warn_of_repeats("eligible_tiers", eligible.as_ref());

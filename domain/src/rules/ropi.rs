@@ -20,13 +20,11 @@ impl RopiRules {
         let direct_cac = section.not_negative("direct_cac");
         let partner_cac = section.not_negative("partner_cac");
         if let (Some(direct), Some(partner)) = (&direct_cac, &partner_cac)
-            && partner.value > direct.value
+            && direct.value.is_zero()
+            && !partner.value.is_zero()
         {
-            let message = format!(
-                "ropi.partner_cac is more than direct_cac, {}: what a partner saves per customer is less than nothing, and ropi_total counts it so",
-                direct.value
-            );
-            section.warn(&partner.span, &message);
+            let message = "partner_cac is given and direct_cac is 0: every customer that a partner wins counts as a loss in ropi_total";
+            section.warn(&partner.span, message);
         }
         section.end();
         Some(Self { direct_cac: direct_cac?.value, partner_cac: partner_cac?.value })

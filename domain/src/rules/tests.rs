@@ -70,12 +70,12 @@ fn what_was_hardly_meant_does_and_is_warned_of_with_its_line() {
         (
             &[("duplicate_similarity = \"0.92\"", "duplicate_similarity = 0")],
             "duplicate_similarity",
-            "duplicate_similarity is 0: every account is flagged as a duplicate of every other",
+            "duplicate_similarity is 0: accounts are flagged as duplicates of their neighbours in the alphabet, however little alike",
         ),
         (
-            &[("eligible_tiers = []", "eligible_tiers = [\"silver\"]")],
+            &[("eligible_tiers = []", "eligible_tiers = [\"registered\", \"gold\"]")],
             "eligible_tiers",
-            "mdf.eligible_tiers has silver and not gold, which is above it",
+            "mdf.eligible_tiers leaves silver out, and names tiers below and above it",
         ),
         (&[("eligible_tiers = []", "eligible_tiers = [\"gold\", \"gold\"]")], "eligible_tiers", "mdf.eligible_tiers names gold twice"),
         (
@@ -87,9 +87,19 @@ fn what_was_hardly_meant_does_and_is_warned_of_with_its_line() {
             "gold takes no more than silver, so silver is never earned",
         ),
         (
+            &[("certifications = 1\nnet_new_logos = 1", "certifications = 0\nnet_new_logos = 0"), ("revenue = \"100000\"", "revenue = 0")],
+            "name = \"silver\"",
+            "silver takes nothing, so registered is earned by whose refunds exceed its revenue, and by nobody else",
+        ),
+        (
+            &[("net_new_logos = 0", "net_new_logos = 1")],
+            "name = \"registered\"",
+            "registered is the lowest tier, which whoever earns no other earns: its thresholds keep nobody out",
+        ),
+        (
             &[("partner_cac = \"0\"", "partner_cac = \"5\"")],
             "partner_cac",
-            "ropi.partner_cac is more than direct_cac, 0: what a partner saves per customer is less than nothing, and ropi_total counts it so",
+            "partner_cac is given and direct_cac is 0: every customer that a partner wins counts as a loss in ropi_total",
         ),
     ] {
         let text = changes.iter().fold(Rules::DEFAULT.to_owned(), |text, (from, to)| {
@@ -106,6 +116,7 @@ fn what_was_hardly_meant_does_and_is_warned_of_with_its_line() {
         ("validity_days = 180", "validity_days = 90"),
         ("protection_days = 90", "protection_days = 0"),
         ("eligible_tiers = []", "eligible_tiers = [\"silver\", \"gold\"]"),
+        ("eligible_tiers = []", "eligible_tiers = [\"silver\"]"),
         ("direct_cac = \"0\"", "direct_cac = \"5\""),
     ] {
         assert_eq!(Rules::check(&Rules::DEFAULT.replacen(from, to, 1)).expect(to).warnings, [], "{to}");

@@ -75,12 +75,33 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Vec<TierRule>> {
         rises(root, pair, "revenue", &lower.revenue, &upper.revenue);
         rises(root, pair, "certifications", &lower.certifications, &upper.certifications);
         rises(root, pair, "net_new_logos", &lower.net_new_logos, &upper.net_new_logos);
-        if lower.takes() == upper.takes() {
-            let [name, lower] = [upper, lower].map(|tier| &tier.name.value);
-            root.warn(&upper.name.span, &format!("{name} takes no more than {lower}, so {lower} is never earned"));
-        }
     }
+    doubts(root, &tiers);
     Some(tiers.into_iter().map(TierRule::from).collect())
+}
+
+/// Warns of thresholds that keep nobody out: whoever earns no other tier earns the lowest, and what a tier shares with the one above
+/// it makes it one that is never earned.
+fn doubts(root: &Section<'_, '_>, tiers: &[SourceTier]) {
+    const NOTHING: (Decimal, u32, u32) = (Decimal::ZERO, 0, 0);
+    if let Some(lowest) = tiers.first().filter(|lowest| lowest.takes() != NOTHING) {
+        let name = &lowest.name.value;
+        root.warn(
+            &lowest.name.span,
+            &format!("{name} is the lowest tier, which whoever earns no other earns: its thresholds keep nobody out"),
+        );
+    }
+    for pair in tiers.windows(2).skip(1).filter(|pair| pair[0].takes() == pair[1].takes()) {
+        let [lower, upper] = [&pair[0], &pair[1]].map(|tier| &tier.name.value);
+        root.warn(&pair[1].name.span, &format!("{upper} takes no more than {lower}, so {lower} is never earned"));
+    }
+    if let [lowest, next, ..] = tiers
+        && next.takes() == NOTHING
+    {
+        let [lowest, name] = [lowest, next].map(|tier| &tier.name.value);
+        let message = format!("{name} takes nothing, so {lowest} is earned by whose refunds exceed its revenue, and by nobody else");
+        root.warn(&next.name.span, &message);
+    }
 }
 
 /// A threshold may stay the same from one tier to the next, but not fall: the higher tier would be easier to earn.

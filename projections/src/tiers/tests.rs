@@ -173,6 +173,8 @@ fn partners_are_found_by_key_filter_and_page() {
     let names = |query: &Query| lines(&ask(&ledger, "tiers", query), &["partner", "name", "region", "status"]);
     assert_eq!(names(&Query { key: Some("p3".into()), ..Query::default() }), ["p3 Nordwind EMEA applied"]);
     assert_eq!(names(&by(&[], &[("tier_awarded", "gold")])), ["p2 Nordwind EMEA applied"]);
+    assert_eq!(names(&by(&[], &[("status", "applied")])).len(), 3);
+    assert_eq!(names(&by(&[], &[("status", "active")])), Vec::<String>::new());
     assert_eq!(names(&by(&[], &[("tier_earned", "registered"), ("partner", "p1"), ("partner", "p2")])).len(), 2);
     let first = ask(&ledger, "tiers", &Query { limit: Some(2), ..Query::default() });
     let second = ask(&ledger, "tiers", &Query { limit: Some(2), cursor: first.next.clone(), ..Query::default() });
@@ -207,6 +209,8 @@ fn what_is_asked_in_vain_is_named() {
     assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
     let asked = |query: Query| engine.query("tiers", &query).expect_err("no answer");
     assert_eq!(asked(Query { key: Some("p9".into()), ..Query::default() }), QueryError::NotFound { view: "tiers", key: "p9".into() });
+    let unknown = asked(by(&[], &[("status", "activ")])).to_string();
+    assert!(unknown.contains("active, suspended, retired"), "{unknown}");
     let accepted = vec!["partner", "tier_awarded", "tier_earned", "region", "status"];
     assert_eq!(asked(by(&[], &[("tier", "gold")])), QueryError::UnknownDimension { view: "tiers", dimension: "tier".into(), accepted });
 }

@@ -82,7 +82,10 @@ impl Simulate {
         match format {
             Format::Table => output::print(report.table())?,
             Format::Json => output::print_json(&report.json())?,
-            Format::Csv => report.csv(std::io::stdout().lock())?,
+            Format::Csv => {
+                report.warnings().for_each(|warning| eprintln!("warning: {warning}"));
+                report.csv(std::io::stdout().lock())?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

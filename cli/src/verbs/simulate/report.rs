@@ -200,6 +200,11 @@ impl Report {
         })
     }
 
+    /// What was hardly meant in the drafts, for answers that have no place for it.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.drafts.iter().flat_map(|draft| draft.warnings.iter().map(|warning| format!("{}: {warning}", draft.name)))
+    }
+
     /// Writes every row, one after the other.
     pub(crate) fn csv(&self, out: impl Write) -> Result<()> {
         let mut writer = csv::Writer::from_writer(out);
