@@ -76,8 +76,9 @@ impl Verify {
 fn compare(generations: &dyn Generations, log: Arc<dyn Log>) -> Result<usize> {
     let current = generations.current()?.context("there are no read models yet; they are made by: pledger serve")?;
     let options = Options::default();
-    let live = Engine::beside(generations, current, Arc::clone(&log), options)?
-        .context("the read models were made by other folds, or from another ledger; they are made again by: pledger serve")?;
+    let live = Engine::beside(generations, current, Arc::clone(&log), options)?.context(
+        "the read models are damaged, or were made by other folds or from another ledger; they are made again by: pledger serve",
+    )?;
     let fresh = Engine::fresh(generations, current, log, options)?;
     let comparison = engine::compare(&live, &fresh)?;
     let [stored, folded] = comparison.parked;

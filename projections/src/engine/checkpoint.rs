@@ -115,7 +115,8 @@ fn keep_one(
     checkpoints.keep_note(number, &Note { state: State::Filling, ..Note::default() }).map_err(EngineError::from)?;
     let moment = Moment { known_at: Some(known_at), as_of: None };
     let engine = Engine::open_generation(checkpoints, number, Arc::clone(log), Options { moment, ..options })?;
-    let engine = engine.ok_or_else(|| unwritten("the one before was made by other folds; take the folder checkpoints away".to_owned()))?;
+    let engine = engine
+        .ok_or_else(|| unwritten("the one before is damaged, or was made by other folds; take the folder checkpoints away".to_owned()))?;
     if !engine.wait_until_caught_up(FOLDING, |_| {}) {
         return Err(unwritten("it took too long".to_owned()));
     }

@@ -10,7 +10,7 @@ use super::{EngineError, MAX_WORKERS, Options};
 use crate::{
     generation::{Access, GenerationNumber, Generations, fingerprint},
     shard::Shard,
-    store::Store,
+    store::{Store, causes},
 };
 
 pub(super) fn empty_shards(options: &Options) -> Vec<Shard> {
@@ -26,13 +26,19 @@ pub(super) fn load(
     shards: &mut [Shard],
     tables: Option<&[&str]>,
 ) -> Result<Option<Box<dyn Store>>, EngineError> {
-    let mut store = generations.open(generation, access)?;
+    let mut store = match generations.open(generation, access) {
+        Err(error) if error.is_damage() => {
+            tracing::warn!(generation, error = causes(&error), "the read models are damaged; they are made again from the ledger");
+            return Ok(None);
+        }
+        opened => opened?,
+    };
     // A crash may have come between making the file and its tables.
     if store.fingerprint().ok() != Some(fingerprint()) {
         return Ok(None);
     }
     if let Err(error) = store.load(shards, tables) {
-        tracing::warn!(%error, "the read models cannot be loaded; they are made again from the ledger");
+        tracing::warn!(generation, error = causes(&error), "the read models cannot be loaded; they are made again from the ledger");
         return Ok(None);
     }
     for (slice, head) in shards.iter().flat_map(|shard| &shard.heads) {

@@ -146,7 +146,7 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the read models of a data directory and starts to follow the ledger. Where there are none, or they were
-    /// made by other folds or from another ledger, they are made from the ledger's beginning.
+    /// made by other folds or from another ledger, or are damaged, they are made from the ledger's beginning.
     ///
     /// # Errors
     /// `EngineError`.
@@ -169,7 +169,7 @@ impl Engine {
         if let Some(generation) = ready
             && let Some(engine) = Self::open_generation(generations, generation, Arc::clone(&log), options)?
         {
-            tracing::warn!(generation, "the read models in use were made by other folds; those made anew are put in use");
+            tracing::warn!(generation, "the read models in use are damaged, or made by other folds; those made anew are put in use");
             let note = Note { replaced: generations.current()?, ..generations.note(generation)? };
             generations.keep_note(generation, &note)?;
             generations.promote(generation)?;

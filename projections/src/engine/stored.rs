@@ -9,7 +9,7 @@ use crate::{
     generation::{Access, DirectoryGenerations, Generations, fingerprint},
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
     shard::Shard,
-    store::{Cursor, StoreError},
+    store::{Cursor, StoreError, causes},
     table::Places,
 };
 
@@ -56,13 +56,23 @@ impl Stored {
 
     fn load(generations: &dyn Generations, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
         let Some(generation) = generations.current()? else { return Ok(None) };
-        let mut store = generations.open(generation, Access::Read)?;
-        if store.fingerprint()? != fingerprint() {
-            return Ok(None);
-        }
         let mut shards = vec![Shard::default()];
-        store.load(&mut shards, tables)?;
-        Ok(Some(Self { shards }))
+        let mut read = || {
+            let mut store = generations.open(generation, Access::Read)?;
+            let is_ours = store.fingerprint()? == fingerprint();
+            if is_ours {
+                store.load(&mut shards, tables)?;
+            }
+            Ok(is_ours)
+        };
+        match read() {
+            Ok(is_ours) => Ok(is_ours.then_some(Self { shards })),
+            Err(error) if StoreError::is_damage(&error) => {
+                tracing::warn!(generation, error = causes(&error), "the read models are damaged");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Answers a question.

@@ -9,6 +9,11 @@ use pledger_ledger::{chain::ChainHead, slices::SliceId};
 
 use crate::{row::UnreadableRow, shard::Shard};
 
+/// The database's content is not what SQLite writes.
+const SQLITE_CORRUPT: u16 = 11;
+/// The file is none of SQLite's.
+const SQLITE_NOTADB: u16 = 26;
+
 /// What goes wrong with the read models' database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -33,6 +38,17 @@ pub enum StoreError {
         /// The first slice that was moved.
         slice: SliceId,
     },
+}
+
+impl StoreError {
+    /// Whether SQLite says that the file is damaged: no other try reads it, and the ledger makes it anew.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        // The low byte of an extended code is the code; PostgreSQL's have five characters.
+        let code = error.code().filter(|code| code.len() < 5).and_then(|code| code.parse::<u16>().ok());
+        code.is_some_and(|code| matches!(code & 0xff, SQLITE_CORRUPT | SQLITE_NOTADB))
+    }
 }
 
 /// The cursor of a slice.
