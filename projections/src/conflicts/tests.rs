@@ -388,6 +388,10 @@ fn accounts_that_may_be_one_are_flagged() {
         described("store12.com", "Store 12", None, None),
         described("store13.com", "Store 13", None, None),
     ];
+    // They are about no product, and nobody takes part in them.
+    for (filter, found) in [(("product", ""), 3), (("partner", ""), 3), (("product", "GTX"), 0), (("partner", "p1"), 0)] {
+        assert_eq!(conflicts(given.clone(), &[filter]).len(), found, "{filter:?}");
+    }
     let pairs: Vec<_> = conflicts(given, &[("kind", "possible_duplicate")])
         .iter()
         .map(|item| pick(item, &["account", "other_account", "score", "alike_by"]))

@@ -225,6 +225,8 @@ fn admits<'a>(filters: &Filters, fact: &Fact<'a>, around: Option<&Around<'a>>) -
             ("account", Fact::Contest(key, ..)) => is(Some(key.account.name())),
             ("kind", _) => is(Some(fact.kind())),
             ("status", _) => around.is_some_and(|around| is(Some(status(fact, around)))),
+            // Accounts that may be one are about no product, and nobody takes part in them.
+            ("product" | "partner", Fact::Duplicate(_)) => is(None),
             ("product", Fact::Contest(_, conflict, ..)) => is(conflict.product.map(Symbol::name)),
             ("partner", Fact::Contest(key, conflict, ..)) => {
                 let mut listed = around.into_iter().flat_map(|around| around.listed(key));
@@ -250,7 +252,7 @@ fn wants_duplicates(filters: &Filters) -> bool {
     filters.iter().all(|(name, values)| match *name {
         "kind" => values.iter().any(|value| value.text() == DUPLICATE),
         "status" => values.iter().any(|value| value.text() == "open"),
-        "partner" | "product" => false,
+        "partner" | "product" => values.contains(&DimValue::Null),
         _ => true,
     })
 }

@@ -46,6 +46,7 @@ fn partners(filters: &[(&str, &str)]) -> Vec<Item> {
         partner("p1", "2026-01-04", vec![manager]),
         partner("p1", "2026-02-01", vec![certified("u1", "2026-02-01", "2027-02-01"), certified("u2", "2025-01-01", "2026-01-01")]),
         partner("p2", "2026-01-05", vec![applied("Südlicht AG", vec![Role::Msp])]),
+        partner("p3", "2026-01-06", vec![PartnerEvent::PartnerNominated { name: Label::parse("Westwind").expect("a label") }]),
         Given::account("acme.com", "2026-01-20", vec![registered("d1", "p1", "GTX", "10.00")]),
         Given::account("acme.com", "2026-01-10", vec![registered("d2", "p1", "GTX", "10.00")]),
         Given::account("acme.com", "2026-03-10", vec![won("d2", "9.00", "2026-03-09")]),
@@ -90,7 +91,9 @@ fn partners_are_filtered_by_what_they_are() {
         (&[("role", "si"), ("role", "msp")], &["p1", "p2"]),
         (&[("phase", "applied")], &["p2"]),
         (&[("region", "EMEA"), ("manager", "s-1")], &["p1"]),
-        (&[("tier", "")], &["p1", "p2"]),
+        (&[("tier", "")], &["p1", "p2", "p3"]),
+        (&[("role", "")], &["p3"]),
+        (&[("role", ""), ("role", "msp")], &["p2", "p3"]),
         (&[("tier", "gold")], &[]),
     ] {
         let found: Vec<_> = partners(filters).iter().map(|item| pick(item, &["partner_id"])["partner_id"].clone()).collect();

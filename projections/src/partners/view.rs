@@ -130,7 +130,11 @@ fn answer(rows: &Rows<'_>, query: &Query) -> Result<Answer, QueryError> {
         for (key, row, stand) in shard.partners.partners.iter() {
             let fact = Fact { key, row, stand };
             let asked = query.key.as_ref().is_none_or(|id| id == key.partner.name());
-            let has_role = roles.is_empty() || row.roles.0.iter().any(|held| roles.iter().any(|(_, role)| json!(held) == json!(role)));
+            let is_held = |role: &str| match role {
+                "" => row.roles.0.is_empty(),
+                role => row.roles.0.iter().any(|held| json!(held) == json!(role)),
+            };
+            let has_role = roles.is_empty() || roles.iter().any(|(_, role)| is_held(role));
             if asked && has_role && plan.admits(&fact) {
                 selection.push(key.partner.name(), fact);
             }
