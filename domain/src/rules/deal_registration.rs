@@ -164,7 +164,13 @@ impl RoutingRule {
 fn routing(section: &mut Section<'_, '_>) -> Option<Vec<RoutingRule>> {
     let tables = section.sections("routing")?;
     let read: Vec<_> = tables.value.into_iter().map(RoutingRule::read).collect();
-    let rules: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    let rules: Vec<_> = read.into_iter().collect::<Option<Vec<(Range<usize>, RoutingRule)>>>()?;
+    for (span, rule) in &rules {
+        if let Some(least) = rule.min_amount.filter(|least| *least <= Decimal::ZERO) {
+            section
+                .warn(span, &format!("this routing to {} is from {least} on, which every amount is; leave min_amount out", rule.reviewer));
+        }
+    }
     for (place, (span, rule)) in rules.iter().enumerate() {
         if let Some((earlier, _)) = rules[..place].iter().find(|(_, earlier)| earlier.shadows(rule)) {
             let line = section.line(earlier);

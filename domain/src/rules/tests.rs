@@ -92,6 +92,11 @@ fn what_was_hardly_meant_does_and_is_warned_of_with_its_line() {
             "silver takes nothing, so registered is earned by whose refunds exceed its revenue, and by nobody else",
         ),
         (
+            &[("routing = []", "routing = [{ region = \"EMEA\", min_amount = -1, reviewer = \"emea-desk\" }]")],
+            "routing",
+            "this routing to emea-desk is from -1 on, which every amount is; leave min_amount out",
+        ),
+        (
             &[("net_new_logos = 0", "net_new_logos = 1")],
             "name = \"registered\"",
             "registered is the lowest tier, which whoever earns no other earns: its thresholds keep nobody out",
