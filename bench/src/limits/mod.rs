@@ -12,7 +12,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use pledger_ledger::{log::Log, record::Record};
 
-pub(crate) use {parsing::parse_rate, reading::read_and_parse};
+pub(crate) use {
+    parsing::parse_rate,
+    reading::{read_and_parse, read_and_parse_commands},
+};
 
 use crate::{progress, report::Limit};
 

@@ -23,6 +23,7 @@ use super::rebuild::{FLAT, TIMEOUT};
 use crate::{
     Bench,
     child::{self, Task},
+    limits::read_and_parse_commands,
     machine::memory_mib,
     progress,
     report::{Limit, Row, number},
@@ -42,9 +43,17 @@ const DRAFTS: [Change; 3] = [
 /// What a table tells of each kind.
 const TABLE_ROWS: usize = 20;
 
+/// What the process says.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Simulations {
+    of_drafts: Vec<Simulated>,
+    /// Records of the ledger read and parsed with their commands, in a second.
+    parsed_per_second: f64,
+}
+
 /// What the process says of one draft.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Simulated {
+struct Simulated {
     /// Deciding commands again.
     decided_s: f64,
     /// Folding history, and reading it as recorded and under the draft; none where no figure rests on what the draft changes.
@@ -61,9 +70,9 @@ pub(crate) struct Simulated {
 pub(crate) fn measure(bench: &mut Bench, length: u64, rebuilt_us: f64) -> Result<f64> {
     let folder = bench.grown(length)?;
     progress(&format!("what drafts change in {length} decisions"));
-    let simulated: Vec<Simulated> = child::run(Task::Simulate, &folder)?;
+    let Simulations { of_drafts, parsed_per_second } = child::run(Task::Simulate, &folder)?;
     let mut first_us = None;
-    for ((name, _), simulated) in DRAFTS.iter().zip(simulated) {
+    for ((name, _), simulated) in DRAFTS.iter().zip(of_drafts) {
         let taken_s = simulated.decided_s + simulated.folded_s.unwrap_or_default();
         let cost_us = taken_s * 1e6 / length as f64;
         let rebuild = Limit::new("decisions/s of a rebuild", 1e6 / rebuilt_us);
@@ -73,6 +82,11 @@ pub(crate) fn measure(bench: &mut Bench, length: u64, rebuilt_us: f64) -> Result
             Row::told("  commands decided again", simulated.again as f64, "commands"),
             Row::told("  in", simulated.decided_s, "s"),
         ]);
+        // A rebuild reads no command; who decides one again reads it first.
+        let parsing = || Limit::new("records/s read and parsed with their commands", parsed_per_second);
+        let deciding = (simulated.again > 0)
+            .then(|| Row::at_least("  the same, held against what deciding reads", 1e6 / cost_us, "decisions/s", vec![(0.5, parsing())]));
+        bench.rows.extend(deciding);
         bench.rows.extend(simulated.folded_s.map(|seconds| Row::told("  figures as recorded and under the draft, in", seconds, "s")));
         bench.rows.extend([
             Row::told("  decisions that would be others", simulated.otherwise as f64, "decisions"),
@@ -90,9 +104,17 @@ pub(crate) fn flatness(costs: &[f64]) -> Option<Row> {
 }
 
 /// Asks what would be under each draft, one after the other.
-pub(crate) fn child(folder: &Path) -> Result<Vec<Simulated>> {
+pub(crate) fn child(folder: &Path) -> Result<Simulations> {
     let log: Arc<dyn Log> = Arc::new(SqliteLog::open(folder, Mode::Read)?);
-    DRAFTS.iter().map(|(_, changes)| simulate(&log, changes)).collect()
+    let parsed_before = parsed_per_second(&*log)?;
+    let of_drafts = DRAFTS.iter().map(|(_, changes)| simulate(&log, changes)).collect::<Result<_>>()?;
+    Ok(Simulations { of_drafts, parsed_per_second: f64::midpoint(parsed_before, parsed_per_second(&*log)?) })
+}
+
+/// Machines do not stay as fast as they are: it is asked before and after.
+fn parsed_per_second(log: &dyn Log) -> Result<f64> {
+    let start = Instant::now();
+    Ok(read_and_parse_commands(log)? as f64 / start.elapsed().as_secs_f64())
 }
 
 /// As the verb does it: history is folded where a figure rests on what the draft changes.
