@@ -1,7 +1,7 @@
 //! What a server answers from the whole ledger: simulations and evidence, made as the verbs make them.
 
 use axum::http::StatusCode;
-use pledger_command_api::{About, Analyst, Bundle, Form, Problem, Simulation};
+use pledger_command_api::{About, Analyst, Bundle, Form, Problem, Simulated, Simulation};
 use pledger_ledger::evidence::{EvidenceError, LedgerKey};
 
 use crate::{
@@ -29,13 +29,14 @@ impl LedgerAnalyst {
 }
 
 impl Analyst for LedgerAnalyst {
-    fn simulate(&self, asked: &Simulation, form: Form) -> Result<Vec<u8>, Problem> {
+    fn simulate(&self, asked: &Simulation, form: Form) -> Result<Simulated, Problem> {
         let limit = match form {
             Form::Json => asked.limit.unwrap_or(Simulation::LISTED),
             Form::Csv | Form::Lines => usize::MAX,
         };
         let report = simulate(&self.ledger, asked, limit, &Told::OVER_HTTP).map_err(|error| unsimulated(&error))?;
-        written(&report, form).map_err(|error| unsimulated(&error))
+        let body = written(&report, form).map_err(|error| unsimulated(&error))?;
+        Ok(Simulated { body, warnings: report.warnings() })
     }
 
     fn evidence(&self, about: &About) -> Result<Bundle, Problem> {

@@ -90,13 +90,21 @@ pub struct Bundle {
     pub signed_by: String,
 }
 
+/// What drafts would change.
+pub struct Simulated {
+    /// In the form asked for.
+    pub body: Vec<u8>,
+    /// What whoever goes by it has to know.
+    pub warnings: Vec<String>,
+}
+
 /// Whoever reads the whole ledger for an answer. Both block for as long as that takes.
 pub trait Analyst: Send + Sync {
     /// What the drafts would change, in the form asked for.
     ///
     /// # Errors
     /// `Problem`.
-    fn simulate(&self, asked: &Simulation, form: Form) -> Result<Vec<u8>, Problem>;
+    fn simulate(&self, asked: &Simulation, form: Form) -> Result<Simulated, Problem>;
 
     /// The decisions about something, with the proof that they are in the ledger.
     ///
@@ -131,14 +139,15 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     let body = input::body(body).await?;
     let asked = if media == MediaType::Toml { one_draft(&body, &mut parameters)? } else { read(&body)? };
     parameters.none_left(if media == MediaType::Toml { &["from", "to", "limit", "verify"] } else { &[] })?;
-    let answered = analysed(&api, move |analyst| analyst.simulate(&asked, form)).await?;
+    let Simulated { body, warnings } = analysed(&api, move |analyst| analyst.simulate(&asked, form)).await?;
     let media = match form {
         Form::Json => HeaderValue::from_static("application/json"),
         Form::Csv => HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
         Form::Lines => HeaderValue::from_static("application/x-ndjson"),
     };
-    let mut response = Response::new(Body::from(answered));
+    let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, media);
+    crate::routes::warn(&mut response, &warnings);
     Ok(response)
 }
 

@@ -40,7 +40,7 @@ use parking_lot::Mutex;
 use pledger_ledger::{commands::CommandSink, edge::Edge, log::Log};
 use pledger_projections::{engine::Engine, generation::Generations};
 
-pub use analysis::{About, Analyst, Bundle, Draft, Form, Simulation};
+pub use analysis::{About, Analyst, Bundle, Draft, Form, Simulated, Simulation};
 pub use asyncapi::document as asyncapi_document;
 pub use commands::batch::MAX_BATCH;
 pub use csv::{Column, columns, write};

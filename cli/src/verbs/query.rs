@@ -128,7 +128,10 @@ impl Query {
             Format::Csv if answer.is_success() => {
                 output::print(&answer.body)?;
                 if let Some(next) = &answer.next_cursor {
-                    eprintln!("There is more: go on with --cursor {next}, or get all of it by: pledger export {} --format csv", view.name);
+                    eprintln!(
+                        "There is more: go on with --cursor {next}, or get all of it by: pledger export {0} --format csv --out {0}.csv",
+                        view.name
+                    );
                 }
             }
             Format::Csv | Format::Json => output::print_json(&answer.success()?)?,

@@ -39,7 +39,8 @@ use crate::{
   pledger rebuild --checkpoints          keep what was known at each month's end, for --as-of and --known-at
 
 All projections are folded in one pass, slices side by side, while the generation in use goes on answering.
-Afterwards: pledger generations list | compare A B | promote | rollback | drop N")]
+Afterwards: pledger generations list | compare A B | promote | rollback | drop N
+What is filled stays until it is dropped, also where putting it in use was refused or cut off.")]
 pub(crate) struct Rebuild {
     /// The projections that are expected to differ; with unchanged folds and rules, others must not
     #[arg(value_name = "PROJECTION")]

@@ -49,6 +49,14 @@ fn a_server_simulates_and_proves_as_the_verbs_do() {
         (serde_json::from_slice(&body).expect("JSON"), json(dir, &["simulate", "--rules", "strict.toml"]));
     assert_eq!((status, &alone["drafts"][0]["draft"]), (200, &json!("draft 1")));
     assert_eq!(alone["drafts"][0]["summary"], drafted["drafts"][0]["summary"]);
+    // What was hardly meant has no place in rows.
+    let brief = strict.replacen("validity_days = 180", "validity_days = 30", 1);
+    for (draft, said) in [(&strict, ""), (&brief, "draft 1: line 48, column 19: protection_days is 90, yet an approval runs out")] {
+        let csv = [file[0], file[1], ("accept", "text/csv")];
+        let (_, headers, _) = server.ask("POST", "/v1/simulate", &csv, draft.clone());
+        let warning = headers.get("pledger-warning").map_or("", |warning| warning.to_str().expect("ASCII"));
+        assert!(warning.starts_with(said) && warning.is_empty() == said.is_empty(), "{warning}");
+    }
     // All else stands in the address, and nothing that is not read.
     let (status, _, body) = server.ask("POST", "/v1/simulate?verify=true&limit=0&to=2026-09-30", &file, strict.clone());
     let told: Value = serde_json::from_slice(&body).expect("JSON");

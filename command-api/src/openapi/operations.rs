@@ -146,7 +146,7 @@ fn simulate() -> Operation {
         .required(Some(Required::True));
     let content = |schema: RefOr<Schema>| ContentBuilder::new().schema(Some(schema)).build();
     let response = ResponseBuilder::new()
-        .description("What the drafts would change; as CSV and NDJSON a row a difference.")
+        .description("What the drafts would change; as CSV and NDJSON a row a difference. The header Pledger-Warning says what was hardly meant in a draft, and how many decisions do not come out as recorded or cannot be read.")
         .content("application/json", content(reference("Simulated")))
         .content("text/csv", content(string()))
         .content("application/x-ndjson", content(string()));

@@ -27,12 +27,16 @@ const TABLE_ROWS: usize = 20;
 
 /// Say what other rules would change: replay history under a draft, and write nothing
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "Exit code 1 where a decision does not come out as recorded under the rules as recorded; pledger verify says what is damaged.
+
+Examples:
   pledger rules show > draft.toml; edit draft.toml; pledger simulate --rules draft.toml
   pledger simulate --rules strict.toml --rules generous.toml --from 2026-01-01
   pledger simulate --rules draft.toml --format csv > differences.csv
   pledger rules show > same.toml; pledger simulate --rules same.toml --verify
-  pledger rules show | sed 's/^grace_days.*/grace_days = 30/' | pledger simulate --rules -")]
+  pledger rules show | sed 's/^grace_days.*/grace_days = 30/' | pledger simulate --rules -"
+)]
 pub(crate) struct Simulate {
     /// The draft, a whole program.toml, or - for standard input; several are compared side by side
     #[arg(long = "rules", value_name = "FILE", required = true)]
@@ -79,14 +83,15 @@ impl Simulate {
             Format::Csv => usize::MAX,
         };
         let report = simulate(&ledger, &asked, limit, &Told::ON_A_TERMINAL)?;
+        if format != Format::Table {
+            report.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        }
         match format {
             Format::Table => output::print(report.table())?,
             Format::Json => output::print_json(&report.json())?,
-            Format::Csv => {
-                report.warnings().for_each(|warning| eprintln!("warning: {warning}"));
-                report.csv(std::io::stdout().lock())?;
-            }
+            Format::Csv => report.csv(std::io::stdout().lock())?,
         }
-        Ok(ExitCode::SUCCESS)
+        // What pledger decides otherwise than the ledger has it says nothing of drafts.
+        Ok(if report.repeats() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -200,9 +200,30 @@ impl Report {
         })
     }
 
-    /// What was hardly meant in the drafts, for answers that have no place for it.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.drafts.iter().flat_map(|draft| draft.warnings.iter().map(|warning| format!("{}: {warning}", draft.name)))
+    /// What whoever goes by the answer has to know, for forms that have no place for it.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let of_draft = |draft: &Outcome| draft.warnings.iter().map(|warning| format!("{}: {warning}", draft.name)).collect::<Vec<_>>();
+        let counterfactual::Report { unrepeated, unreadable, .. } = &self.decided;
+        let unrepeated = unrepeated.first().map(|first| {
+            let count = unrepeated.len();
+            format!(
+                "{count} of the decisions do not come out as recorded, and no draft is said to change them; the first is {}",
+                first.position
+            )
+        });
+        let unreadable = unreadable.first().map(|first| {
+            let count = unreadable.len();
+            format!(
+                "{count} of the records cannot be read, and what came after in their streams is left out; the first is {}",
+                first.position
+            )
+        });
+        self.drafts.iter().flat_map(of_draft).chain(unrepeated).chain(unreadable).collect()
+    }
+
+    /// Whether every command that was controlled came out as recorded.
+    pub(super) const fn repeats(&self) -> bool {
+        self.decided.unrepeated.is_empty()
     }
 
     /// Writes every row, one after the other.
@@ -275,9 +296,7 @@ impl Report {
             count => format!(" {wherever}{also}: {count} do NOT come out as recorded, and no draft is said to change them:"),
         };
         let mut text = format!("{again}{aside}{before}{came}\n");
-        for Unrepeated { position, stream, command, recorded, again } in unrepeated.iter().take(MAX_UNREPEATED) {
-            text.push_str(&format!("  {position} {stream} {command}: {}, now {}\n", told(recorded), told(again)));
-        }
+        text.extend(unrepeated.iter().take(MAX_UNREPEATED).map(|one| format!("  {}\n", line(one))));
         for Unreadable { position, stream, reason } in unreadable.iter().take(MAX_UNREPEATED) {
             let stream = stream.as_ref().map_or_else(String::new, |stream| format!(" of {stream}"));
             text.push_str(&format!("Incomplete: {position}{stream} cannot be read, and what came after it is left out: {reason}\n"));
@@ -371,6 +390,11 @@ impl Outcome {
             }
         }
     }
+}
+
+/// What was decided, and what is now.
+fn line(Unrepeated { position, stream, command, recorded, again }: &Unrepeated) -> String {
+    format!("{position} {stream} {command}: {}, now {}", told(recorded), told(again))
 }
 
 /// The columns that any of the rows fills; money in one.
