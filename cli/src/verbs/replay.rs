@@ -10,7 +10,7 @@ use pledger_domain::{
     values::{AccountKey, DealId, PartnerId, Timestamp},
 };
 use pledger_ledger::{
-    log::{Log, read_valid},
+    log::{Log, Placed, read_valid},
     record::{Body, Decision, Outcome, Record},
     slices::Position,
 };
@@ -33,6 +33,8 @@ use crate::{
 
 /// Records that are read at once.
 const READ: usize = 4_096;
+/// The most damaged records that are named.
+const MAX_DAMAGED: u64 = 20;
 /// How long to wait for new decisions before looking again whether to go on.
 const FOLLOW: Duration = Duration::from_millis(500);
 
@@ -43,7 +45,8 @@ const FOLLOW: Duration = Duration::from_millis(500);
   pledger replay --partner p-001 --from 2026-01-01 --format jsonl
   pledger replay --follow
 
-Without a selection, the whole ledger in the log's own order.")]
+Without a selection, the whole ledger in the log's own order. Exit code 1 where a record is not what was recorded, or
+one of a stream is missing.")]
 pub(crate) struct Replay {
     /// Only this stream
     #[arg(long, value_name = "S", group = "selection")]
@@ -89,6 +92,8 @@ struct Selection {
     moment: Moment,
     /// How many decisions were printed.
     shown: Cell<u64>,
+    /// How many records are not what was recorded, or missing.
+    damaged: Cell<u64>,
 }
 
 impl Replay {
@@ -108,6 +113,10 @@ impl Replay {
         }
         if selection.shown.get() == 0 {
             selection.tell_nothing(&*log, created.created_at)?;
+        }
+        if selection.damaged.get() > 0 {
+            eprintln!("This is not what was recorded; see: pledger verify");
+            return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -130,7 +139,7 @@ impl Replay {
         {
             return Err(usage(format!("--from {from} does not lie before --to {to}: nothing was recorded in between")));
         }
-        Ok(Selection { selected, from, to, moment: self.times.moment()?, shown: Cell::default() })
+        Ok(Selection { selected, from, to, moment: self.times.moment()?, shown: Cell::default(), damaged: Cell::default() })
     }
 }
 
@@ -165,6 +174,14 @@ impl Selection {
         Ok(())
     }
 
+    /// Says what is damaged, of many records the first.
+    fn tell_damage(&self, what: &str) {
+        self.damaged.set(self.damaged.get() + 1);
+        if self.damaged.get() <= MAX_DAMAGED {
+            eprintln!("warning: {what}");
+        }
+    }
+
     /// Says what is waited for, where the ledger does not have it yet.
     fn tell_what_is_awaited(&self, log: &dyn Log) -> Result<()> {
         if self.shown.get() == 0
@@ -177,12 +194,30 @@ impl Selection {
 }
 
 fn one_stream(log: &dyn Log, stream: &StreamName, selection: &Selection, jsonl: bool) -> Result<()> {
-    let mut offset = 0;
+    let (mut offset, mut version) = (0, Some(0));
     loop {
         let placed = read_valid(log, stream, offset, READ)?;
         let Some(last) = placed.last().map(|placed| placed.offset) else { return Ok(()) };
-        placed.iter().try_for_each(|placed| show(&placed.record, selection, jsonl))?;
+        for Placed { record, .. } in &placed {
+            version = whole(record, version, selection);
+            show(record, selection, jsonl)?;
+        }
         offset = last + 1;
+    }
+}
+
+/// Whether a stream goes on with this record where it stood; its version after it, as far as that can be read. A record that somebody
+/// moved into another stream is missing here.
+fn whole(record: &Record, version: Option<u64>, selection: &Selection) -> Option<u64> {
+    match Body::decode(&record.body) {
+        Ok(Body::Decision(decision)) if decision.is_accepted() => {
+            if let Some(missing) = version.map(|version| version + 1).filter(|next| decision.version > *next) {
+                selection.tell_damage(&format!("version {missing} of {} is missing before {}", decision.stream, record.position()));
+            }
+            Some(decision.version)
+        }
+        Ok(_) => version,
+        Err(_) => None,
     }
 }
 
@@ -204,13 +239,20 @@ fn show(record: &Record, selection: &Selection, jsonl: bool) -> Result<()> {
     if !selection.selected.may_be_in(record) {
         return Ok(());
     }
+    let check = || {
+        if !record.is_intact() {
+            selection.tell_damage(&format!("the record at {} is damaged: it is not what was hashed", record.position()));
+        }
+    };
     match Body::decode(&record.body) {
         Ok(Body::Decision(decision)) if selection.admits(record.position(), &decision) => {
+            check();
             selection.shown.set(selection.shown.get() + 1);
             if jsonl { output::print(line(record)?.to_string()) } else { output::print(words(record.position(), &decision)) }
         }
         Ok(_) => Ok(()),
         Err(error) => {
+            check();
             selection.shown.set(selection.shown.get() + 1);
             let (position, why) = (record.position(), error.to_string());
             if jsonl {

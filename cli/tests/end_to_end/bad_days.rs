@@ -49,6 +49,8 @@ fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
     succeed(dir, &["command", "RegisterPartner", PARTNER]);
     assert!(!succeed(dir, &["doctor"]).contains("WRONG"));
     damage(dir);
+    let replayed = fail(dir, &["replay", "--partner", "p-1"], 1);
+    assert!(replayed.contains("is damaged: it is not what was hashed") && replayed.contains("RegisterPartner"), "{replayed}");
     let broken = fail(dir, &["verify"], 1);
     let position = broken.split("broken at ").nth(1).and_then(|rest| rest.split(": ").next()).expect("a position").to_owned();
     answers_and_takes_nothing(dir, &format!("at {position}"));
@@ -78,6 +80,25 @@ fn what_does_not_come_out_as_recorded_fails_a_simulation_in_every_form() {
         assert!(told.contains(said), "{told}");
     }
     assert!(fail(dir, &verified, 1).contains("1 do NOT come out as recorded"));
+}
+
+#[test]
+fn a_record_that_was_moved_into_another_stream_is_missed_where_it_was() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["init"]);
+    succeed(dir, &["command", "RegisterPartner", PARTNER]);
+    succeed(dir, &["command", "SignAgreement", SIGN]);
+    succeed(dir, &["replay", "--stream", "partner/p-1"]);
+    let file = dir.join("data").join("ledger.db");
+    let mut bytes = std::fs::read(&file).expect("the ledger");
+    let (name, version) = ("\"stream\":\"partner/p-1", "\",\"version\":1,");
+    let begun = format!("{name}{version}").into_bytes();
+    let found = bytes.windows(begun.len()).position(|window| window == begun).expect("the first decision");
+    bytes[found + name.len() - 1] = b'2';
+    std::fs::write(&file, bytes).expect("written");
+    let replayed = fail(dir, &["replay", "--stream", "partner/p-1"], 1);
+    assert!(replayed.contains("version 1 of partner/p-1 is missing before ") && replayed.contains("SignAgreement"), "{replayed}");
 }
 
 #[test]
