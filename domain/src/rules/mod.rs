@@ -118,7 +118,7 @@ impl Rules {
         if !errors.is_empty() {
             // What follows a syntax error is guesswork: telling of missing keys would only distract.
             for error in &errors {
-                findings.note(&error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()));
+                findings.note(&error.span().unwrap_or(0..0), format!("not TOML: {}", in_words(error.message())));
             }
             return findings.into_result(None);
         }
@@ -150,6 +150,12 @@ impl Rules {
             ropi: ropi?,
         })
     }
+}
+
+/// What a parser says of a word without quotes: it took it for the beginning of the one that it expected.
+fn in_words(message: &str) -> &str {
+    let is_a_guess = ["`nan`", "`inf`", "`true`", "`false`"].iter().any(|word| message.ends_with(&format!("expected {word}")));
+    if is_a_guess { "a word is no value; a text stands in quotes" } else { message }
 }
 
 #[cfg(test)]

@@ -312,6 +312,10 @@ fn what_is_no_toml_is_told_by_line_and_column() {
     let error = Rules::parse("name = \"x\"\nreporting_currency = \n").expect_err("no value").to_string();
     assert!(error.starts_with("line 2, column "), "{error}");
     assert!(error.contains("not TOML"), "{error}");
+    for word in ["ninety", "infinite", "tru", "falsely"] {
+        let error = Rules::parse(&format!("grace_days = {word}")).expect_err("no TOML").to_string();
+        assert!(error.ends_with("not TOML: a word is no value; a text stands in quotes"), "{error}");
+    }
     let doubled = Rules::parse("name = \"x\"\nname = \"y\"\n").expect_err("a key twice").to_string();
     assert!(doubled.starts_with("line 2, column 1: not TOML: duplicate key"), "{doubled}");
 }
