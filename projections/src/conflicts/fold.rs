@@ -354,7 +354,7 @@ fn is_about_accounts(at: &At<'_>) -> bool {
 const PRODUCT: &str = "product:";
 
 /// The subject of a contest for a product, by what protection compares products by.
-fn product_subject(product: Symbol) -> CompactString {
+pub(super) fn product_subject(product: Symbol) -> CompactString {
     format_compact!("{PRODUCT}{}", folded(product.name()))
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     around::{Around, contests},
+    fold::product_subject,
     row::{Conflict, ConflictKey, ConflictKind, Contender},
 };
 use crate::{
@@ -227,7 +228,12 @@ fn admits<'a>(filters: &Filters, fact: &Fact<'a>, around: Option<&Around<'a>>) -
             ("status", _) => around.is_some_and(|around| is(Some(status(fact, around)))),
             // Accounts that may be one are about no product, and nobody takes part in them.
             ("product" | "partner", Fact::Duplicate(_)) => is(None),
-            ("product", Fact::Contest(_, conflict, ..)) => is(conflict.product.map(Symbol::name)),
+            // However it is written: a contest is for all of them.
+            ("product", Fact::Contest(key, conflict, ..)) => values.iter().any(|value| match value {
+                DimValue::Name(product) => product_subject(*product) == key.subject,
+                DimValue::Null => conflict.product.is_none(),
+                DimValue::Word(..) | DimValue::Month(_) | DimValue::Quarter(_) | DimValue::Year(_) => false,
+            }),
             ("partner", Fact::Contest(key, conflict, ..)) => {
                 let mut listed = around.into_iter().flat_map(|around| around.listed(key));
                 is(conflict.holder.map(Symbol::name)) || listed.any(|(_, row)| is(row.partner.map(Symbol::name)))
