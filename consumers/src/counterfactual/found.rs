@@ -240,6 +240,12 @@ impl Finder {
     }
 }
 
+impl Extend<(Timestamp, Otherwise)> for Finder {
+    fn extend<T: IntoIterator<Item = (Timestamp, Otherwise)>>(&mut self, found: T) {
+        found.into_iter().for_each(|(at, decision)| self.take(at, decision));
+    }
+}
+
 impl Finding {
     /// Keeps a decision to be told, unless enough come before it.
     fn keep(&mut self, at: Timestamp, decision: Otherwise, most: usize) {

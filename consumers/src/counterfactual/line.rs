@@ -64,9 +64,14 @@ impl Line {
         self.concern.as_ref().is_none_or(|concern| concern.reaches(kind))
     }
 
-    /// Whether the command of this name in this stream may be decided otherwise: it is read whole then.
-    pub(super) fn may_concern(&self, stream: &str, name: &str) -> bool {
-        self.concern.as_ref().is_none_or(|concern| concern.may_be_with(name)) || self.diverged.contains_key(stream)
+    /// Whether commands of this name may be decided otherwise.
+    pub(super) fn may_concern(&self, name: &str) -> bool {
+        self.concern.as_ref().is_none_or(|concern| concern.may_be_with(name))
+    }
+
+    /// Whether something in this stream was decided otherwise: what follows may be, too.
+    pub(super) fn is_apart_in(&self, stream: &str) -> bool {
+        self.diverged.contains_key(stream)
     }
 
     /// Whether a decision may be another, and so is decided again.
@@ -158,7 +163,7 @@ impl Line {
     pub(super) fn leave(&mut self, stream: &StreamName) {
         if let Some(divergence) = self.diverged.remove(stream) {
             self.is_another(stream);
-            divergence.alone().for_each(|(at, otherwise)| self.found.take(at, otherwise));
+            self.found.extend(divergence.alone());
         }
     }
 
@@ -175,8 +180,7 @@ impl Line {
         let is_scheduled = || deadlines().iter().any(|deadline| deadline.command == decision.command.name);
         if otherwise.change == Change::Refused && is_scheduled() {
             let divergence = self.diverged.entry(decision.stream.clone()).or_default();
-            let pair = divergence.pair(Side::of(decision.recorded_at, otherwise, &decision.outcome));
-            pair.into_iter().for_each(|(at, otherwise)| self.found.take(at, otherwise));
+            self.found.extend(divergence.pair(Side::of(decision.recorded_at, otherwise, &decision.outcome)));
         } else {
             self.found.take(decision.recorded_at, otherwise);
         }
@@ -206,7 +210,7 @@ impl Line {
             self.send_due(stream, recorded, programs, to, to);
         }
         streams.iter().for_each(|stream| self.is_another(stream));
-        self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()).for_each(|(at, otherwise)| self.found.take(at, otherwise));
+        self.found.extend(self.diverged.drain().flat_map(|(_, divergence)| divergence.alone()));
         self.found.end();
         self.world.streams = Streams::default();
     }
@@ -267,8 +271,7 @@ impl Line {
                 follows: since,
                 caveats: Vec::new(),
             };
-            let pair = divergence.pair(Side::of(due, otherwise, &again.outcome));
-            pair.into_iter().for_each(|(at, otherwise)| self.found.take(at, otherwise));
+            self.found.extend(divergence.pair(Side::of(due, otherwise, &again.outcome)));
         }
         self.world.take_in(stream, &again);
         self.world.note(stream, version, due);

@@ -291,10 +291,11 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether a draft may decide a command otherwise.
+    /// Whether a draft may decide a command otherwise: it is read whole then.
     fn may_concern(&self, stream: &str, body: &[u8]) -> bool {
-        let may = |name: &str| self.lines.iter().any(|line| line.may_concern(stream, name));
-        self.control == Control::Everything || command_of(body).is_none_or(|name| may(&name))
+        self.control == Control::Everything
+            || self.lines.iter().any(|line| line.is_apart_in(stream))
+            || command_of(body).is_none_or(|name| self.lines.iter().any(|line| line.may_concern(&name)))
     }
 
     /// Takes a decision in as it was recorded, which no draft decides otherwise.
