@@ -6,9 +6,8 @@ use pledger_ledger::record::Decision;
 
 use super::{
     history::Programs,
-    line::Request,
     otherwise::Told,
-    world::{Again, World},
+    world::{Again, Request, World},
 };
 
 /// Which decisions are decided again under the rules as recorded.

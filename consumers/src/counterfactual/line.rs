@@ -10,10 +10,7 @@ use pledger_domain::{
     stream::{StreamKind, StreamName},
     values::Timestamp,
 };
-use pledger_ledger::{
-    record::{Decision, Outcome},
-    slices::Position,
-};
+use pledger_ledger::record::{Decision, Outcome};
 use serde_json::Value;
 
 use super::{
@@ -24,17 +21,9 @@ use super::{
     funds::FundsMoved,
     history::Programs,
     otherwise::{CARRIED_FIGURES, Change, Otherwise, Told, UNRECORDED_FACT, compare, concern, holder, subjects},
-    world::{Again, Draft, Recorded, Taken, World},
+    world::{Again, Draft, Recorded, Request, Taken, World},
 };
 use crate::processor::{Asked, Streams};
-
-/// A recorded command, to be decided again.
-pub(super) struct Request<'a> {
-    pub(super) position: Position,
-    pub(super) decision: &'a Decision<'a>,
-    pub(super) asked: Asked<'a>,
-    pub(super) recorded: Recorded<'a>,
-}
 
 /// A draft, and what came of it so far.
 pub(super) struct Line {

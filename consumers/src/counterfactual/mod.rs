@@ -51,11 +51,11 @@ use control::Controlled;
 pub use found::{Found, FundsSum, Kind, OfKind};
 pub use funds::{FundsFigure, FundsMoved};
 use history::Programs;
-use line::{Line, Request};
+use line::Line;
 pub use otherwise::{Change, FieldChange, Otherwise, Told};
 use pass::Pass;
 pub use world::Draft;
-use world::{Recorded, Taken, World};
+use world::{Recorded, Request, Taken, World};
 
 /// How many records the slices have together whose streams are in memory at once, unless one alone has more: what is held
 /// grows with a ledger up to these, and a longer one is read more than once.

@@ -8,7 +8,10 @@ use pledger_domain::{
     stream::{StreamKind, StreamName},
     values::{PartnerId, Timestamp},
 };
-use pledger_ledger::record::{Decision, Outcome};
+use pledger_ledger::{
+    record::{Decision, Outcome},
+    slices::Position,
+};
 
 use super::history::{Partners, Programs};
 use crate::processor::{Asked, Standing, Streams, rules_before_any};
@@ -29,6 +32,14 @@ pub(super) struct Recorded<'a> {
     pub(super) version: u64,
     pub(super) rules: u32,
     pub(super) relied_on: &'a [(StreamName, u64)],
+}
+
+/// A recorded command, to be decided again.
+pub(super) struct Request<'a> {
+    pub(super) position: Position,
+    pub(super) decision: &'a Decision<'a>,
+    pub(super) asked: Asked<'a>,
+    pub(super) recorded: Recorded<'a>,
 }
 
 /// A decision as it was recorded, to be taken in so.
