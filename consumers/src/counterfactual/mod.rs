@@ -128,8 +128,8 @@ impl Options {
     }
 }
 
-/// Decides every recorded command again under each draft that a clause which it changes has a say in, and those of
-/// `options.control` under the rules as recorded. `tell` hears how many records were looked at.
+/// Decides again under each draft what a clause that it changes has a say in, and what follows from that; and, under the rules as
+/// recorded, what `options.control` says. `tell` hears how many records were looked at.
 ///
 /// # Errors
 /// `LogError`.

@@ -6,10 +6,5 @@ use crate::{facts::Facts, rejection::Rejection, rules::RequiredField};
 pub(super) fn all_given(facts: &Facts, given: impl Fn(RequiredField) -> bool) -> Result<(), Rejection> {
     let required = &facts.rules.rules.deal_registration.required_fields;
     let Some(missing) = required.iter().find(|field| !given(**field)) else { return Ok(()) };
-    let field = match missing {
-        RequiredField::Region => "region",
-        RequiredField::ExpectedClose => "expected_close",
-        RequiredField::Contact => "contact",
-    };
-    Err(Rejection::RequiredByRules { field: field.to_owned() })
+    Err(Rejection::RequiredByRules { field: missing.to_string() })
 }

@@ -164,7 +164,7 @@ impl RoutingRule {
 fn routing(section: &mut Section<'_, '_>) -> Option<Vec<RoutingRule>> {
     let tables = section.sections("routing")?;
     let read: Vec<_> = tables.value.into_iter().map(RoutingRule::read).collect();
-    let rules: Vec<_> = read.into_iter().collect::<Option<Vec<(Range<usize>, RoutingRule)>>>()?;
+    let rules: Vec<(Range<usize>, RoutingRule)> = read.into_iter().collect::<Option<_>>()?;
     for (span, rule) in &rules {
         if let Some(least) = rule.min_amount.filter(|least| *least <= Decimal::ZERO) {
             section

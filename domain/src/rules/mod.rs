@@ -105,10 +105,6 @@ impl Rules {
     /// # Errors
     /// As `parse`.
     pub fn check(text: &str) -> Result<CheckedRules, InvalidRules> {
-        Self::found_in(text).map(|(rules, warnings)| CheckedRules { rules, warnings })
-    }
-
-    fn found_in(text: &str) -> Result<(Self, Vec<RuleProblem>), InvalidRules> {
         let findings = Findings::new(text);
         if text.len() > MAX_RULES_BYTES {
             findings.note(&(0..0), format!("the file has {} bytes; at most {MAX_RULES_BYTES} are accepted", text.len()));

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, fmt, ops::Range};
 
+use super::{CheckedRules, Rules};
+
 /// The most problems that are told at once.
 const MAX_PROBLEMS: usize = 100;
 
@@ -80,15 +82,15 @@ impl<'t> Findings<'t> {
     }
 
     /// What was read, with what is doubtful of it; what is wrong, where anything is.
-    pub(super) fn into_result<T>(self, value: Option<T>) -> Result<(T, Vec<RuleProblem>), InvalidRules> {
+    pub(super) fn into_result(self, rules: Option<Rules>) -> Result<CheckedRules, InvalidRules> {
         let [problems, warnings] = [self.wrong, self.doubtful].map(|found| {
             let mut found = found.into_inner();
             found.sort();
             found.dedup();
             found
         });
-        match value {
-            Some(value) if problems.is_empty() => Ok((value, warnings)),
+        match rules {
+            Some(rules) if problems.is_empty() => Ok(CheckedRules { rules, warnings }),
             _ => Err(InvalidRules { problems }),
         }
     }

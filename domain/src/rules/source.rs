@@ -147,9 +147,9 @@ impl<'s, 't> Section<'s, 't> {
 
     /// Warns of what a list names twice.
     pub(super) fn warn_of_repeats<T: PartialEq + fmt::Display>(&self, key: &str, list: Option<&Located<Vec<Located<T>>>>) {
-        for (place, entry) in list.into_iter().flat_map(|list| list.value.iter().enumerate()) {
-            let is_same = |other: &&Located<T>| other.value == entry.value;
-            if list.and_then(|list| list.value[..place].iter().find(is_same)).is_some() {
+        let entries = list.map_or(&[][..], |list| &list.value);
+        for (place, entry) in entries.iter().enumerate() {
+            if entries[..place].iter().any(|other| other.value == entry.value) {
                 self.warn(&entry.span, &format!("{} names {} twice", self.name(key), entry.value));
             }
         }
