@@ -6,7 +6,7 @@ use pledger_ledger::slices::Position;
 
 use crate::{
     digest::{TableDigest, digests},
-    generation::{Access, DirectoryGenerations, Generations, fingerprint},
+    generation::{Access, DirectoryGenerations, GenerationNumber, Generations, fingerprint},
     query::{Page, Query, QueryError, Rows, ViewSpec, answer},
     shard::Shard,
     store::{Cursor, StoreError, causes},
@@ -56,23 +56,23 @@ impl Stored {
 
     fn load(generations: &dyn Generations, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
         let Some(generation) = generations.current()? else { return Ok(None) };
-        let mut shards = vec![Shard::default()];
-        let mut read = || {
-            let mut store = generations.open(generation, Access::Read)?;
-            let is_ours = store.fingerprint()? == fingerprint();
-            if is_ours {
-                store.load(&mut shards, tables)?;
+        Self::read(generations, generation, tables).or_else(|error| {
+            if !error.is_damage() {
+                return Err(error);
             }
-            Ok(is_ours)
-        };
-        match read() {
-            Ok(is_ours) => Ok(is_ours.then_some(Self { shards })),
-            Err(error) if StoreError::is_damage(&error) => {
-                tracing::warn!(generation, error = causes(&error), "the read models are damaged");
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            tracing::warn!(generation, error = causes(&error), "the read models are damaged");
+            Ok(None)
+        })
+    }
+
+    fn read(generations: &dyn Generations, generation: GenerationNumber, tables: Option<&[&str]>) -> Result<Option<Self>, StoreError> {
+        let mut store = generations.open(generation, Access::Read)?;
+        if store.fingerprint()? != fingerprint() {
+            return Ok(None);
         }
+        let mut shards = vec![Shard::default()];
+        store.load(&mut shards, tables)?;
+        Ok(Some(Self { shards }))
     }
 
     /// Answers a question.
