@@ -16,8 +16,18 @@ pub struct Timestamp(i64);
 
 /// A text that is no instant between the years 1900 and 9000.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an RFC 3339 time like \"2026-11-05T14:30:00Z\" (or a date) between 1900 and 9000")]
 pub struct InvalidTime(pub String);
+
+/// A day that is not in the calendar is told as one: its form is right.
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        if text.as_bytes().first_chunk().and_then(day_named).is_some_and(|(year, month, day)| !is_day(year, month, day)) {
+            return write!(f, "{text:?} names a day that the calendar does not have");
+        }
+        write!(f, "{text:?} is not an RFC 3339 time like \"2026-11-05T14:30:00Z\" (or a date) between 1900 and 9000")
+    }
+}
 
 impl Timestamp {
     const MIN: i64 = -2_208_988_800_000_000;
@@ -183,17 +193,27 @@ impl Timestamp {
             WRITTEN_LEN if bytes[19] == b'.' => (bytes.first_chunk::<19>()?, number(bytes[20..26].first_chunk::<6>()?)?),
             _ => return None,
         };
-        let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1] = *seconds else { return None };
-        let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[m0, m1])?, number(&[d0, d1])?);
+        let (year, month, day) = day_named(seconds.first_chunk()?)?;
+        let [b'T', h0, h1, b':', i0, i1, b':', s0, s1] = *seconds.last_chunk()? else { return None };
         let (hour, minute, second) = (number(&[h0, h1])?, number(&[i0, i1])?, number(&[s0, s1])?);
-        let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
-        if bytes.last() != Some(&b'Z') || !is_date || hour > 23 || minute > 59 || second > 59 {
+        if bytes.last() != Some(&b'Z') || !is_day(year, month, day) || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let in_day = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros);
         let at = i64::from(day_of(year, month, day)) * DAY_US + in_day;
         (Self::MIN..=Self::MAX).contains(&at).then_some(Self(at))
     }
+}
+
+/// Year, month and day of a text like `2026-11-05`, in the calendar or not.
+fn day_named(text: &[u8; 10]) -> Option<(i32, i32, i32)> {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text else { return None };
+    Some((number(&[y0, y1, y2, y3])?, number(&[m0, m1])?, number(&[d0, d1])?))
+}
+
+/// Whether the calendar has such a day.
+fn is_day(year: i32, month: i32, day: i32) -> bool {
+    (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day)
 }
 
 /// The number that these digits are.
@@ -285,6 +305,15 @@ mod tests {
         }
         for text in ["", "yesterday", "2026-13-01", "2026-11-05 14:30", "9999-01-01", "0001-01-01T00:00:00Z"] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTime(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_day_that_is_not_in_the_calendar_is_told_as_one() {
+        for (text, is_calendar) in [("2026-02-30", true), ("2026-13-01", true), ("2026-02-30T10:00:00+02:00", true), ("2026-02-28x", false)]
+        {
+            let told = Timestamp::parse(text).expect_err(text).to_string();
+            assert_eq!(told.contains("names a day that the calendar does not have"), is_calendar, "{told}");
         }
     }
 

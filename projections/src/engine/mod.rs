@@ -169,8 +169,17 @@ impl Engine {
         if let Some(generation) = ready
             && let Some(engine) = Self::open_generation(generations, generation, Arc::clone(&log), options)?
         {
-            tracing::warn!(generation, "the read models in use are damaged, or made by other folds; those made anew are put in use");
-            let note = Note { replaced: generations.current()?, ..generations.note(generation)? };
+            let replaced = generations.current()?;
+            match replaced {
+                Some(_) => {
+                    tracing::warn!(
+                        generation,
+                        "the read models in use are damaged, or made by other folds; those made anew are put in use"
+                    );
+                }
+                None => tracing::info!(generation, "no read models were in use; those that were filled last are put in use"),
+            }
+            let note = Note { replaced, ..generations.note(generation)? };
             generations.keep_note(generation, &note)?;
             generations.promote(generation)?;
             return Ok(engine);
