@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Measurement, progress, report::Row};
 
 /// What the process is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,4 +42,26 @@ pub(crate) fn run<T: DeserializeOwned>(task: Task, folder: &Path) -> Result<T> {
 pub(crate) fn say(result: &impl Serialize) -> Result<()> {
     serde_json::to_writer(std::io::stdout().lock(), result)?;
     Ok(())
+}
+
+/// Has this program make one measurement, with limits of its own, in a folder that it makes in `scratch`.
+pub(crate) fn measure(what: Measurement, quick: bool, scratch: &Path) -> Result<Vec<Row>> {
+    #[derive(Deserialize)]
+    struct Reported {
+        rows: Vec<Row>,
+    }
+    let name = what.to_possible_value().context("a measurement has a name")?;
+    progress(&format!("{}, in a process of its own", name.get_name()));
+    let json = scratch.join(format!("{}.json", name.get_name()));
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--only", name.get_name(), "--scratch"]).arg(scratch).arg("--json").arg(&json);
+    if quick {
+        command.arg("--quick");
+    }
+    let status = command.stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("the measurement {} ended with {status}", name.get_name());
+    }
+    let Reported { rows } = serde_json::from_slice(&std::fs::read(json)?).context("what was measured cannot be read")?;
+    Ok(rows)
 }

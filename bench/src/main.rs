@@ -159,15 +159,9 @@ impl Bench {
         if asked(Measurement::Limits) {
             self.limits()?;
         }
-        if asked(Measurement::Processor) {
-            processor::measure(self)?;
-        }
-        if asked(Measurement::Http) {
-            one_a_request::measure(self)?;
-        }
-        if asked(Measurement::HttpBatch) {
-            batches::measure(self)?;
-        }
+        self.writing(only, Measurement::Processor, processor::measure)?;
+        self.writing(only, Measurement::Http, one_a_request::measure)?;
+        self.writing(only, Measurement::HttpBatch, batches::measure)?;
         let lengths: Vec<u64> = LENGTHS.into_iter().filter(|length| *length < self.decisions).chain([self.decisions]).collect();
         let (mut rebuilds, mut simulations) = (Vec::new(), Vec::new());
         for length in lengths {
@@ -204,6 +198,18 @@ impl Bench {
         }
         self.rows.extend(rebuild::flatness(&rebuilds));
         self.rows.extend(simulate::flatness(&simulations));
+        Ok(())
+    }
+
+    /// What takes commands begins in a process that held nothing before, as a server does.
+    fn writing(&mut self, only: &[Measurement], what: Measurement, measure: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if only == [what] {
+            return measure(self);
+        }
+        if only.is_empty() || only.contains(&what) {
+            let rows = child::measure(what, self.quick, self.scratch.path())?;
+            self.rows.extend(rows);
+        }
         Ok(())
     }
 

@@ -1,20 +1,20 @@
 //! What was measured: rows beside their limits, as a table for people and as JSON for programs.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 
 /// One figure.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// What was measured.
     pub(crate) measure: String,
     pub(crate) figure: f64,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// What it is held against.
     pub(crate) limit: Option<Limit>,
     /// `figure / limit`.
@@ -25,7 +25,7 @@ pub(crate) struct Row {
 }
 
 /// A limit, measured in the same run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Limit {
     pub(crate) name: String,
     pub(crate) figure: f64,
@@ -40,7 +40,7 @@ impl Limit {
 impl Row {
     /// A figure that is only told.
     pub(crate) fn told(measure: impl Into<String>, figure: f64, unit: &'static str) -> Self {
-        Self { measure: measure.into(), figure, unit, limit: None, ratio: None, target: String::new(), met: None }
+        Self { measure: measure.into(), figure, unit: unit.into(), limit: None, ratio: None, target: String::new(), met: None }
     }
 
     /// A rate that must reach a share of a limit: of the alternatives, the one that asks for least.
