@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, Options, promotion::linger};
+use super::{Engine, Options};
 use crate::generation::{GenerationNumber, Generations};
 
 /// How long two engines may take to stand still at one vector; answers do not go back then.
@@ -63,7 +63,7 @@ impl Engine {
         let before = self.replace(other);
         drop(still);
         // Its writer may be waiting for a database, which nobody should wait for here.
-        let ending = thread::Builder::new().name("fold-ending".into()).spawn(move || linger(before));
+        let ending = thread::Builder::new().name("fold-ending".into()).spawn(move || before.stop());
         if let Err(error) = ending {
             tracing::warn!(%error, "the engine before ended at once");
         }

@@ -34,7 +34,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -306,12 +306,19 @@ impl Engine {
         self.shared().progress.positions()
     }
 
-    /// Waits until the read models stand at or after all of these.
+    /// Waits until the read models stand at or after all of these, and so do those that take their place meanwhile.
     ///
     /// # Errors
     /// `WaitError`.
     pub fn wait_for(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
-        self.shared().progress.wait_for(positions, timeout)
+        let until = Instant::now() + timeout;
+        loop {
+            let shared = self.shared();
+            let reached = shared.progress.wait_for(positions, until.saturating_duration_since(Instant::now()));
+            if self.still_answers(&shared) {
+                return reached;
+            }
+        }
     }
 
     /// The same for asynchronous code.
@@ -319,8 +326,20 @@ impl Engine {
     /// # Errors
     /// `WaitError`.
     pub async fn reached(&self, positions: &[Position], timeout: Duration) -> Result<(), WaitError> {
-        let shared = self.shared();
-        shared.progress.reached(positions, timeout).await
+        let until = Instant::now() + timeout;
+        loop {
+            let shared = self.shared();
+            let reached = shared.progress.reached(positions, until.saturating_duration_since(Instant::now())).await;
+            if self.still_answers(&shared) {
+                return reached;
+            }
+        }
+    }
+
+    /// Whether no other generation took its place. Both stand at one vector when one does: what this one reached before is there
+    /// in the other.
+    fn still_answers(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(shared, &self.shared.read())
     }
 
     /// What it is doing.
@@ -361,7 +380,7 @@ impl Engine {
     pub fn wait_until_caught_up(&self, timeout: Duration, mut tell: impl FnMut(&Self)) -> bool {
         const LOOK_EVERY: Duration = Duration::from_millis(2);
         const TELL_EVERY: u32 = 50;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let mut looks = 0_u32;
         while !self.shared().caught_up.load(Ordering::Acquire) {
             if start.elapsed() >= timeout {

@@ -1,6 +1,9 @@
 //! How far the folds are, and who waits for it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 use pledger_ledger::{
@@ -23,13 +26,28 @@ pub enum WaitError {
 /// The next sequence of every slice.
 pub(super) struct Progress {
     next: Mutex<Vec<u64>>,
+    /// Nobody is to wait for this any more: other read models took the place of these.
+    over: AtomicBool,
     moved: Condvar,
     watchers: watch::Sender<()>,
 }
 
 impl Progress {
     pub(super) fn new(next: Vec<u64>) -> Self {
-        Self { next: Mutex::new(next), moved: Condvar::new(), watchers: watch::Sender::new(()) }
+        Self { next: Mutex::new(next), over: AtomicBool::new(false), moved: Condvar::new(), watchers: watch::Sender::new(()) }
+    }
+
+    /// Lets those go who wait.
+    pub(super) fn release(&self) {
+        let next = self.next.lock();
+        self.over.store(true, Ordering::Release);
+        drop(next);
+        self.moved.notify_all();
+        self.watchers.send_replace(());
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     pub(super) fn advance(&self, heads: &[(SliceId, ChainHead)]) {
@@ -54,7 +72,8 @@ impl Progress {
         let until = Instant::now() + timeout;
         let mut next = self.next.lock();
         while let Some(missing) = missing(&next, positions)? {
-            if self.moved.wait_until(&mut next, until).timed_out() && Instant::now() >= until {
+            let timed_out = !self.is_over() && self.moved.wait_until(&mut next, until).timed_out();
+            if self.is_over() || (timed_out && Instant::now() >= until) {
                 return Err(WaitError::Behind(missing));
             }
         }
@@ -67,7 +86,7 @@ impl Progress {
         loop {
             let missing = missing(&self.next.lock(), positions)?;
             let Some(missing) = missing else { return Ok(()) };
-            if tokio::time::timeout_at(until, watcher.changed()).await.is_err() {
+            if self.is_over() || tokio::time::timeout_at(until, watcher.changed()).await.is_err() {
                 return Err(WaitError::Behind(missing));
             }
         }

@@ -25,8 +25,6 @@ const CATCHING_UP: Duration = Duration::from_secs(3_600);
 const STANDING: Duration = Duration::from_secs(30);
 /// How often to look whether everything is written.
 const LOOK: Duration = Duration::from_millis(2);
-/// How long the generation before goes on after the switch, for those who wait for it to reach a position.
-const LINGER: Duration = Duration::from_millis(250);
 
 /// A table of two generations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -231,7 +229,7 @@ impl Engine {
         generations.promote(generation)?;
         let before = self.replace(candidate);
         drop(still);
-        linger(before);
+        before.stop();
         Ok(comparison)
     }
 
@@ -256,7 +254,7 @@ impl Engine {
         generations.promote(replaced)?;
         let before = self.replace(candidate);
         drop(still);
-        linger(before);
+        before.stop();
         Ok(replaced)
     }
 
@@ -268,18 +266,13 @@ impl Engine {
         Ok(candidate)
     }
 
-    /// Lets another generation answer from now on; gives back the one that did.
+    /// Lets another generation answer from now on, and those who wait for the one that did wait for it; gives that one back.
     pub(super) fn replace(&self, other: Self) -> Self {
         mem::swap(&mut *self.shared.write(), &mut *other.shared.write());
         mem::swap(&mut *self.running.lock(), &mut *other.running.lock());
+        other.shared().progress.release();
         other
     }
-}
-
-/// Lets those who wait for the generation before get their answer, then writes and ends it.
-pub(super) fn linger(before: Engine) {
-    thread::sleep(LINGER);
-    before.stop();
 }
 
 /// The projections, and tables without one, that differ although nothing should have changed them.

@@ -12,6 +12,7 @@ use pledger_domain::{
     account::{AccountEvent, RevenueKind},
     values::{PartnerId, RevenueId},
 };
+use pledger_ledger::slices::Position;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::{
@@ -263,4 +264,30 @@ fn a_question_sees_one_generation_while_another_takes_its_place_and_decisions_go
         }
     });
     assert_eq!(live.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
+}
+
+#[test]
+fn who_waits_for_a_position_waits_for_it_in_what_answers_then() {
+    let ledgers = [Ledger::with(history()), Ledger::with(history())];
+    let add = |ledger: &Ledger, id| ledger.add(Given::account("acme.com", "2026-03-01", vec![registered(id, "p1", "GTX", "7.00")]));
+    let last = ledgers.each_ref().map(|ledger| add(ledger, "d3"))[0];
+    let next = [Position { pseq: last.pseq + 1, ..last }];
+    let [live, other] = ledgers.each_ref().map(|ledger| folded(ledger, options(1)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut waiting = std::pin::pin!(live.reached(&next, LONG));
+        tokio::select! {
+            biased;
+            reached = &mut waiting => panic!("{reached:?}"),
+            () = async {} => {}
+        }
+        live.give_way_to(other);
+        for ledger in &ledgers {
+            assert!(!live.position().contains(&next[0]));
+            add(ledger, "d4");
+        }
+        assert_eq!(waiting.await, Ok(()));
+        assert!(live.position().contains(&next[0]));
+        assert_eq!(live.wait_for(&next, LONG), Ok(()));
+    });
 }
