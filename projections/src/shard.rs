@@ -31,15 +31,30 @@ pub struct At<'a> {
     pub position: Position,
     /// What stands after the slash in its stream's name: the partner, the account key, the budget.
     pub key: Symbol,
-    /// The rules that it names; none where it names version 0.
+    /// The rules that it is folded under: those that it names, or those that are supposed to govern in their place. None where it
+    /// names version 0.
     pub rules: Option<&'a Arc<RuleSet>>,
+    /// The version of the rules that it names: those that decided.
+    pub named: u32,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    /// Where a decision stands, folded under these rules.
+    #[must_use]
+    pub fn of(decision: &Outline<'_>, position: Position, rules: Option<&'a Arc<RuleSet>>) -> Self {
+        Self { position, key: Symbol::of(decision.stream.key()), rules, named: decision.rules }
+    }
+
+    /// Where a record stands that cannot be taken in.
+    #[must_use]
+    pub fn left_out(position: Position) -> Self {
+        Self { position, key: Symbol::empty(), rules: None, named: 0 }
+    }
+
     /// What a row changed here stands on.
     #[must_use]
-    pub fn stand(&self) -> Stand {
-        Stand { position: self.position, rules: self.rules.map_or(0, |rules| rules.version) }
+    pub const fn stand(&self) -> Stand {
+        Stand { position: self.position, rules: self.named }
     }
 }
 

@@ -385,13 +385,10 @@ impl<R: Row> Slot<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        parked::{ParkedKey, ParkedStream},
-        symbol::Symbol,
-    };
+    use crate::parked::{ParkedKey, ParkedStream};
 
     fn at() -> At<'static> {
-        At { position: Position { slice: 0, pseq: 7 }, key: Symbol::empty(), rules: None }
+        At::left_out(Position { slice: 0, pseq: 7 })
     }
 
     /// Counts one more on the row called `stream`, which is made where there is none.

@@ -196,7 +196,7 @@ fn applications(records: &[Record]) -> Result<f64> {
         if let Outcome::Accepted(Events::Program(events)) = &outline.outcome {
             events.iter().for_each(|event| program.evolve(event, outline.effective_at));
         }
-        let at = At { position: record.position(), key: Symbol::of(outline.stream.key()), rules: program.version(outline.rules) };
+        let at = At::of(&outline, record.position(), program.version(outline.rules));
         shard.fold(&outline, &at);
         let mut changed = BTreeSet::new();
         for (table, model) in shard.tables_mut().into_iter().zip(&model) {

@@ -158,7 +158,7 @@ impl Deals {
                     deal.amount = amount.minor();
                     deal.gross_margin = gross_margin.map(|margin| margin.minor());
                     deal.closed_at = Some(*closed_at);
-                    deal.won_rules = at.stand().rules;
+                    deal.won_rules = at.rules.map_or(0, |rules| rules.version);
                 });
                 self.earliest(deal_id, *closed_at, at);
             }
@@ -278,7 +278,7 @@ fn registration(registered: &DealRegistered, when: Timestamp, at: &At<'_>) -> De
         historical: registered.historical,
         registered_at: when,
         registered_by: at.position,
-        registered_rules: at.stand().rules,
+        registered_rules: at.named,
         submitted_at: (!registered.draft).then_some(when),
         decided_at: None,
         closed_at: None,

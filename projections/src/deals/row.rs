@@ -124,7 +124,7 @@ row! {
         reviewer: Option<Symbol>,
         /// Whether a won deal is the first of the account to be closed (F30).
         net_new_logo: bool,
-        /// The version of the rules that its win was decided under; 0 where none was in force, or it is not won.
+        /// The version of the rules that its credit is shared under; 0 where none was in force, or it is not won.
         won_rules: u32,
         /// How many records of revenue name it, refunds left out: with the first, its own amount counts no more.
         revenues: u32,

@@ -26,6 +26,9 @@ const STANDING: Duration = Duration::from_secs(30);
 /// How often to look whether everything is written.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// The tables that are folded under rules: where two generations are folded under others, these may differ.
+const FOLDED_UNDER_RULES: [&str; 4] = ["deals", "attribution_rules", "conflicts", "contenders"];
+
 /// A table of two generations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableComparison {
@@ -278,12 +281,15 @@ impl Engine {
 /// The projections, and tables without one, that differ although nothing should have changed them.
 fn unexpected(comparison: &Comparison, note: &Note, live: &Note) -> Vec<&'static str> {
     let [parked_live, parked_new] = comparison.parked;
-    // Other rules change everything that is folded under rules, and so does a stream that was left out.
-    if note.rules_version != live.rules_version || parked_new < parked_live {
+    // A stream that was left out changes whatever it is folded into.
+    if parked_new < parked_live {
         return Vec::new();
     }
     let named = note.projections.iter().filter_map(|name| find_view(name).ok());
-    let may: Vec<&str> = named.flat_map(|view| view.tables).copied().collect();
+    let mut may: Vec<&str> = named.flat_map(|view| view.tables).copied().collect();
+    if note.rules_version != live.rules_version {
+        may.extend(FOLDED_UNDER_RULES);
+    }
     let tables = comparison.differing().filter(|table| !may.contains(&table.table));
     let mut views: Vec<&'static str> =
         tables.flat_map(|table| if table.projections.is_empty() { vec![table.table] } else { table.projections.clone() }).collect();

@@ -137,6 +137,19 @@ fn what_differs_without_a_reason_is_refused_and_with_one_it_is_not() {
 }
 
 #[test]
+fn other_rules_are_no_reason_for_what_is_not_folded_under_rules() {
+    let data = tempfile::tempdir().expect("a directory");
+    let ledger = Ledger::with(history());
+    ledger.add(Given::rules(2, "2026-01-01"));
+    let live = open(data.path(), &ledger);
+    let generations = DirectoryGenerations::of(data.path());
+    let generation = fill(data.path(), &ledger, 2, Note { rules_version: Some(2), ..Note::default() });
+    tamper(data.path(), generation, r#"UPDATE revenue_days_chunks SET rows = replace(rows, '12000', '12001')"#);
+    let refused = live.promote(&generations, generation, options(2));
+    assert!(matches!(&refused, Err(PromoteError::Differs { views, .. }) if *views == ["ropi", "tiers"]), "{refused:?}");
+}
+
+#[test]
 fn what_cannot_be_put_in_use_says_why() {
     let data = tempfile::tempdir().expect("a directory");
     let ledger = Ledger::with(history());
@@ -171,7 +184,8 @@ fn one_version_of_the_rules_governs_a_whole_generation_also_after_a_start() {
     let generations = DirectoryGenerations::of(data.path());
     let generation = fill(data.path(), &ledger, 2, Note { rules_version: Some(2), ..Note::default() });
     let comparison = live.promote(&generations, generation, options(2)).expect("put in use");
-    assert!(comparison.differing().any(|table| table.table == "deals"), "the rules that deals were registered under");
+    let differing: Vec<_> = comparison.differing().map(|table| table.table).collect();
+    assert_eq!(differing, ["deals", "attribution_rules"], "the rules that a deal's credit is shared under");
     live.stop();
     ledger.add(Given::account("acme.com", "2026-03-01", vec![registered("d3", "p1", "GTX", "7.00")]));
     let live = open(data.path(), &ledger);
@@ -180,7 +194,7 @@ fn one_version_of_the_rules_governs_a_whole_generation_also_after_a_start() {
         let field = |item: crate::query::Item| item.0.into_iter().find(|(name, _)| *name == "rules").map(|(_, value)| value);
         page.items.into_iter().filter_map(field).collect()
     };
-    assert_eq!(rules(&live), [2, 2, 2]);
+    assert_eq!(rules(&live), [1, 1, 1], "the rules that decided");
     let log = Arc::new(ledger.clone());
     let fresh = Engine::fresh(&generations, generation, log, options(1)).expect("it starts");
     assert_eq!(compare(&live, &fresh).expect("compared").differing().count(), 0);

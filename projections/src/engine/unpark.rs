@@ -17,7 +17,6 @@ use super::{
 use crate::{
     query::Incomplete,
     shard::{At, Shard},
-    symbol::Symbol,
 };
 
 /// Records that are read at once.
@@ -146,15 +145,14 @@ impl Shared {
                 Meaning::Decision(decision, rules) => {
                     self.publish(&decision);
                     if let Some(rules) = self.admitted(&decision, position.slice, rules) {
-                        let at = At { position, key: Symbol::of(decision.stream.key()), rules: rules.as_ref() };
-                        shard.fold(&decision, &at);
+                        shard.fold(&decision, &At::of(&decision, position, rules.as_ref()));
                     }
                 }
                 Meaning::Ahead(_) => {
-                    shard.parked.park(Some(stream), &At { position, key: Symbol::empty(), rules: None }, super::worker::NO_SUCH_RULES);
+                    shard.parked.park(Some(stream), &At::left_out(position), super::worker::NO_SUCH_RULES);
                 }
                 Meaning::Poisoned { reason, .. } => {
-                    shard.parked.park(Some(stream), &At { position, key: Symbol::empty(), rules: None }, &reason);
+                    shard.parked.park(Some(stream), &At::left_out(position), &reason);
                 }
             }
         }

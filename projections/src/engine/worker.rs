@@ -23,7 +23,7 @@ use super::{
     Shared,
     decode::{Meaning, decode},
 };
-use crate::{shard::At, symbol::Symbol};
+use crate::shard::At;
 
 /// Why a stream is parked whose rules never came.
 pub(super) const NO_SUCH_RULES: &str = "it was decided under rules that the ledger does not have";
@@ -231,13 +231,11 @@ impl Worker {
         for step in steps {
             match step {
                 Step::Fold(position, decision, rules) => {
-                    let at = At { position, key: Symbol::of(decision.stream.key()), rules: rules.as_ref() };
-                    shard.fold(&decision, &at);
+                    shard.fold(&decision, &At::of(&decision, position, rules.as_ref()));
                 }
                 Step::Park(position, stream, reason) => {
                     tracing::error!(%position, ?stream, reason, "a record cannot be folded; its stream is parked");
-                    let at = At { position, key: Symbol::empty(), rules: None };
-                    shard.parked.park(stream.as_deref(), &at, &reason);
+                    shard.parked.park(stream.as_deref(), &At::left_out(position), &reason);
                 }
             }
         }

@@ -85,7 +85,7 @@ fn descriptions(records: &[Relevant]) -> BTreeMap<Position, Vec<Change>> {
                 continue;
             }
         };
-        let at = At { position: record.position(), key: Symbol::of(outline.stream.key()), rules: None };
+        let at = At::of(&outline, record.position(), None);
         let key = AccountRowKey { account: at.key };
         let before = accounts.accounts.get(&key).map_or(Value::Null, description);
         accounts.fold(&outline, &at, &deals);

@@ -291,7 +291,7 @@ impl<'f> Telling<'f> {
     fn park(&mut self, record: &Record, reason: &str) {
         let stream = stream_of(&record.body);
         let key = Symbol::of(stream.as_ref().map_or("", StreamName::key));
-        self.shard.parked.park(stream.as_ref().map(StreamName::as_str), &At { position: record.position(), key, rules: None }, reason);
+        self.shard.parked.park(stream.as_ref().map(StreamName::as_str), &At { key, ..At::left_out(record.position()) }, reason);
     }
 
     fn fold_outline(&mut self, outline: &Outline<'_>, position: Position) {
@@ -299,7 +299,7 @@ impl<'f> Telling<'f> {
             self.noted.take(outline, position);
         }
         let rules = self.program.version(outline.rules);
-        self.shard.fold(outline, &At { position, key: Symbol::of(outline.stream.key()), rules });
+        self.shard.fold(outline, &At::of(outline, position, rules));
         // Figures are read right away: what came late has to be in them.
         self.shard.settle(usize::MAX);
     }
