@@ -27,8 +27,16 @@ const FOLDING_TIMEOUT: Duration = Duration::from_secs(60);
 /// After how many seconds to ask again where it is not.
 const RETRY_S: u32 = 10;
 
+/// Which past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Which {
+    pub(crate) moment: Moment,
+    /// The version of the rules that the generation in use is folded under, where that is one for all decisions: its past is, too.
+    pub(crate) rules_version: Option<u32>,
+}
+
 struct Kept {
-    moment: Moment,
+    which: Which,
     /// The one view that it can be asked by; any where absent.
     only: Option<&'static str>,
     engine: Arc<Engine>,
@@ -42,7 +50,7 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// The read models of `moment`, folded up to the ledger's end, to be asked by `view`, or by any. It blocks while they are.
+    /// The read models of a moment, folded up to the ledger's end, to be asked by `view`, or by any. It blocks while they are.
     ///
     /// # Errors
     /// 422 where history begins after the moment, 503 while it is still being folded.
@@ -50,10 +58,10 @@ impl Past {
         &self,
         checkpoints: Option<&dyn Generations>,
         log: &Arc<dyn Log>,
-        moment: Moment,
+        which: Which,
         view: Option<&'static ViewSpec>,
     ) -> Result<Arc<Engine>, Problem> {
-        let engine = self.find_or_start(checkpoints, log, moment, view)?;
+        let engine = self.find_or_start(checkpoints, log, which, view)?;
         if !engine.wait_until_caught_up(FOLDING_TIMEOUT, |_| {}) {
             let lag = engine.lag().map_err(|error| Problem::internal(&error))?;
             let detail = format!("history is still being folded: {lag} records are to come");
@@ -66,7 +74,7 @@ impl Past {
                 "BeforeHistory",
                 format!("history begins later: its first fact is of {}, recorded at {}", begins.effective_at, begins.recorded_at),
             )
-            .field(if moment.known_at.is_some_and(|known_at| known_at < begins.recorded_at) { "known_at" } else { "as_of" })
+            .field(if which.moment.known_at.is_some_and(|known_at| known_at < begins.recorded_at) { "known_at" } else { "as_of" })
             .accepted("a time from then on")),
         }
     }
@@ -75,32 +83,33 @@ impl Past {
         &self,
         checkpoints: Option<&dyn Generations>,
         log: &Arc<dyn Log>,
-        moment: Moment,
+        which: Which,
         view: Option<&'static ViewSpec>,
     ) -> Result<Arc<Engine>, Problem> {
-        let answers = |one: &Kept| one.moment == moment && one.only.is_none_or(|only| view.is_some_and(|view| view.name == only));
+        let answers = |one: &Kept| one.which == which && one.only.is_none_or(|only| view.is_some_and(|view| view.name == only));
         let mut kept = self.kept.lock();
-        kept.retain(|one| one.moment == moment || one.asked.elapsed() < KEPT);
+        kept.retain(|one| one.which == which || one.asked.elapsed() < KEPT);
         if let Some(one) = kept.iter_mut().find(|one| answers(one)) {
             one.asked = Instant::now();
             return Ok(Arc::clone(&one.engine));
         }
-        let moments: HashSet<Moment> = kept.iter().map(|one| one.moment).collect();
-        if moments.len() >= MAX_KEPT
-            && !moments.contains(&moment)
+        let all: HashSet<Which> = kept.iter().map(|one| one.which).collect();
+        if all.len() >= MAX_KEPT
+            && !all.contains(&which)
             && let Some(oldest) =
-                moments.into_iter().min_by_key(|moment| kept.iter().filter(|one| one.moment == *moment).map(|one| one.asked).max())
+                all.into_iter().min_by_key(|which| kept.iter().filter(|one| one.which == *which).map(|one| one.asked).max())
         {
-            kept.retain(|one| one.moment != oldest);
+            kept.retain(|one| one.which != oldest);
         }
-        let past = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() }, view);
+        let Which { moment, rules_version } = which;
+        let past = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() }, view, rules_version);
         let AtMoment { engine, only } = past.map_err(|error| Problem::internal(&error))?;
         let engine = Arc::new(engine);
         if only.is_none() {
             // It answers whatever the others do.
-            kept.retain(|one| one.moment != moment);
+            kept.retain(|one| one.which != which);
         }
-        kept.push(Kept { moment, only, engine: Arc::clone(&engine), asked: Instant::now() });
+        kept.push(Kept { which, only, engine: Arc::clone(&engine), asked: Instant::now() });
         Ok(engine)
     }
 }

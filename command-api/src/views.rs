@@ -17,7 +17,7 @@ use pledger_projections::{
 
 use serde::Serialize;
 
-use crate::{ApiState, csv, input, opened::Opener, problem::Problem, query::Parameters, routes};
+use crate::{ApiState, csv, input, opened::Opener, past::Which, problem::Problem, query::Parameters, routes};
 
 /// Items a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -117,8 +117,8 @@ pub(crate) async fn engine(api: &ApiState, moment: Moment, view: Option<&'static
     if !moment.is_past() {
         return Ok(Arc::clone(&api.engine));
     }
-    let api = Arc::clone(api);
-    let folded = tokio::task::spawn_blocking(move || api.past.engine(api.checkpoints.as_deref(), &api.log, moment, view)).await;
+    let (api, which) = (Arc::clone(api), Which { moment, rules_version: api.engine.rules_version() });
+    let folded = tokio::task::spawn_blocking(move || api.past.engine(api.checkpoints.as_deref(), &api.log, which, view)).await;
     folded.map_err(|failed| Problem::internal(&failed))?
 }
 

@@ -74,11 +74,15 @@ impl Given {
 
     /// Rules are published.
     pub(crate) fn rules(version: u32, at: &str) -> Self {
+        Self::rules_saying(version, at, Rules::DEFAULT)
+    }
+
+    pub(crate) fn rules_saying(version: u32, at: &str, program: &str) -> Self {
         let event = ProgramEvent::RulesPublished {
             version,
             effective_from: time(at),
             name: Label::parse("Test").expect("a label"),
-            program: Rules::DEFAULT.to_owned(),
+            program: program.to_owned(),
         };
         Self { rules: version - 1, ..Self::new("program", at, Outcome::Accepted(Events::Program(vec![event].into()))) }
     }

@@ -254,6 +254,11 @@ impl<'a> Rows<'a> {
         self.supposed.map_or(&[], |supposed| &supposed.paid)
     }
 
+    /// The version of the rules that everything is folded and answered under, in place of those that decisions name.
+    pub(crate) fn rules_version(&self) -> Option<u32> {
+        self.supposed.filter(|supposed| supposed.from.is_none()).map(|supposed| supposed.rules.version)
+    }
+
     /// The draft that governs at `at` in place of what was published.
     pub(crate) fn supposed_at(&self, at: Timestamp) -> Option<&Arc<RuleSet>> {
         self.supposed?.governing(at)

@@ -87,7 +87,7 @@ pub(crate) fn child(folder: &Path) -> Result<Asked> {
     let mut views = Vec::new();
     for view in VIEWS {
         let start = Instant::now();
-        let engine = Engine::at_moment(Some(&checkpoints as &dyn Generations), Arc::clone(&log), options, Some(view))?.engine;
+        let engine = Engine::at_moment(Some(&checkpoints as &dyn Generations), Arc::clone(&log), options, Some(view), None)?.engine;
         if !engine.wait_until_caught_up(TIMEOUT, |_| {}) {
             bail!("the past was not folded in {} s", TIMEOUT.as_secs());
         }

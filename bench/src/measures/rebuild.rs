@@ -18,7 +18,6 @@ use pledger_ledger::{
 use pledger_projections::{
     engine::{Engine, Options},
     shard::{At, Fold, Shard},
-    symbol::Symbol,
     table::AnyTable,
 };
 use serde::{Deserialize, Serialize};

@@ -17,7 +17,7 @@ use pledger_ledger::{
     slices::SliceId,
 };
 
-use super::{Engine, EngineError, Moment, Options, empty_shards, load};
+use super::{Engine, EngineError, Moment, Options, Supposed, empty_shards, load};
 use crate::{
     generation::{Access, DirectoryGenerations, GenerationNumber, Generations, Note, State},
     query::ViewSpec,
@@ -180,7 +180,8 @@ pub struct AtMoment {
 
 impl Engine {
     /// The read models of `options.moment` in memory, from the nearest checkpoint where there is one: then with a view only
-    /// what it is made from is loaded.
+    /// what it is made from is loaded. Checkpoints hold what is folded under the rules that decisions name: under a published
+    /// version for all of them, history is folded from its beginning.
     ///
     /// # Errors
     /// `EngineError`.
@@ -189,7 +190,11 @@ impl Engine {
         log: Arc<dyn Log>,
         options: Options,
         view: Option<&'static ViewSpec>,
+        rules_version: Option<u32>,
     ) -> Result<AtMoment, EngineError> {
+        if let Some(supposed) = Supposed::always(&*log, rules_version)? {
+            return Ok(AtMoment { engine: Self::supposing(log, options, supposed)?, only: None });
+        }
         let Moment { as_of, known_at } = options.moment;
         let by = [as_of, known_at].into_iter().flatten().min();
         let usable = |note: &Note| note.known_at.is_some_and(|known_at| by.is_some_and(|by| known_at <= by));

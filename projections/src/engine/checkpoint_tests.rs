@@ -41,7 +41,7 @@ fn asked_by(
     view: Option<&'static ViewSpec>,
 ) -> Engine {
     let options = Options { moment, ..options(2) };
-    let engine = Engine::at_moment(checkpoints, Arc::new(ledger.clone()), options, view).expect("it starts").engine;
+    let engine = Engine::at_moment(checkpoints, Arc::new(ledger.clone()), options, view, None).expect("it starts").engine;
     assert!(engine.wait_until_caught_up(LONG, |_| {}));
     engine
 }

@@ -16,7 +16,7 @@ use pledger_ledger::slices::Position;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::{
-    Engine, Options, PromoteError, compare,
+    Engine, Moment, Options, PromoteError, compare,
     tests::{LONG, folded, options},
 };
 use crate::{
@@ -198,6 +198,10 @@ fn one_version_of_the_rules_governs_a_whole_generation_also_after_a_start() {
     let log = Arc::new(ledger.clone());
     let fresh = Engine::fresh(&generations, generation, log, options(1)).expect("it starts");
     assert_eq!(compare(&live, &fresh).expect("compared").differing().count(), 0);
+    let moment = Moment { known_at: Some(time("2027-01-01")), ..Moment::default() };
+    let past =
+        Engine::at_moment(None, Arc::new(ledger.clone()), Options { moment, ..options(1) }, None, Some(2)).expect("it starts").engine;
+    assert_eq!(compare(&live, &past).expect("compared").differing().count(), 0, "its past is folded under the same");
     let unknown = Note { rules_version: Some(9), ..Note::default() };
     let none = generations.create().expect("made");
     generations.keep_note(none, &unknown).expect("kept");

@@ -68,7 +68,7 @@ pub fn figure(
         }
         _ => (Query { key: Some(key.to_owned()), ..query }, id),
     };
-    Ok(Figure { view, query, field, moment, about, known: None })
+    Ok(Figure { view, query, field, moment, about, known: None, rules_version: None })
 }
 
 /// The same, with what the rows know of it.
@@ -91,7 +91,7 @@ pub fn figure_of_rows(
         About::Ids(ids) => streams_naming(rows, view, &asked.query, &ids.iter().flatten().map(String::as_str).collect::<Vec<_>>()),
         About::Accounts(accounts) => streams_of(rows, accounts),
     };
-    Ok(Figure { known: Some(Known { streams, items: page.items }), ..asked })
+    Ok(Figure { known: Some(Known { streams, items: page.items }), rules_version: rows.rules_version(), ..asked })
 }
 
 /// A group by its dimensions and their values; `all` for everything.

@@ -77,7 +77,7 @@ impl ManyMade {
         let mut streams: Vec<StreamName> = known.streams.iter().cloned().collect();
         streams.sort_by_key(|stream| place(stream, slices));
         let months = by_month(rows, &figure);
-        let in_force = in_force(rows, &figure.query);
+        let in_force = rows.rules_version().or_else(|| in_force(rows, &figure.query));
         let held = held::held(&figure, &fields, rows, None);
         let told = explained(items.clone(), &figure, &fields, held);
         let made = RowsOf::pick(rows, figure.view, &streams, slices);

@@ -50,7 +50,7 @@ pub use relevant::About;
 use relevant::{Relevant, are_too_many};
 
 use crate::{
-    engine::{Moment, stream_of},
+    engine::{Moment, Supposed, stream_of},
     query::{FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     shard::{At, Shard},
     symbol::Symbol,
@@ -83,6 +83,8 @@ pub struct Figure {
     pub about: About,
     /// What rows know of that, if somebody asked them.
     pub known: Option<Known>,
+    /// The version of the rules that the rows are folded under, where that is not the one that each decision names.
+    pub rules_version: Option<u32>,
 }
 
 /// The streams that rows say a figure stands on, and the figure as they have it: where those streams alone give another one,
@@ -191,7 +193,8 @@ fn told(figure: &Figure, fields: &[FieldSpec], read: relevant::Read) -> Result<E
         decisions.extend(outline(record).map(|outline| telling.contribution(&outline, record.position(), changes)));
     }
     // Which rules govern at the time that is asked about.
-    let in_force = figure.query.at.and_then(|at| program.in_force_at(at)).map(|rules| rules.version);
+    let in_force = || figure.query.at.and_then(|at| program.in_force_at(at)).map(|rules| rules.version);
+    let in_force = figure.rules_version.or_else(in_force);
     let mut versions: Vec<u32> = decisions.iter().map(|decision| decision.rules).chain(in_force).collect();
     versions.sort_unstable();
     versions.dedup();
@@ -247,6 +250,8 @@ struct Telling<'f> {
     figure: &'f Figure,
     fields: &'f [FieldSpec],
     program: &'f Program,
+    /// What governs in place of the rules that decisions name.
+    supposed: Option<Supposed>,
     shard: Shard,
     last: Items,
     /// What tier figures are made of.
@@ -255,7 +260,9 @@ struct Telling<'f> {
 
 impl<'f> Telling<'f> {
     fn of(figure: &'f Figure, fields: &'f [FieldSpec], program: &'f Program) -> Self {
-        Self { figure, fields, program, shard: Shard::default(), last: Items::new(), noted: Noted::default() }
+        let supposed = figure.rules_version.and_then(|version| program.version(version));
+        let supposed = supposed.map(|rules| Supposed { rules: Arc::clone(rules), from: None, paid: Vec::new() });
+        Self { figure, fields, program, supposed, shard: Shard::default(), last: Items::new(), noted: Noted::default() }
     }
 
     /// Takes in a decision; what it changed, if anything.
@@ -298,7 +305,7 @@ impl<'f> Telling<'f> {
         if self.figure.view.name == "tiers" && self.shard.parked.row(outline.stream.as_str()).is_none() {
             self.noted.take(outline, position);
         }
-        let rules = self.program.version(outline.rules);
+        let rules = self.supposed.as_ref().map(|supposed| &supposed.rules).or_else(|| self.program.version(outline.rules));
         self.shard.fold(outline, &At::of(outline, position, rules));
         // Figures are read right away: what came late has to be in them.
         self.shard.settle(usize::MAX);
@@ -332,7 +339,7 @@ impl<'f> Telling<'f> {
     }
 
     fn rows(&self) -> Rows<'_> {
-        Rows::new(vec![Box::new(&self.shard) as Box<_>]).true_by(self.figure.moment.as_of)
+        Rows::new(vec![Box::new(&self.shard) as Box<_>]).supposing(self.supposed.as_ref()).true_by(self.figure.moment.as_of)
     }
 }
 

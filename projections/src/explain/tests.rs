@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pledger_domain::{
     account::AccountEvent,
+    rules::Rules,
     values::{Label, PartnerId, TouchpointId},
 };
 use pledger_ledger::log::Log;
@@ -18,7 +19,7 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    engine::{Engine, Moment, Options},
+    engine::{Engine, Moment, Options, Supposed, published},
     given::{Given, Ledger, approved, deal_id, described, registered, time, won},
     query::{Query, QueryError, VIEWS, find_view},
 };
@@ -133,6 +134,7 @@ fn more_than_can_be_told_is_said() {
         moment: Moment::default(),
         about: About::Id("d1".to_owned()),
         known: None,
+        rules_version: None,
     };
     assert!(ledger.end(0).is_ok());
     assert!(matches!(explain(&ledger, &asked), Err(ExplainError::TooMany)));
@@ -220,6 +222,29 @@ pub(super) fn touched() -> Ledger {
         touch("t6", "p2", "2026-03-13", "2026-03-13"),
         touch("t5", "p1", "2026-03-01", "2026-03-14"),
     ])
+}
+
+#[test]
+fn what_is_folded_under_one_version_of_the_rules_is_explained_under_it() {
+    let ledger = touched();
+    ledger.add(Given::rules_saying(2, "2026-03-15", &Rules::DEFAULT.replacen("half_life_days = 7", "half_life_days = 30", 1)));
+    let rules = Arc::clone(published(&ledger).expect("read").version(2).expect("published"));
+    let supposed = Supposed { rules, from: None, paid: Vec::new() };
+    let engine = Engine::supposing(Arc::new(ledger.clone()), Options::default(), supposed).expect("it starts");
+    assert!(engine.wait_until_caught_up(std::time::Duration::from_secs(20), |_| {}));
+    let asked = Query { filters: vec![("model".to_owned(), "time_decay".to_owned())], ..Query::default() };
+    let view = find_view("attribution").expect("a view");
+    let asked = engine.read(|rows| figure_of_rows(view, "d1", None, asked, Moment::default(), rows)).expect("a figure");
+    let known = asked.known.clone().expect("what rows know").items;
+    let told = explain(&ledger, &asked).expect("an explanation");
+    let searched = explain(&ledger, &Figure { known: None, ..asked }).expect("an explanation");
+    for (told, known) in [&told, &searched].into_iter().flat_map(|told| told.items.iter().zip(&known)) {
+        let weight = told.figures.iter().find(|figure| figure.field == "weight").expect("a weight");
+        let field = known.0.iter().find(|(name, _)| *name == "weight").map(|(_, value)| value);
+        assert_eq!(Some(&weight.value), field);
+        assert!(weight.computed.as_deref().is_some_and(|text| text.contains("0.5^(70 / 30)")), "{weight:?}");
+    }
+    assert!(told.items.len() == 3 && told.clauses.iter().any(|clause| clause.rules == 2 && clause.in_force), "{told:?}");
 }
 
 #[test]
