@@ -13,6 +13,11 @@ pub(crate) fn event(event: &Value) -> String {
     if told.is_empty() { kind } else { format!("{kind}: {told}") }
 }
 
+/// What was asked for, of a command's payload: nothing where that says nothing.
+pub(crate) fn asked(payload: &str) -> String {
+    fields(&serde_json::from_str(payload).unwrap_or_default())
+}
+
 fn fields(data: &Value) -> String {
     let parts = data.as_object().into_iter().flatten();
     parts.filter_map(|(name, value)| field(name, value)).collect::<Vec<_>>().join(", ")
@@ -45,6 +50,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_told_as_an_event_is() {
+        assert_eq!(asked(r#"{"deal_id":"d-2","partner_id":"p-2","draft":false}"#), "deal d-2, partner p-2");
+        assert_eq!((asked("{}"), asked("")), (String::new(), String::new()));
+    }
 
     #[test]
     fn an_event_is_told_without_what_it_leaves_open() {

@@ -289,7 +289,12 @@ pub(crate) fn words(position: Position, decision: &Decision<'_>) -> String {
             Ok(Value::Array(events)) => events.iter().map(|event| format!("\n    {}", words::event(event))).collect(),
             Ok(_) | Err(_) => String::new(),
         },
-        Outcome::Rejected(rejection) => format!("\n    refused ({}): {rejection}", rejection.code()),
+        // Of what was accepted the events say it.
+        Outcome::Rejected(rejection) => {
+            let asked = words::asked(command.payload.get());
+            let asked = if asked.is_empty() { asked } else { format!("\n    asked for: {asked}") };
+            format!("{asked}\n    refused ({}): {rejection}", rejection.code())
+        }
     };
     format!("{head}{outcome}")
 }

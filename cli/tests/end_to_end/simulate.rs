@@ -132,7 +132,8 @@ fn decisions_are_made_again_under_the_draft() {
         assert_eq!((&row["recorded"]["code"], &row["draft"]["outcome"]), (&"AccountProtected".into(), &"accepted".into()), "{row}");
         // The refusal that is named is in the ledger, and the approval that it rested on is one that would differ.
         let position = row["position"].as_str().expect("a position");
-        assert!(succeed(dir, &["replay", "--from", position, "--to", position]).contains("refused (AccountProtected)"), "{row}");
+        let told = succeed(dir, &["replay", "--from", position, "--to", position]);
+        assert!(told.contains("refused (AccountProtected)") && told.contains("asked for: deal "), "{row}: {told}");
         assert!(found("ApproveDeal", "other_consequences").iter().any(|approval| approval["position"] == row["follows"]), "{row}");
     }
     // What was decided before the draft governs stays.

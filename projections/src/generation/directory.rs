@@ -2,14 +2,21 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, Read, Seek as _, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{Access, GenerationNumber, Generations, Hold, Holder, Note};
 use pledger_domain::values::Timestamp;
 
 use crate::store::{Store, StoreError, sqlite::SqliteStore};
+
+/// How long whoever has the lock may take to say who it is.
+const NAMED_WITHIN: Duration = Duration::from_secs(2);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What is known of a generation, in its folder.
 const NOTE: &str = "about.json";
@@ -120,10 +127,7 @@ impl Generations for DirectoryGenerations {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                let mut json = String::new();
-                file.read_to_string(&mut json)?;
-                // It may just be writing it.
-                return Ok(Err(serde_json::from_str(&json).unwrap_or_default()));
+                return Ok(Err(holder(&mut file)?));
             }
             Err(fs::TryLockError::Error(error)) => return Err(error.into()),
         }
@@ -141,6 +145,20 @@ impl Generations for DirectoryGenerations {
     }
 }
 
+/// Who holds the lock. It writes that once it has it: a moment later it is there.
+fn holder(file: &mut fs::File) -> io::Result<Holder> {
+    let until = Instant::now() + NAMED_WITHIN;
+    loop {
+        let mut json = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut json)?;
+        match serde_json::from_str(&json) {
+            Err(_) if Instant::now() < until => thread::sleep(LOOK),
+            read => return Ok(read.unwrap_or_default()),
+        }
+    }
+}
+
 /// A lock on a file, which ends with the process whatever ends that. It is given back, and not only let go of: a child that this process
 /// just starts has a copy of the file for a moment, which would keep it.
 struct Locked {
@@ -151,7 +169,8 @@ impl Hold for Locked {}
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // Where that fails it ends with the file.
+        // Whoever comes next is not to be taken for this one. Where either fails the lock ends with the file.
+        let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
 }
@@ -190,6 +209,22 @@ mod tests {
         assert_eq!(generations.current().expect("read"), Some(3));
         assert_eq!(generations.all().expect("read"), [1, 3], "the one before stays");
         assert!(matches!(generations.remove(3), Err(StoreError::InUse(3))));
+    }
+
+    #[test]
+    fn whoever_just_took_the_lock_is_waited_for_until_it_says_who_it_is() {
+        let data = tempfile::tempdir().expect("a directory");
+        let path = data.path().join("lock");
+        fs::write(&path, "").expect("written");
+        let mut file = fs::File::open(&path).expect("opened");
+        let known = Holder { pid: 7, on: None, since: now() };
+        let found = thread::scope(|scope| {
+            let found = scope.spawn(|| holder(&mut file).expect("read"));
+            fs::write(&path, &serde_json::to_vec(&known).expect("JSON")[..9]).expect("half of it");
+            fs::write(&path, serde_json::to_vec(&known).expect("JSON")).expect("written");
+            found.join().expect("it is found")
+        });
+        assert_eq!(found, known);
     }
 
     #[test]
