@@ -12,13 +12,13 @@ use pledger_consumers::{
     embedded::{EmbeddedProcessor, EmbeddedSink},
     processor::{FileSnapshots, KeyLimits, Processor},
 };
-use pledger_domain::{facts::Channel, rules::Rules};
+use pledger_domain::{facts::Channel, rules::Rules, values::Timestamp};
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided},
     edge::{Clock, ContinuingClock, Edge, Incoming, Randomness, SystemClock, SystemRandomness, senders},
     keys::{KeyStore, Minting, SqliteKeyStore},
     log::{Log, LogError},
-    record::{FORMAT, LedgerCreated},
+    record::{Body, FORMAT, LedgerCreated},
     slices::Slices,
     sqlite::{Mode, SqliteLog},
 };
@@ -44,12 +44,7 @@ impl Node {
         Self::create_at(dir, slices, &SystemClock::new(), present)
     }
 
-    fn create_at(
-        dir: &Path,
-        slices: Slices,
-        clock: &dyn Clock,
-        present: impl FnOnce(&SqliteLog, &Processor) -> Arc<dyn Clock>,
-    ) -> Result<Self> {
+    fn create_at(dir: &Path, slices: Slices, clock: &dyn Clock, present: impl FnOnce(&SqliteLog) -> Arc<dyn Clock>) -> Result<Self> {
         if dir.exists() && !dir.is_dir() {
             bail!("{} is no directory; a ledger needs one of its own", dir.display());
         }
@@ -64,7 +59,7 @@ impl Node {
     /// Opens the ledger in `dir`, or creates one where there is none, with a clock of a test.
     #[cfg(test)]
     pub(crate) fn at(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Self> {
-        let now = |_: &SqliteLog, _: &Processor| Arc::clone(clock);
+        let now = |_: &SqliteLog| Arc::clone(clock);
         if !has_ledger(dir) {
             return Self::create_at(dir, Slices::new(16)?, &**clock, now);
         }
@@ -83,16 +78,11 @@ impl Node {
         Ok(node)
     }
 
-    fn start(
-        dir: &Path,
-        log: SqliteLog,
-        keys: Arc<dyn KeyStore>,
-        clock: impl FnOnce(&SqliteLog, &Processor) -> Arc<dyn Clock>,
-    ) -> Result<Self> {
+    fn start(dir: &Path, log: SqliteLog, keys: Arc<dyn KeyStore>, clock: impl FnOnce(&SqliteLog) -> Arc<dyn Clock>) -> Result<Self> {
         let log = Arc::new(log);
         let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).context("the snapshots' folder cannot be made")?);
         let processor = Processor::restore(Arc::clone(&log) as Arc<dyn Log>, &*snapshots, KeyLimits::default(), random_id())?;
-        let clock = clock(&log, &processor);
+        let clock = clock(&log);
         let edge = Edge {
             slices: log.slices(),
             keys: Arc::clone(&keys),
@@ -145,11 +135,26 @@ pub(crate) fn told(decided: Decided) -> Result<()> {
 }
 
 /// What time it is for a ledger. A generated history ends at an instant of its own, and time goes on from there.
-fn present(log: &SqliteLog, processor: &Processor) -> Arc<dyn Clock> {
+pub(crate) fn present(log: &SqliteLog) -> Arc<dyn Clock> {
     match &log.created().generated {
-        Some(generated) => Arc::new(ContinuingClock::new(generated.ends_at.max(processor.last_recorded_at()))),
+        Some(generated) => Arc::new(ContinuingClock::new(generated.ends_at.max(last_recorded_at(log)))),
         None => Arc::new(SystemClock::new()),
     }
+}
+
+/// When the last record of any slice was recorded, of those that can be read.
+fn last_recorded_at(log: &dyn Log) -> Timestamp {
+    let last = |slice| {
+        let end = log.end(slice).ok()?;
+        let placed = log.read(slice, end.checked_sub(1)?, 1).ok()?.pop()?;
+        match Body::decode(&placed.record.body).ok()? {
+            Body::Decision(decision) => Some(decision.recorded_at),
+            Body::Progress(progress) => Some(progress.recorded_at),
+            Body::TermOpened(opened) => Some(opened.opened_at),
+            Body::LedgerCreated(created) => Some(created.created_at),
+        }
+    };
+    log.slices().all().filter_map(last).max().unwrap_or(Timestamp::from_micros(0))
 }
 
 /// Whether there is a ledger in `dir`, or something that cannot be looked at: opening it says what.

@@ -17,7 +17,7 @@ use pledger_command_api::{Api, ApiState, Metrics, Principal, Principals, Probe, 
 use pledger_consumers::policies::{Policies, PolicyStatus};
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
-    edge::{Edge, SystemClock, SystemRandomness},
+    edge::{Edge, SystemRandomness},
     evidence::LedgerKey,
     keys::{KeyStore, SqliteKeyStore},
     log::{Log, LogError},
@@ -35,7 +35,7 @@ use crate::cluster::{Keeping, Switching};
 use crate::{
     analyst::{LedgerAnalyst, OpenKey},
     ledger::Ledger,
-    node::{Node, explain, random_id},
+    node::{Node, explain, present, random_id},
     policies::EngineView,
 };
 
@@ -120,7 +120,9 @@ impl Assembly {
         tracing::error!("{damaged}; questions are answered, and no command is taken");
         // To write, so that no other process does; that may fail for the same damage.
         let log = SqliteLog::open(data_dir, Mode::Write).or_else(|_| SqliteLog::open(data_dir, Mode::Read));
-        let log: Arc<dyn Log> = Arc::new(log.map_err(|error| explain(error, data_dir))?);
+        let log = log.map_err(|error| explain(error, data_dir))?;
+        let edge = reading_edge(&log, data_dir)?;
+        let log: Arc<dyn Log> = Arc::new(log);
         // Read models are not made from a damaged ledger to stay; those that were made from a sound one are worth more.
         let engine = match stored(data_dir, &log) {
             Ok(Some(engine)) => engine,
@@ -131,7 +133,14 @@ impl Assembly {
             }
         };
         let sink = Arc::new(NoWriter { reason: damaged.to_string().into(), damaged: true });
-        Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
+        Self::answering(edge, sink, log, engine, data_dir)
+    }
+
+    /// Answers questions and says which generations there are; nothing is written.
+    fn answering(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, data_dir: &Path) -> Result<Self> {
+        let mut assembly = Self::assemble(edge, sink, log, engine, None)?;
+        assembly.api().keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
+        Ok(assembly)
     }
 
     /// Puts the read models and the routes around an open ledger.
@@ -194,10 +203,12 @@ impl Assembly {
 
     /// Reads and writes nothing: the read models are folded in memory, and no command is taken, for this reason.
     fn beside(data_dir: &Path, reason: &str) -> Result<Self> {
-        let log: Arc<dyn Log> = Arc::new(SqliteLog::open(data_dir, Mode::Read).map_err(|error| explain(error, data_dir))?);
+        let log = SqliteLog::open(data_dir, Mode::Read).map_err(|error| explain(error, data_dir))?;
+        let edge = reading_edge(&log, data_dir)?;
+        let log: Arc<dyn Log> = Arc::new(log);
         let engine = Engine::in_memory(Arc::clone(&log), Options::default())?;
         let sink = Arc::new(NoWriter { reason: reason.into(), damaged: false });
-        Self::assemble(reading_edge(&log, data_dir)?, sink, log, engine, None)
+        Self::answering(edge, sink, log, engine, data_dir)
     }
 
     fn assemble(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, node: Option<Node>) -> Result<Self> {
@@ -343,9 +354,9 @@ fn stored(data_dir: &Path, log: &Arc<dyn Log>) -> Result<Option<Engine>, EngineE
 }
 
 /// What opens persons for questions; no command comes through it.
-fn reading_edge(log: &Arc<dyn Log>, data_dir: &Path) -> Result<Edge> {
+fn reading_edge(log: &SqliteLog, data_dir: &Path) -> Result<Edge> {
     let keys: Arc<dyn KeyStore> = Arc::new(SqliteKeyStore::open_read_only(data_dir)?);
-    let (clock, randomness) = (Arc::new(SystemClock::new()), Arc::new(SystemRandomness));
+    let (clock, randomness) = (present(log), Arc::new(SystemRandomness));
     Ok(Edge { slices: log.slices(), keys, directory: Arc::default(), clock, randomness })
 }
 

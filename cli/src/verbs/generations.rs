@@ -124,6 +124,10 @@ fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let items: Vec<&Value> = document["items"].as_array().into_iter().flatten().collect();
+    if items.is_empty() {
+        output::print("There is no generation yet: a server fills the first one, and pledger rebuild others.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let columns = ["generation", "state", "taken_in", "lag", "trouble", "folds", "projections", "rules_version", "begun_at", "replaced"];
     let columns: Vec<String> = columns.into_iter().filter(|name| output::is_filled(name, &items)).map(str::to_owned).collect();
     let rows: Vec<Vec<Value>> = items.iter().map(|item| columns.iter().map(|name| item[name].clone()).collect()).collect();

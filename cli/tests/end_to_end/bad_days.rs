@@ -62,6 +62,7 @@ fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
     let told = text(&pledger(dir, &["query", "partners"]));
     assert!(told.contains("p-1") && told.contains(&format!("Warning: the ledger is damaged at {position}")), "{told}");
     assert!(fail(dir, &["command", "SignAgreement", SIGN], 1).contains(&position));
+    assert!(succeed(dir, &["generations", "list"]).contains("There is no generation yet"), "what there is of them is told");
 }
 
 #[test]
@@ -193,6 +194,7 @@ fn what_may_not_be_written_is_read_and_says_that_it_takes_nothing() {
         (&["explain", "partners", "p-1"], "RegisterPartner"),
         (&["export", "partners", "--format", "csv", "--out", "-"], "Nordwind"),
         (&["rules", "show"], "[tiers"),
+        (&["generations", "list"], "in_use"),
     ] {
         let output = pledger_as_reader(dir, arguments);
         assert!(output.status.success() && text(&output).contains(said), "{arguments:?}: {}", text(&output));
@@ -209,6 +211,20 @@ fn what_may_not_be_written_is_read_and_says_that_it_takes_nothing() {
     let refused = pledger_as_reader(dir, &["verify"]);
     assert!(!refused.status.success() && text(&refused).contains("copy the whole directory"), "{}", text(&refused));
     give_the_right_to_write(dir);
+}
+
+#[test]
+fn a_generated_history_keeps_its_own_time_where_nothing_may_be_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    succeed(dir, &["demo", "--partners", "5", "--months", "3", "--no-serve"]);
+    let asked = ["query", "tiers", "p-001", "--columns", "window_to"];
+    let told = succeed(dir, &asked);
+    take_the_right_to_write(&dir.join("data"));
+    std::fs::set_permissions(dir, std::fs::metadata(dir.join("data")).expect("the folder").permissions()).expect("readable");
+    let read = pledger_as_reader(dir, &asked);
+    give_the_right_to_write(dir);
+    assert_eq!(String::from_utf8_lossy(&read.stdout), told);
 }
 
 #[test]

@@ -274,12 +274,6 @@ impl Processor {
         self.damage.as_deref()
     }
 
-    /// When the latest decision was recorded; the earliest time there is where there is none.
-    #[must_use]
-    pub fn last_recorded_at(&self) -> Timestamp {
-        self.slices.iter().map(|slice| slice.last_recorded_at).max().unwrap_or(recover::BEFORE_ALL)
-    }
-
     /// The directory that this processor keeps: it knows an id before the answer that introduced it goes out.
     #[must_use]
     pub fn directory(&self) -> Arc<RwLock<Directory>> {
