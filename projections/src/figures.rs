@@ -11,6 +11,14 @@ const RATIO_PLACES: u32 = 6;
 /// Decimal places of durations.
 const DURATION_PLACES: u32 = 2;
 
+/// `{amount, currency}` of a threshold, with the places of the currency, or more where it has more.
+#[must_use]
+pub fn amount_needed(amount: Decimal, currency: Currency) -> Value {
+    let mut needed = amount.normalize();
+    needed.rescale(needed.scale().max(currency.digits()));
+    json!({"amount": needed.to_string(), "currency": currency.code()})
+}
+
 /// `{amount, currency}` of a sum in minor units.
 #[must_use]
 pub fn money(minor: i128, currency: Currency) -> Value {

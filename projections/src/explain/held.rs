@@ -14,7 +14,7 @@ use pledger_ledger::{
     record::{Events, Outcome},
     slices::Position,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Figure,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     deals::{Deal, DealKey, DealStatus},
-    figures::{amount, money},
+    figures::{amount, amount_needed, money},
     query::{FieldSpec, Rows},
     symbol::Symbol,
     tiers::{Against, counted_certifications},
@@ -245,17 +245,10 @@ fn next(against: &Against) -> Vec<(&'static str, Value)> {
     let next = rules.tiers.iter().find(|rule| against.next.as_ref() == Some(&rule.name));
     let of = |pick: fn(&TierRule, Currency) -> Value| next.map_or(Value::Null, |rule| pick(rule, rules.reporting_currency));
     vec![
-        ("next_revenue", of(needed_revenue)),
+        ("next_revenue", of(|rule, currency| amount_needed(rule.revenue, currency))),
         ("next_certifications", of(|rule, _| rule.certifications.into())),
         ("next_net_new_logos", of(|rule, _| rule.net_new_logos.into())),
     ]
-}
-
-/// The threshold with the places of the currency, or more where it has more.
-fn needed_revenue(rule: &TierRule, currency: Currency) -> Value {
-    let mut needed = rule.revenue.normalize();
-    needed.rescale(needed.scale().max(currency.digits()));
-    json!({"amount": needed.to_string(), "currency": currency.code()})
 }
 
 fn tier(rule: &TierRule, against: &Against, fields: &[FieldSpec]) -> HeldTier {
@@ -264,7 +257,7 @@ fn tier(rule: &TierRule, against: &Against, fields: &[FieldSpec]) -> HeldTier {
     let threshold = |field, value, needed, missing, is_reached| HeldThreshold { field, value, needed, missing, is_reached };
     let of_money = |sum: Money| money(sum.minor().into(), sum.currency());
     let thresholds = [
-        threshold(FIGURES[0], of_money(inputs.revenue), needed_revenue(rule, currency), of_money(revenue), revenue.minor() == 0),
+        threshold(FIGURES[0], of_money(inputs.revenue), amount_needed(rule.revenue, currency), of_money(revenue), revenue.minor() == 0),
         threshold(FIGURES[1], inputs.active_certifications.into(), rule.certifications.into(), certifications.into(), certifications == 0),
         threshold(FIGURES[2], inputs.net_new_logos.into(), rule.net_new_logos.into(), net_new_logos.into(), net_new_logos == 0),
     ];

@@ -122,7 +122,10 @@ fn a_tier_names_the_figures_that_cross_its_thresholds() {
     assert_eq!(found["tiers"][0]["after"], "bronze");
     assert_eq!(
         found["tiers"][0]["why"],
-        json!([{"tier": "bronze", "input": "tier", "had": null, "took": false, "has": null, "takes": true}])
+        json!([
+            {"tier": "bronze", "input": "tier", "had": null, "took": false, "has": null, "takes": true},
+            {"tier": "bronze", "input": "revenue", "had": usd("120000.00"), "took": null, "has": usd("120000.00"), "takes": usd("90000.00")},
+        ])
     );
     // What money crosses is told exactly.
     let dearer =

@@ -5,12 +5,15 @@ use std::cmp::Ordering;
 use pledger_domain::{
     partner::{TierInputs, tier::rank},
     rules::{Rules, TierRule},
-    values::TierName,
+    values::{Currency, TierName},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{figures::money, tiers::Held};
+use crate::{
+    figures::{amount_needed, money},
+    tiers::Held,
+};
 
 /// A partner whose figures earn another tier.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,7 +37,7 @@ pub struct TierChange {
 pub struct Crossing {
     /// The tier.
     pub tier: TierName,
-    /// `revenue`, `active_certifications` or `net_new_logos`; `tier` where only one of the two sets of rules knows it.
+    /// `revenue`, `active_certifications` or `net_new_logos`; before these `tier`, where only one of the two sets of rules knows it.
     pub input: &'static str,
     /// The figure over the window of the rules in force: money or a count.
     pub had: Value,
@@ -80,23 +83,11 @@ fn passed(before: &Rules, after: &Rules, was: Option<&TierName>, is: Option<&Tie
     }
 }
 
-/// Which figures meet the tier's thresholds on one side only; where none does, those that miss them now.
+/// Which figures meet the tier's thresholds on one side only; where none does, those that miss them now. Of a tier that only one side
+/// knows, that it does, and every figure that it takes any of.
 fn crossings(tier: &TierName, sides: [(&Rules, &TierInputs); 2]) -> Vec<Crossing> {
     let find = |rules: &Rules| rules.tiers.iter().find(|rule| rule.name == *tier).cloned();
-    let [had, has] =
-        sides.map(|(rules, inputs)| Side { currency: rules.reporting_currency.code(), rule: find(rules), inputs: inputs.clone() });
-    if had.rule.is_some() != has.rule.is_some() {
-        let known = |side: &Side| side.rule.is_some().into();
-        return vec![Crossing {
-            tier: tier.clone(),
-            input: "tier",
-            had: Value::Null,
-            took: known(&had),
-            has: Value::Null,
-            takes: known(&has),
-        }];
-    }
-    let all = || INPUTS.iter().map(|input| (input, (input.misses)(&had), (input.misses)(&has)));
+    let [had, has] = sides.map(|(rules, inputs)| Side { currency: rules.reporting_currency, rule: find(rules), inputs: inputs.clone() });
     let crossing = |input: &Input| Crossing {
         tier: tier.clone(),
         input: input.name,
@@ -105,13 +96,22 @@ fn crossings(tier: &TierName, sides: [(&Rules, &TierInputs); 2]) -> Vec<Crossing
         has: (input.figure)(&has.inputs),
         takes: (input.threshold)(&has),
     };
+    if had.rule.is_some() != has.rule.is_some() {
+        let known = |side: &Side| side.rule.is_some().into();
+        let tier = tier.clone();
+        let (took, takes) = (known(&had), known(&has));
+        let of_one_side = Crossing { tier, input: "tier", had: Value::Null, took, has: Value::Null, takes };
+        let asked = INPUTS.iter().filter(|input| (input.asks)(&had) || (input.asks)(&has));
+        return std::iter::once(of_one_side).chain(asked.map(crossing)).collect();
+    }
+    let all = || INPUTS.iter().map(|input| (input, (input.misses)(&had), (input.misses)(&has)));
     let crossed: Vec<_> = all().filter(|(_, was, is)| was != is).map(|(input, ..)| crossing(input)).collect();
     if crossed.is_empty() { all().filter(|(_, _, is)| *is).map(|(input, ..)| crossing(input)).collect() } else { crossed }
 }
 
 /// One set of rules.
 struct Side {
-    currency: &'static str,
+    currency: Currency,
     rule: Option<TierRule>,
     inputs: TierInputs,
 }
@@ -122,27 +122,30 @@ struct Input {
     figure: fn(&TierInputs) -> Value,
     threshold: fn(&Side) -> Value,
     misses: fn(&Side) -> bool,
+    /// Whether the tier is known, and takes any of it.
+    asks: fn(&Side) -> bool,
 }
 
 const INPUTS: [Input; 3] = [
     Input {
         name: "revenue",
         figure: |inputs| money(inputs.revenue.minor().into(), inputs.revenue.currency()),
-        threshold: |side| {
-            side.rule.as_ref().map_or(Value::Null, |rule| json!({"amount": rule.revenue.to_string(), "currency": side.currency}))
-        },
+        threshold: |side| side.rule.as_ref().map_or(Value::Null, |rule| amount_needed(rule.revenue, side.currency)),
         misses: |side| side.rule.as_ref().is_some_and(|rule| side.inputs.revenue.decimal().cmp(&rule.revenue) == Ordering::Less),
+        asks: |side| side.rule.as_ref().is_some_and(|rule| !rule.revenue.is_zero()),
     },
     Input {
         name: "active_certifications",
         figure: |inputs| inputs.active_certifications.into(),
         threshold: |side| side.rule.as_ref().map_or(Value::Null, |rule| rule.certifications.into()),
         misses: |side| side.rule.as_ref().is_some_and(|rule| side.inputs.active_certifications < rule.certifications),
+        asks: |side| side.rule.as_ref().is_some_and(|rule| rule.certifications > 0),
     },
     Input {
         name: "net_new_logos",
         figure: |inputs| inputs.net_new_logos.into(),
         threshold: |side| side.rule.as_ref().map_or(Value::Null, |rule| rule.net_new_logos.into()),
         misses: |side| side.rule.as_ref().is_some_and(|rule| side.inputs.net_new_logos < rule.net_new_logos),
+        asks: |side| side.rule.as_ref().is_some_and(|rule| rule.net_new_logos > 0),
     },
 ];
