@@ -84,7 +84,7 @@ fn passed(before: &Rules, after: &Rules, was: Option<&TierName>, is: Option<&Tie
 }
 
 /// Which figures meet the tier's thresholds on one side only; where none does, those that miss them now. Of a tier that only one side
-/// knows, that it does, and every figure that it takes any of.
+/// knows, that it does, and of a new one every figure that it takes any of.
 fn crossings(tier: &TierName, sides: [(&Rules, &TierInputs); 2]) -> Vec<Crossing> {
     let find = |rules: &Rules| rules.tiers.iter().find(|rule| rule.name == *tier).cloned();
     let [had, has] = sides.map(|(rules, inputs)| Side { currency: rules.reporting_currency, rule: find(rules), inputs: inputs.clone() });
@@ -101,7 +101,7 @@ fn crossings(tier: &TierName, sides: [(&Rules, &TierInputs); 2]) -> Vec<Crossing
         let tier = tier.clone();
         let (took, takes) = (known(&had), known(&has));
         let of_one_side = Crossing { tier, input: "tier", had: Value::Null, took, has: Value::Null, takes };
-        let asked = INPUTS.iter().filter(|input| (input.asks)(&had) || (input.asks)(&has));
+        let asked = INPUTS.iter().filter(|input| (input.asks)(&has));
         return std::iter::once(of_one_side).chain(asked.map(crossing)).collect();
     }
     let all = || INPUTS.iter().map(|input| (input, (input.misses)(&had), (input.misses)(&has)));

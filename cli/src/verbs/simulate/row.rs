@@ -82,12 +82,9 @@ fn in_words(crossing: &Crossing) -> String {
     if *input == "tier" {
         return if takes == &Value::Bool(true) { format!("{tier} is new") } else { format!("there is no {tier} any more") };
     }
-    let (is_gone, is_new) = (takes.is_null(), took.is_null());
+    let is_new = took.is_null();
     let [had, took, has, takes] = [had, took, has, takes].map(output::cell);
     let input = input.replace('_', " ");
-    if is_gone {
-        return format!("{tier} took {input} {took}, it had {had}");
-    }
     let threshold = if is_new || took == takes { takes } else { format!("{takes} instead of {took}") };
     let figure = if had == has { format!("it has {has}") } else { format!("it has {has} in the draft's window instead of {had}") };
     format!("{tier} takes {input} {threshold}, {figure}")
