@@ -6,6 +6,9 @@ use crate::query::{FieldKind, VIEWS, ViewSpec, find_view};
 const NEAR: f64 = 0.8;
 /// How much less near than the nearest another name may be to be suggested too.
 const AS_NEAR: f64 = 0.05;
+/// How many letters a short name has at most, and how near another one is that differs from it in one.
+const SHORT: usize = 4;
+const ONE_SLIP: f64 = 0.75;
 /// Names that are suggested at most.
 const SUGGESTED: usize = 3;
 
@@ -61,7 +64,14 @@ pub fn find_metric(name: &str) -> Result<(&'static ViewSpec, Option<&'static str
 /// The names nearer than `near_enough` to the one that is asked for, the nearest first.
 pub(super) fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>, near_enough: f64) -> Vec<&'n str> {
     let asked = asked.to_lowercase();
-    let mut near: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(&name.to_lowercase(), &asked), name)).collect();
+    let score = |name: &str| {
+        let name = name.to_lowercase();
+        let alike = strsim::jaro_winkler(&name, &asked);
+        // Of short names one letter is most of what there is.
+        let is_slip = asked.len() <= SHORT && strsim::osa_distance(&name, &asked) == 1;
+        if is_slip { alike.max(ONE_SLIP) } else { alike }
+    };
+    let mut near: Vec<(f64, &str)> = names.map(|name| (score(name), name)).collect();
     near.retain(|(score, _)| *score > near_enough);
     near.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
     near.dedup_by_key(|(_, name)| *name);
@@ -74,6 +84,12 @@ pub(super) fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>, nea
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_name_is_near_to_another_that_differs_in_a_letter() {
+        let near = |asked| nearest(asked, ["p-1", "pa", "pb", "d1"].into_iter(), 0.7);
+        assert!(near("p1").contains(&"p-1") && near("pz") == ["pa", "pb"] && near("d9") == ["d1"] && near("xyz").is_empty());
+    }
 
     #[test]
     fn figures_are_suggested_where_one_is_meant() {
