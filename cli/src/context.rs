@@ -87,7 +87,24 @@ fn read_configuration(named: Option<PathBuf>) -> Result<Configuration> {
         None => return Ok(Configuration::default()),
     };
     let text = std::fs::read_to_string(&path).with_context(|| format!("the configuration {} cannot be read", path.display()))?;
-    toml::from_str(&text).map_err(|error| Usage(format!("{}: {error}", path.display())).into())
+    toml::from_str(&text).map_err(|error| Usage(format!("{}{}", path.display(), mistake(&text, &error))).into())
+}
+
+/// Where the mistake is, and what it is. The file may hold passwords, so nothing that stands in it is said.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map_or_else(String::new, |before| {
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!(", line {}, column {column}", before.matches('\n').count() + 1)
+    });
+    format!("{place}: {}", reason(error.message()))
+}
+
+/// What is wrong, and what was expected. What was found stands in quotes between them, and is left out.
+fn reason(message: &str) -> String {
+    let (wrong, expected) = message.rsplit_once(", expected ").map_or((message, None), |(wrong, expected)| (wrong, Some(expected)));
+    let wrong = wrong.split(['"', '`']).next().unwrap_or_default().trim_end();
+    expected.map_or_else(|| wrong.to_owned(), |expected| format!("{wrong}, expected {expected}"))
 }
 
 /// Logs go to stderr.
@@ -101,4 +118,36 @@ pub(crate) fn start_logging(verbose: u8) {
     // Colours are for a terminal: in a file they are only in the way.
     let is_seen = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(is_seen).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_configuration_is_told_by_its_place_and_without_what_stands_there() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("pledger.toml");
+        for (text, expected) in [
+            (r#"postgres = "postgres://p:SECRET@db"#, "line 1, column 35: invalid basic string, expected `\"`"),
+            ("\npostgres = postgres://p:SECRET@db", "line 2, column 12: string values must be quoted, expected literal string"),
+            ("postgres = \"SECRET\"\npostgres = \"SECRET\"", "line 2, column 1: duplicate key"),
+            (r#"postgres = "SECRET\q""#, "line 1, column 20: missing escaped value, expected `b`"),
+            (r#"postgras = "SECRET""#, "line 1, column 1: unknown field, expected one of `data_dir`, `listen`"),
+            (r#"SECRET = 1"#, "line 1, column 1: unknown field, expected one of `data_dir`"),
+            (r#"kafka_config = "sasl.password=SECRET""#, "line 1, column 16: invalid type: string, expected a sequence"),
+            (r#"kafka_config = "a, expected SECRET""#, "line 1, column 16: invalid type: string, expected a sequence"),
+            (r#"kafka_config = [["sasl.password=SECRET"]]"#, "line 1, column 17: invalid type: sequence, expected a string"),
+            (r#"listen = "SECRET""#, "line 1, column 10: invalid socket address syntax"),
+            (r#"take_over_after = "SECRET""#, "line 1, column 19: invalid type: string, expected u16"),
+            ("take_over_after = 5550123", "line 1, column 19: invalid value: integer, expected u16"),
+        ] {
+            std::fs::write(&path, text).expect("written");
+            let Err(error) = read_configuration(Some(path.clone())) else { panic!("{text}: taken") };
+            assert!(error.is::<Usage>(), "{text}: {error:?}");
+            let told = format!("{error:?}");
+            assert!(told.contains(&format!("pledger.toml, {expected}")), "{text}: {told}");
+            assert!(!told.contains("SECRET") && !told.contains("5550123"), "{text}: {told}");
+        }
+    }
 }
