@@ -39,9 +39,8 @@ const CHORES_EVERY: Duration = Duration::from_secs(1);
 const TO_SETTLE: Duration = Duration::from_secs(2);
 /// How long commands may wait for a snapshot to be possible; it is tried again with the next chores.
 const TO_BE_QUIET: Duration = Duration::from_millis(250);
-/// How long a slice waits that could not be restored, or whose place in the topic is gone.
+/// How long a slice waits that could not be restored.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
-const AFTER_GONE: Duration = Duration::from_secs(10);
 /// How long reading waits after it failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -229,7 +228,7 @@ impl Driver {
             match change {
                 Change::Gained(slices) => {
                     tracing::info!(?slices, "slices to write");
-                    slices.into_iter().for_each(|slice| self.duties.add(slice));
+                    slices.into_iter().for_each(|slice| self.gain(slice));
                 }
                 Change::Lost(slices, done) => {
                     tracing::info!(?slices, "slices to let go of");
@@ -253,6 +252,13 @@ impl Driver {
                 self.await_settled(&[slice], Instant::now() + TO_BE_QUIET);
                 self.chores.keep_one(&self.processor, slice);
             }
+        }
+    }
+
+    fn gain(&mut self, slice: SliceId) {
+        self.duties.add(slice);
+        if let Some(reason) = self.duties.stopped(slice) {
+            self.status.troubles.lock().insert(slice, reason.to_owned());
         }
     }
 
@@ -311,11 +317,14 @@ impl Driver {
         match self.reader.assign(&places) {
             Ok(gone) => {
                 let mut troubles = self.status.troubles.lock();
-                places.iter().for_each(|(slice, _)| drop(troubles.remove(slice)));
+                for (slice, _) in places.iter().filter(|(slice, _)| gone.iter().all(|gone| gone.slice != *slice)) {
+                    self.duties.found(*slice);
+                    troubles.remove(slice);
+                }
                 for gone in gone {
-                    tracing::error!("{gone}");
-                    self.duties.wait(gone.slice, now + AFTER_GONE);
-                    troubles.insert(gone.slice, gone.to_string());
+                    let told = self.duties.missed(&gone, now);
+                    tracing::error!("{told}");
+                    troubles.insert(gone.slice, told);
                 }
             }
             Err(error) => {

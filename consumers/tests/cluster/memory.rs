@@ -22,6 +22,11 @@ impl InMemory {
         let created = created(slices);
         Self { commands: MemoryCommands::new(created.slices), log: MemoryLog::new(created) }
     }
+
+    /// The same ledger beside a commands topic that was made anew.
+    pub(crate) fn with_new_commands(&self) -> Self {
+        Self { commands: MemoryCommands::new(self.log.slices()), log: self.log.clone() }
+    }
 }
 
 impl Topics for InMemory {

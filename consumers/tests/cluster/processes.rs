@@ -9,7 +9,7 @@ use pledger_consumers::{
 };
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    commands_topic::{CommandReader, Fixed, Gone, Queued},
+    commands_topic::{CommandReader, Fixed, Gone, Membership, Queued},
     log::{Log, LogError, UpTo},
     record::{Body, Record},
     slices::SliceId,
@@ -23,19 +23,19 @@ use crate::{
 
 /// Starts a processor that writes these slices for ever.
 pub(crate) fn processor(topics: &dyn Topics, slices: impl IntoIterator<Item = SliceId>, kept: &Kept) -> ClusterProcessor {
-    reading(topics, topics.reader(), slices, kept)
+    reading(topics, topics.reader(), Box::new(Fixed::new(slices.into_iter().collect())), kept)
 }
 
-fn reading(
+/// Starts a processor that reads by `reader` and writes what `membership` says.
+pub(crate) fn reading(
     topics: &dyn Topics,
     reader: Box<dyn CommandReader>,
-    slices: impl IntoIterator<Item = SliceId>,
+    membership: Box<dyn Membership>,
     kept: &Kept,
 ) -> ClusterProcessor {
     let (log, snapshots) = (topics.log(), Arc::clone(&kept.snapshots));
     let processor = Processor::of_no_slice(Arc::clone(&log), &*snapshots, KeyLimits::default(), "test".into()).expect("restored");
     let edge = kept.edge(&*log, Arc::default());
-    let membership = Box::new(Fixed::new(slices.into_iter().collect()));
     let sender = topics.sender();
     ClusterProcessor::start(Parts { processor, log, reader, sender, membership, snapshots, edge }).expect("a thread")
 }
@@ -60,7 +60,10 @@ impl Stallable {
     pub(crate) fn of_all(topics: &dyn Topics) -> Self {
         let going = Arc::<Mutex<()>>::default();
         let reader = StallableReader { reader: topics.reader(), going: Arc::clone(&going) };
-        Self { processor: reading(topics, Box::new(reader), topics.log().slices().all(), &Kept::default()), going }
+        Self {
+            processor: reading(topics, Box::new(reader), Box::new(Fixed::new(topics.log().slices().all().collect())), &Kept::default()),
+            going,
+        }
     }
 
     /// It takes nothing more until what is answered is dropped.

@@ -5,6 +5,8 @@
 mod asks;
 mod cases;
 mod home;
+#[path = "../cluster/lost_topic.rs"]
+mod lost_topic;
 #[path = "../cluster/memory.rs"]
 mod memory;
 #[path = "../cluster/processes.rs"]
@@ -57,7 +59,11 @@ fn main() {
         };
         Trial::test(format!("cluster::{name}"), run)
     });
-    libtest_mimic::run(&Arguments::from_args(), on_each.chain(of_clusters).collect()).exit();
+    let of_a_lost_topic = Trial::test("cluster::a_slice_whose_place_is_lost_stays_stopped", || {
+        lost_topic::a_slice_whose_place_is_lost_stays_stopped(&InMemory::new(SLICES));
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), on_each.chain(of_clusters).chain([of_a_lost_topic]).collect()).exit();
 }
 
 fn in_memory() -> Home {
