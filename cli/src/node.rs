@@ -178,7 +178,9 @@ pub(crate) fn random_id() -> String {
 /// Says what to do about it.
 pub(crate) fn explain(error: LogError, dir: &Path) -> anyhow::Error {
     match error {
-        LogError::Unfit(reason) => anyhow::anyhow!("{reason}\nCreate one with: pledger init --data-dir {}", dir.display()),
-        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_)) => other.into(),
+        LogError::Absent(reason) => anyhow::anyhow!("{reason}\nCreate one with: pledger init --data-dir {}", dir.display()),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_)) => {
+            other.into()
+        }
     }
 }

@@ -64,7 +64,10 @@ impl Announcement {
     pub(crate) fn holds_lock(&self, data_dir: &Path) -> bool {
         match SqliteLog::open(data_dir, Mode::Write) {
             Err(LogError::Locked(_)) => true,
-            Ok(_) | Err(LogError::Store(_) | LogError::Damaged { .. } | LogError::ReadOnly(_) | LogError::Unfit(_)) => false,
+            Ok(_)
+            | Err(LogError::Store(_) | LogError::Damaged { .. } | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_)) => {
+                false
+            }
         }
     }
 

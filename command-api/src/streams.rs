@@ -96,7 +96,7 @@ pub(crate) fn log_problem(error: &LogError) -> Problem {
     tracing::warn!(%error, "a stream cannot be read");
     let code = match error {
         LogError::Damaged { .. } => "LedgerDamaged",
-        LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => "LedgerUnavailable",
+        LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => "LedgerUnavailable",
     };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string()).retry_after(RETRY_S)
 }

@@ -31,9 +31,12 @@ pub enum LogError {
     /// This process may read it, and write nothing.
     #[error("{0}")]
     ReadOnly(String),
-    /// There is no ledger here, or one of another shape.
+    /// There is a ledger of another shape here, or something else, or what is asked for cannot be.
     #[error("{0}")]
     Unfit(String),
+    /// There is no ledger here.
+    #[error("{0}")]
+    Absent(String),
 }
 
 /// A record at its offset in its slice; void records have offsets too.

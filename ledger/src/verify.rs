@@ -65,7 +65,9 @@ impl From<LogError> for VerifyError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Damaged { position, reason } => Self::Broken { position, reason },
-            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => Self::Unreadable(error),
+            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => {
+                Self::Unreadable(error)
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl Home for InMemory {
 
     fn open(&self) -> Result<Box<dyn Log>, LogError> {
         let log = self.0.lock().clone();
-        log.map_or_else(|| Err(LogError::Unfit("there is no ledger in memory".into())), |log| Ok(Box::new(log) as Box<dyn Log>))
+        log.map_or_else(|| Err(LogError::Absent("there is no ledger in memory".into())), |log| Ok(Box::new(log) as Box<dyn Log>))
     }
 
     fn beside(&self) -> Result<Box<dyn Log>, LogError> {

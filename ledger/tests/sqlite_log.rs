@@ -166,8 +166,8 @@ fn what_was_written_while_a_commit_failed_is_found() {
 #[test]
 fn what_is_no_ledger_is_said_and_never_a_panic() {
     let dir = tempfile::tempdir().expect("a directory");
-    assert!(matches!(SqliteLog::open(dir.path(), Mode::Read), Err(LogError::Unfit(_))));
-    assert!(matches!(SqliteLog::open(dir.path(), Mode::Write), Err(LogError::Unfit(_))));
+    assert!(matches!(SqliteLog::open(dir.path(), Mode::Read), Err(LogError::Absent(_))));
+    assert!(matches!(SqliteLog::open(dir.path(), Mode::Write), Err(LogError::Absent(_))));
     drop(create(dir.path()));
     assert!(matches!(SqliteLog::create(dir.path(), created()), Err(LogError::Unfit(_))));
     tamper(dir.path(), &["UPDATE meta SET value = 9"]);

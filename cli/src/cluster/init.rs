@@ -24,14 +24,16 @@ use crate::{
     output,
 };
 
-/// Creates a ledger in Kafka.
+/// Creates a ledger in Kafka, or the topics that one lacks which is there.
 pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, context: &Context) -> Result<ExitCode> {
     let created_at = SystemClock::new().now();
     let created = LedgerCreated { v: FORMAT, ledger_id: random_id(), slices, created_at, generated: None };
-    let log = KafkaLog::create(
-        KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) },
-        created,
-    )?;
+    let options = KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) };
+    let missing = KafkaLog::create_missing(options.clone())?.filter(|missing| !missing.is_empty());
+    if let Some(missing) = missing {
+        return completed(cluster, &missing, context);
+    }
+    let log = KafkaLog::create(options, created)?;
     let ledger_id = log.created().ledger_id.clone();
     // The rules name nobody, and nothing is worth a snapshot yet.
     let keys: Arc<dyn KeyStore> = Arc::new(MemoryKeyStore::default());
@@ -49,6 +51,16 @@ pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, contex
             slices.count,
             cluster.to_serve()
         ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says which topics were created of a ledger that is there.
+fn completed(cluster: &Cluster, made: &[String], context: &Context) -> Result<ExitCode> {
+    if context.json {
+        output::print_json(&json!({"kafka": cluster.brokers, "topic_prefix": cluster.prefix, "created_topics": made}))?;
+    } else {
+        output::print(format!("Created the missing topics {} of the ledger that is there already.", made.join(", ")))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -28,7 +28,9 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
     let postgres = postgres.options(context)?;
     let source = SqliteLog::open(from, Mode::Write).map_err(|error| match error {
         LogError::Locked(reason) => anyhow::anyhow!("{reason}\nStop it first: what it writes from now on would be missing"),
-        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::ReadOnly(_) | LogError::Unfit(_)) => other.into(),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_)) => {
+            other.into()
+        }
     })?;
     let target =
         target(&source, KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) })?;
@@ -70,7 +72,7 @@ fn target(source: &SqliteLog, options: KafkaOptions) -> Result<KafkaLog> {
     match KafkaLog::open(options.clone()) {
         Ok(log) if log.created() == source.created() => Ok(log),
         Ok(log) => bail!("there is another ledger already, {}; give --topic-prefix to copy beside it", log.created().ledger_id),
-        Err(LogError::Unfit(_)) => Ok(KafkaLog::create(options, source.created().clone())?),
+        Err(LogError::Unfit(_) | LogError::Absent(_)) => Ok(KafkaLog::create(options, source.created().clone())?),
         Err(other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_))) => Err(other.into()),
     }
 }

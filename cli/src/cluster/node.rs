@@ -30,10 +30,10 @@ pub(super) fn options(cluster: &Cluster) -> KafkaOptions {
 /// Opens the ledger, and says what to do where there is none.
 pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
     KafkaLog::open(options(cluster)).map_err(|error| match error {
-        LogError::Unfit(reason) => {
-            anyhow::anyhow!("{reason}\nWhere there is no ledger yet, create one with: pledger init {}", cluster.flags())
+        LogError::Absent(reason) => anyhow::anyhow!("{reason}\nCreate one with: pledger init {}", cluster.flags()),
+        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_)) => {
+            other.into()
         }
-        other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_)) => other.into(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::{
     output,
 };
 
-/// Create a ledger, and publish the default rules as its first version
+/// Create a ledger, and publish the default rules as its first version; or the topics that a ledger in Kafka lacks
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  pledger init --data-dir ./acme-program\n  pledger init --kafka broker-1:9092 --replicas 3\n\nThe number of slices is fixed for ever; 64 serve one machine and a cluster of many processors;\n16 are cheaper where one broker and one process do it all (docs/cluster.md)."

@@ -23,6 +23,12 @@ pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("is there already, with 8 partitions"), "{}", said(&again));
 
+    let same = cluster.run("init", &["--replicas", "1", "--slices", "8"]);
+    assert_eq!(same.status.code(), Some(1));
+    assert!(said(&same).contains("is not empty: it holds a ledger already"), "{}", said(&same));
+    let large = Cluster::none(brokers).run("init", &["--replicas", "99"]);
+    assert!(large.status.code() == Some(1) && said(&large).contains("give --replicas 1"), "{}", said(&large));
+
     for (args, what) in [
         (&["--slices", "0-8"][..], "the ledger has the slices 0 to 7, and no 8"),
         (&["--slices", "some"], "\"some\" is no slice; try 0-31 or 0-3,8"),
@@ -35,6 +41,7 @@ pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
     }
     let loosened = cluster.run("serve", &["--kafka-config", "acks=0"]);
     assert!(loosened.status.code() == Some(1) && said(&loosened).contains("the ledger rests on it"), "{}", said(&loosened));
+    assert!(!said(&loosened).contains("pledger init"), "{}", said(&loosened));
     let no_cluster = pledger().args(["serve", "--postgres", "postgres://db"]).output().expect("pledger");
     assert!(no_cluster.status.code() == Some(2) && said(&no_cluster).contains("goes with --kafka"), "{}", said(&no_cluster));
     let alone = pledger().args(["serve", "--roles", "api"]).output().expect("pledger");

@@ -364,7 +364,7 @@ impl Driver {
     fn processor_trouble(&mut self, error: &LogError) {
         match error {
             LogError::Damaged { .. } => self.processor.refuse_writes(error.to_string()),
-            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => {
+            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => {
                 tracing::warn!(%error, "the reference slices cannot be followed; it is tried again");
             }
         }

@@ -249,7 +249,7 @@ impl Processor {
     pub(super) fn refuse_damage(&mut self, error: &LogError) {
         match error {
             LogError::Damaged { .. } => self.refuse_writes(error.to_string()),
-            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => {}
+            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     courier::{Courier, Delivered, Parcel, Receipt, owned},
     options::KafkaOptions,
     scan::scan,
-    topics::{EVENTS, PUBLISHED, Topics},
+    topics::{EVENTS, PUBLISHED, Topics, missing},
 };
 use crate::{
     edge::cloud_events::{CONTENT_TYPE, HEADER_PREFIX},
@@ -87,12 +87,12 @@ impl KafkaEvents {
         options.check()?;
         let (events, published) = (options.topic(EVENTS), options.topic(PUBLISHED));
         let topics = Topics::new(&options)?;
-        let count = topics.partitions(&events)?;
-        if count != Some(usize::from(slices.count)) {
-            return Err(LogError::Unfit(mend(&options, &events, count, slices.count, "")));
+        let count = topics.partitions(&events)?.ok_or_else(|| missing(&options, &events))?;
+        if count != usize::from(slices.count) {
+            return Err(LogError::Unfit(mend(&options, &events, count, slices.count)));
         }
         if topics.partitions(&published)?.is_none() {
-            return Err(LogError::Unfit(mend(&options, &published, None, 1, " --config cleanup.policy=compact")));
+            return Err(missing(&options, &published));
         }
         let courier = Courier::new(&options, &options.publisher())?;
         let (to, delivered) = mpsc::channel();
@@ -148,17 +148,10 @@ impl Kept {
 }
 
 /// What to run where a topic is not as it must be.
-fn mend(options: &KafkaOptions, topic: &str, found: Option<usize>, count: u16, more: &str) -> String {
+fn mend(options: &KafkaOptions, topic: &str, found: usize, count: u16) -> String {
     let tool = format!("kafka-topics.sh --bootstrap-server {} --topic {topic}", options.brokers);
-    let create = format!("{tool} --create --partitions {count} --replication-factor {}{more}", options.replicas);
-    match found {
-        None => format!("there is no topic {topic}; create it:\n  {create}"),
-        Some(found) => {
-            format!(
-                "the topic {topic} has {found} partitions, and the ledger has {count} slices; make it anew:\n  {tool} --delete\n  {create}"
-            )
-        }
-    }
+    let create = format!("{tool} --create --partitions {count} --replication-factor {}", options.replicas);
+    format!("the topic {topic} has {found} partitions, and the ledger has {count} slices; make it anew:\n  {tool} --delete\n  {create}")
 }
 
 impl Outlet for KafkaEvents {

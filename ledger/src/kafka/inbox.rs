@@ -19,7 +19,7 @@ use super::{
     client::{self, passes_by_itself},
     courier::bytes,
     options::{KafkaOptions, TO_ANSWER},
-    topics::{INBOX, Topics},
+    topics::{INBOX, Topics, missing},
 };
 use crate::{
     inbox::{Headers, Inbox, Message, Place},
@@ -105,7 +105,7 @@ impl KafkaInbox {
         options.check()?;
         let topic = options.topic(INBOX);
         if Topics::new(&options)?.partitions(&topic)?.is_none() {
-            return Err(LogError::Unfit(format!("there is no topic {topic} at {}: it is created with the ledger", options.brokers)));
+            return Err(missing(&options, &topic));
         }
         let (lost, gained, done) = Default::default();
         let membership = Membership { topic: topic.clone(), lost, gained, done };

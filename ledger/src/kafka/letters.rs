@@ -13,7 +13,7 @@ use super::{
     courier::{Courier, Parcel, owned},
     options::KafkaOptions,
     scan::scan,
-    topics::{DEAD_LETTERS, INBOX, Topics},
+    topics::{DEAD_LETTERS, INBOX, Topics, missing},
 };
 use crate::{
     inbox::{DeadLetters, Headers, Letter, Message, Objection, Place},
@@ -115,8 +115,7 @@ impl KafkaLetters {
         options.check()?;
         let (topic, inbox) = (options.topic(DEAD_LETTERS), options.topic(INBOX));
         let partitions = Topics::new(&options)?.partitions(&topic)?.and_then(|count| u32::try_from(count).ok());
-        let none = || LogError::Unfit(format!("there is no topic {topic} at {}: it is created with the ledger", options.brokers));
-        let partitions = partitions.ok_or_else(none)?;
+        let partitions = partitions.ok_or_else(|| missing(&options, &topic))?;
         let courier = Courier::new(&options, &options.courier())?;
         Ok(Self { options, topic, inbox, partitions, courier })
     }

@@ -139,11 +139,26 @@ impl KafkaLog {
         }
     }
 
+    /// Creates the topics that a ledger lacks; answers their names, or nothing where there is no ledger.
+    ///
+    /// # Errors
+    /// `LogError::Unfit` where they cannot be made as asked, `LogError::Damaged`, `LogError::Store`.
+    pub fn create_missing(options: KafkaOptions) -> Result<Option<Vec<String>>, LogError> {
+        options.check()?;
+        let options = Arc::new(options);
+        let topics = Topics::new(&options)?;
+        match find(&options, &topics) {
+            Ok(created) => Ok(Some(topics.create(created.slices)?)),
+            Err(LogError::Absent(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the ledger in the topics with the options' prefix.
     ///
     /// # Errors
-    /// `LogError::Unfit` where there is none, or its topics are not as its first record says; `LogError::Damaged`,
-    /// `LogError::Store`.
+    /// `LogError::Absent` where there is none, `LogError::Unfit` where its topics are not as its first record says;
+    /// `LogError::Damaged`, `LogError::Store`.
     pub fn open(options: KafkaOptions) -> Result<Self, LogError> {
         options.check()?;
         Self::start(Arc::new(options))
@@ -151,12 +166,7 @@ impl KafkaLog {
 
     fn start(options: Arc<KafkaOptions>) -> Result<Self, LogError> {
         let topics = Topics::new(&options)?;
-        let name = options.topic(topics::LEDGER);
-        let none = || LogError::Unfit(format!("there is no ledger in the topic {name} of {}", options.brokers));
-        let partitions = topics.partitions(&name)?.and_then(|count| u16::try_from(count).ok()).ok_or_else(none)?;
-        let found = Slices::new(partitions).map_err(|error| LogError::Unfit(format!("the topic {name}: {error}")))?;
-        let shared = Shared::new(&options, found);
-        let created = read_created(&shared)?.ok_or_else(none)?;
+        let created = find(&options, &topics)?;
         topics.check(created.slices)?;
         // The number of reference slices comes from the first record, too.
         Ok(Self { shared: Shared::new(&options, created.slices), created: Arc::new(created), spare: Arc::default() })
@@ -173,6 +183,15 @@ impl KafkaLog {
     pub fn created(&self) -> &LedgerCreated {
         &self.created
     }
+}
+
+/// What the ledger in the topics is.
+fn find(options: &Arc<KafkaOptions>, topics: &Topics<'_>) -> Result<LedgerCreated, LogError> {
+    let name = options.topic(topics::LEDGER);
+    let none = || LogError::Absent(format!("there is no ledger in the topic {name} of {}", options.brokers));
+    let partitions = topics.partitions(&name)?.and_then(|count| u16::try_from(count).ok()).ok_or_else(none)?;
+    let found = Slices::new(partitions).map_err(|error| LogError::Unfit(format!("the topic {name}: {error}")))?;
+    read_created(&Shared::new(options, found))?.ok_or_else(none)
 }
 
 /// The first record of slice 0, where there is one.

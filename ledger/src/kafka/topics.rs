@@ -15,7 +15,7 @@ use rdkafka::{
 
 use super::{
     client::{Quiet, insist},
-    options::{KafkaOptions, TO_ANSWER},
+    options::{DEFAULT_PREFIX, KafkaOptions, TO_ANSWER},
 };
 use crate::{log::LogError, reach::Unreached, slices::Slices};
 
@@ -105,8 +105,8 @@ impl<'a> Topics<'a> {
         Ok(Self { options, client })
     }
 
-    /// Creates the topics that are not there yet, and waits until each has leaders.
-    pub(super) fn create(&self, slices: Slices) -> Result<(), LogError> {
+    /// Creates the topics that are not there yet, and waits until each has leaders. Answers which it created.
+    pub(super) fn create(&self, slices: Slices) -> Result<Vec<String>, LogError> {
         let replicas = self.options.replicas;
         // A majority: with three replicas one may be away.
         let in_sync = (replicas / 2 + 1).to_string();
@@ -125,11 +125,15 @@ impl<'a> Topics<'a> {
         let wanted: Vec<NewTopic<'_>> = wanted.collect();
         let limits = AdminOptions::new().request_timeout(Some(TO_APPEAR)).operation_timeout(Some(TO_APPEAR));
         let answers = wait_for(self.client.create_topics(&wanted, &limits));
+        let mut made = Vec::new();
         for answer in answers.map_err(|error| self.options.store("creating topics", &error))? {
             match answer {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Ok(name) => made.push(name),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, RDKafkaErrorCode::InvalidReplicationFactor)) => {
-                    let reason = format!("the topic {name} cannot have {replicas} replicas: the cluster has fewer brokers");
+                    let reason = format!(
+                        "the topic {name} cannot have {replicas} replicas: the cluster has fewer brokers; where it has one, give --replicas 1"
+                    );
                     return Err(LogError::Unfit(reason));
                 }
                 Err((name, code)) => return Err(LogError::Store(format!("Kafka does not create the topic {name}: {code}"))),
@@ -147,7 +151,7 @@ impl<'a> Topics<'a> {
             }
             std::thread::sleep(ASK_EVERY);
         }
-        Ok(())
+        Ok(made)
     }
 
     fn has_leaders(&self, name: &str, count: u16) -> bool {
@@ -180,7 +184,7 @@ impl<'a> Topics<'a> {
     /// `LogError::Unfit` naming the topic and what is wrong with it.
     pub(super) fn check(&self, slices: Slices) -> Result<(), LogError> {
         for name in [LEDGER, COMMANDS].map(|name| self.options.topic(name)) {
-            let count = self.partitions(&name)?.unwrap_or(0);
+            let count = self.partitions(&name)?.ok_or_else(|| missing(self.options, &name))?;
             if count != usize::from(slices.count) {
                 let reason = format!("the topic {name} has {count} partitions, and the ledger was created with {} slices", slices.count);
                 return Err(LogError::Unfit(reason));
@@ -224,6 +228,15 @@ impl<'a> Topics<'a> {
             None => Err(LogError::Store(format!("Kafka says nothing of the topic {name}"))),
         }
     }
+}
+
+/// A topic that is created with the ledger is not there.
+pub(super) fn missing(options: &KafkaOptions, topic: &str) -> LogError {
+    let prefix = if options.prefix == DEFAULT_PREFIX { String::new() } else { format!(" --topic-prefix {}", options.prefix) };
+    let brokers = &options.brokers;
+    LogError::Unfit(format!(
+        "there is no topic {topic} at {brokers}; the topics that a ledger lacks are created by: pledger init --kafka {brokers}{prefix}"
+    ))
 }
 
 /// Waits on this thread for an answer of the library, whose own thread wakes it.

@@ -50,7 +50,7 @@ impl Link {
         match error {
             LogError::Damaged { position, reason } => LogError::Damaged { position, reason: format!("{file}: {reason}") },
             LogError::Store(reason) => LogError::Store(format!("{file}: {reason}")),
-            LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) => error,
+            LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => error,
         }
     }
 

@@ -94,13 +94,13 @@ impl SqliteLog {
     /// Opens the ledger in `dir`.
     ///
     /// # Errors
-    /// `LogError::Locked` naming the process that writes to it, `LogError::Unfit` where there is none or one of a later
+    /// `LogError::Locked` naming the process that writes to it, `LogError::Absent` where there is none, `LogError::Unfit` where there is one of a later
     /// pledger, `LogError::Damaged` and `LogError::Store` where its file cannot be read.
     pub fn open(dir: &Path, mode: Mode) -> Result<Self, LogError> {
         let file = dir.join(LEDGER_FILE);
         match file.try_exists() {
             Ok(true) => {}
-            Ok(false) => return Err(LogError::Unfit(format!("there is no ledger in {}", dir.display()))),
+            Ok(false) => return Err(LogError::Absent(format!("there is no ledger in {}", dir.display()))),
             Err(error) => return Err(LogError::Store(format!("{}: {error}", file.display()))),
         }
         let lock = if mode == Mode::Write { Some(lock::lock(dir)?) } else { None };

@@ -322,7 +322,7 @@ fn what_lands_of_a_dropped_producer_is_a_beginning(home: &dyn Home) {
 
 fn a_ledger_is_created_once(home: &dyn Home) {
     match home.open().map(drop) {
-        Err(LogError::Unfit(reason)) => assert!(reason.starts_with("there is no ledger in "), "{reason}"),
+        Err(LogError::Absent(reason)) => assert!(reason.starts_with("there is no ledger in "), "{reason}"),
         other => panic!("{other:?}"),
     }
     drop(create(home));

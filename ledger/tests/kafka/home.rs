@@ -92,6 +92,18 @@ impl InKafka {
         answers[0].as_ref().expect("created");
     }
 
+    /// Deletes a topic, and waits until it is gone.
+    pub(crate) fn delete_topic(&self, name: &str) {
+        let topic = self.topic(name);
+        let answers = self.runtime.block_on(self.admin().delete_topics(&[&topic], &AdminOptions::new())).expect("an answer");
+        answers[0].as_ref().expect("deleted");
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while self.partitions(name) > 0 {
+            assert!(std::time::Instant::now() < until, "{topic} is there still");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
     /// Deletes the beginning of a slice.
     pub(crate) fn delete_before(&self, slice: u16, offset: i64) {
         self.delete_in("ledger", slice, offset);

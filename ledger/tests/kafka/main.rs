@@ -42,6 +42,7 @@ const CASES: &[Case] = &[
     ("topics_are_created_as_they_must_be", topics::topics_are_created_as_they_must_be),
     ("topics_that_would_lose_records_are_refused", topics::topics_that_would_lose_records_are_refused),
     ("other_slices_than_partitions_are_refused", topics::other_slices_than_partitions_are_refused),
+    ("topics_that_a_ledger_lacks_are_created", topics::topics_that_a_ledger_lacks_are_created),
     ("of_several_creators_one_succeeds", topics::of_several_creators_one_succeeds),
     ("a_cluster_that_is_too_small_is_said", topics::a_cluster_that_is_too_small_is_said),
     ("a_broker_that_is_away_is_said", topics::a_broker_that_is_away_is_said),

@@ -1,15 +1,18 @@
 //! The topics of a ledger: created as they must be, and refused where they are not.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 use pledger_ledger::{
-    kafka::{KafkaLog, KafkaOptions},
+    kafka::{KafkaEvents, KafkaInbox, KafkaLetters, KafkaLog, KafkaOptions},
     log::{Log, LogError},
 };
 
 use crate::{decisions::created, home::InKafka};
 
-fn unfit(opened: Result<KafkaLog, LogError>) -> String {
+fn unfit<T: Debug>(opened: Result<T, LogError>) -> String {
     match opened {
         Err(LogError::Unfit(reason)) => reason,
         other => panic!("{other:?}"),
@@ -66,8 +69,30 @@ pub(crate) fn other_slices_than_partitions_are_refused(home: &InKafka) {
     let reason = unfit(KafkaLog::create(home.options.clone(), created()));
     assert!(reason.ends_with("ledger is there already, with 8 partitions: it holds a ledger, or something else"), "{reason}");
     // It was not touched.
-    let reason = unfit(home.opened());
-    assert!(reason.starts_with("there is no ledger in the topic "), "{reason}");
+    match home.opened() {
+        Err(LogError::Absent(reason)) => assert!(reason.starts_with("there is no ledger in the topic "), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(KafkaLog::create_missing(home.options.clone()), Ok(None)));
+}
+
+pub(crate) fn topics_that_a_ledger_lacks_are_created(home: &InKafka) {
+    let lacks = |name: &str| {
+        let (topic, brokers, prefix) = (home.topic(name), &home.options.brokers, &home.options.prefix);
+        let run = format!("pledger init --kafka {brokers} --topic-prefix {prefix}");
+        format!("there is no topic {topic} at {brokers}; the topics that a ledger lacks are created by: {run}")
+    };
+    drop(home.created());
+    ["commands", "inbox", "dead-letters", "published"].into_iter().for_each(|name| home.delete_topic(name));
+    assert_eq!(unfit(home.opened()), lacks("commands"));
+    assert_eq!(unfit(KafkaLetters::open(home.options.clone()).map(drop)), lacks("dead-letters"));
+    assert_eq!(unfit(KafkaInbox::join(home.options.clone()).map(drop)), lacks("inbox"));
+    assert_eq!(unfit(KafkaEvents::open(home.options.clone(), created().slices).map(drop)), lacks("published"));
+    let made = KafkaLog::create_missing(home.options.clone()).expect("made").expect("a ledger");
+    assert_eq!(made, ["commands", "inbox", "published", "dead-letters"].map(|name| home.topic(name)));
+    assert_eq!(["commands", "published", "inbox", "dead-letters"].map(|name| home.partitions(name)), [4, 1, 8, 8]);
+    assert_eq!(home.opened().expect("opened").created(), &created());
+    assert_eq!(KafkaLog::create_missing(home.options.clone()).expect("asked"), Some(Vec::new()));
 }
 
 pub(crate) fn of_several_creators_one_succeeds(home: &InKafka) {
@@ -85,7 +110,7 @@ pub(crate) fn of_several_creators_one_succeeds(home: &InKafka) {
 pub(crate) fn a_cluster_that_is_too_small_is_said(home: &InKafka) {
     let options = KafkaOptions { replicas: 99, ..home.options.clone() };
     let reason = unfit(KafkaLog::create(options, created()));
-    assert!(reason.ends_with("cannot have 99 replicas: the cluster has fewer brokers"), "{reason}");
+    assert!(reason.ends_with("cannot have 99 replicas: the cluster has fewer brokers; where it has one, give --replicas 1"), "{reason}");
 }
 
 pub(crate) fn a_broker_that_is_away_is_said(home: &InKafka) {
