@@ -1,5 +1,7 @@
 //! A record is valid if and only if it extends the chain: the one rule that every reader applies.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Hash, Record};
@@ -30,6 +32,8 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VoidReason {
+    /// It is no record: somebody else wrote it.
+    Foreign,
     /// Its writer was deposed before it arrived.
     OldTerm,
     /// Its sequence is not the next one: a duplicate, or a successor of a lost record.
@@ -38,10 +42,24 @@ pub enum VoidReason {
     OtherPredecessor,
 }
 
+impl fmt::Display for VoidReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreign => "it is no record of pledger's: something else wrote to the ledger's topic",
+            Self::OldTerm => "its writer had been replaced",
+            Self::OutOfSequence => "it is not the next one of its slice, as a replaced writer leaves them behind",
+            Self::OtherPredecessor => "it does not follow the record before it, as a replaced writer leaves them behind",
+        })
+    }
+}
+
 impl ChainHead {
     /// Judges the record at `offset`, and moves on past it where it is valid.
     pub fn accept(&mut self, offset: u64, record: &Record) -> Verdict {
         let header = &record.header;
+        if header.pseq == Record::NO_PSEQ {
+            return Verdict::Void(VoidReason::Foreign);
+        }
         if header.term < self.term {
             return Verdict::Void(VoidReason::OldTerm);
         }
@@ -75,6 +93,7 @@ mod tests {
         let opened = record(&head, 2, "b");
         assert_eq!(head.accept(1, &opened), Verdict::Valid);
         for (late, reason) in [
+            (Record::chain(3, Record::NO_PSEQ, 0, Hash::default(), Bytes::from_static(b"x")), VoidReason::Foreign),
             (zombie, VoidReason::OldTerm),
             (opened, VoidReason::OutOfSequence),
             (Record::chain(3, 2, 2, first.header.hash, Bytes::from_static(b"x")), VoidReason::OtherPredecessor),

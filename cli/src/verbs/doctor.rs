@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use pledger_ledger::{chain::ChainHead, keys::SqliteKeyStore, log::Log};
+use pledger_ledger::{keys::SqliteKeyStore, log::Log};
 use pledger_projections::{
     engine::Stored,
     generation::{Generations, Order},
@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     ledger::Ledger,
     output,
-    verbs::{generations, rules},
+    verbs::{generations, rules, void},
 };
 
 /// Say what is reachable, what is behind and what is wrong; exit 1 where something is wrong
@@ -38,9 +38,6 @@ pub(crate) struct Doctor {
     #[command(flatten)]
     place: PlaceFlags,
 }
-
-/// Records that are read at once.
-const READ: usize = 4_096;
 
 /// What one look found.
 #[derive(Serialize)]
@@ -135,12 +132,12 @@ impl Doctor {
                 None
             }
         };
-        findings.look("void", stored.map_or_else(|| heads(&*ledger.log), Ok).map(|heads| void(&heads)));
+        findings.look("void", void::told(&*ledger.log, stored));
     }
 }
 
 /// The records of every slice, void ones too.
-fn ends(log: &dyn Log) -> Result<u64> {
+pub(super) fn ends(log: &dyn Log) -> Result<u64> {
     Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
 }
 
@@ -162,37 +159,6 @@ fn stored(generations: &dyn Generations, ledger: &Ledger, heads: &[Cursor]) -> R
         0 => format!("{generation}at the ledger's end"),
         records => format!("{generation}{} records behind the ledger", output::cell(&records.into())),
     })
-}
-
-/// The heads of all slices, by reading the ledger through.
-fn heads(log: &dyn Log) -> Result<Vec<Cursor>> {
-    let progress = output::progress("void records", ends(log)?);
-    let mut heads = Vec::new();
-    for slice in log.slices().all() {
-        let mut head = ChainHead::default();
-        loop {
-            let placed = log.read(slice, head.next_offset, READ)?;
-            let Some(last) = placed.last().map(|placed| placed.offset) else { break };
-            progress.inc(placed.len() as u64);
-            for one in placed {
-                head.accept(one.offset, &one.record);
-            }
-            head.next_offset = last + 1;
-        }
-        heads.push((slice, head));
-    }
-    progress.finish_and_clear();
-    Ok(heads)
-}
-
-/// Void records: foreign ones, and what writers that were replaced left behind. Every reader passes over them.
-fn void(heads: &[Cursor]) -> String {
-    let voids = heads.iter().map(|(slice, head)| (slice, head.next_offset - head.next_pseq)).filter(|(_, void)| *void > 0);
-    let (slices, counts): (Vec<String>, Vec<u64>) = voids.map(|(slice, void)| (format!("{void} in slice {slice}"), void)).unzip();
-    match counts.iter().sum::<u64>() {
-        0 => "no record is void".to_owned(),
-        all => format!("{all} records are void: {}; none was acknowledged, and every reader passes over them", slices.join(", ")),
-    }
 }
 
 fn keys(context: &Context) -> Result<String> {

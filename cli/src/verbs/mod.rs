@@ -26,6 +26,7 @@ mod selected;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 mod verify;
+mod void;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -168,6 +168,7 @@ pub(crate) fn verbs_answer_from_postgres_as_a_server_does(brokers: &str) {
     foreign_record(&told.cluster);
     let doctor = told.cluster.run("doctor", &[]);
     assert!(said(&doctor).contains("1 records are void: 1 in slice 0"), "{}", said(&doctor));
+    assert!(said(&doctor).contains("it is no record of pledger's"), "{}", said(&doctor));
     assert_eq!(told.json(&["query", "partners", "p-new"], &[])["name"], "Nordwind", "the name is opened, and no server runs");
     told.home.sql("UPDATE {}_g1.partners SET region = 'nowhere' WHERE partner = 'p-new'").expect("the database's own user may");
     assert!(told.fail(&["verify", "--projections"], &[], 1).contains("differ from a fresh fold in partners"));

@@ -137,7 +137,7 @@ impl Processor {
         let state = &mut self.slices[usize::from(record.header.slice)];
         let mut head = state.writer.settled();
         if let Verdict::Void(reason) = head.accept(*offset, record) {
-            tracing::warn!(position = %record.position(), offset, ?reason, "a void record was skipped");
+            tracing::warn!(slice = record.header.slice, offset, %reason, "a void record was skipped");
             return Ok(());
         }
         let said = Said::of(record)?;

@@ -19,9 +19,6 @@ const TERM: &str = "term";
 const PREV: &str = "prev";
 const HASH: &str = "hash";
 
-/// The sequence of what is no record: never the next one. It fits where others keep a sequence as a signed number.
-const NO_PSEQ: u64 = i64::MAX as u64;
-
 /// The chain fields; the slice is the partition.
 pub(super) fn headers(header: &record::Header) -> OwnedHeaders {
     let (pseq, term) = (header.pseq.to_string(), header.term.to_string());
@@ -47,7 +44,7 @@ pub(super) fn placed(slice: SliceId, message: &BorrowedMessage<'_>) -> Placed {
         Some(header) => Record { header, body },
         None => {
             tracing::warn!(slice, offset, "a message in the ledger's topic is no record; it is void");
-            Record::chain(slice, NO_PSEQ, 0, Hash::default(), body)
+            Record::chain(slice, Record::NO_PSEQ, 0, Hash::default(), body)
         }
     };
     Placed { offset, record }

@@ -69,6 +69,10 @@ pub struct Record {
 }
 
 impl Record {
+    /// The sequence of what is no record, though it lies where records do: never the next one. It fits where others keep a
+    /// sequence as a signed number.
+    pub const NO_PSEQ: u64 = i64::MAX as u64;
+
     /// Chains `body` after the record whose hash is `prev`.
     #[must_use]
     pub fn chain(slice: SliceId, pseq: u64, term: u64, prev: Hash, body: Bytes) -> Self {
