@@ -95,7 +95,7 @@ impl PostgresKeyStore {
         let sql = format!("SELECT key FROM {}.subject WHERE id = $1", self.schema);
         let subject = subject.to_string();
         let row: Option<(Option<Vec<u8>>,)> =
-            self.session.call(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(subject).fetch_optional(on).await).map_err(failed)?;
+            self.ask(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(subject).fetch_optional(on).await)?;
         row.map(|(key,)| kept(key)).transpose()
     }
 
@@ -103,10 +103,7 @@ impl PostgresKeyStore {
     fn offer_key(&self, subject: &PersonId, key: &SubjectKey) -> Result<Kept, KeyStoreError> {
         let sql = format!("INSERT INTO {}.subject (id, key) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
         let (subject_id, bytes) = (subject.to_string(), key.0.to_vec());
-        let made = self
-            .session
-            .call(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(subject_id).bind(bytes).execute(on).await)
-            .map_err(failed)?;
+        let made = self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(subject_id).bind(bytes).execute(on).await)?;
         if made.rows_affected() == 1 {
             return Ok(Kept::Key(key.clone()));
         }
@@ -116,9 +113,19 @@ impl PostgresKeyStore {
 
     fn find_row(&self, hash: Vec<u8>) -> Result<Option<PersonId>, KeyStoreError> {
         let sql = format!("SELECT subject FROM {}.sender_row WHERE hash = $1", self.schema);
-        let found: Option<(String,)> =
-            self.session.call(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(hash).fetch_optional(on).await).map_err(failed)?;
+        let found: Option<(String,)> = self.ask(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(hash).fetch_optional(on).await)?;
         found.map(|(subject,)| PersonId::parse(&subject).map_err(|error| KeyStoreError::Store(format!("a subject {error}")))).transpose()
+    }
+
+    /// Asks the database, and once more where it had ended the connection. Not while anything is staged: a database that
+    /// crashed may have lost that, and what was sealed under it is not to be settled on another connection.
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Clone + Send + 'static,
+    ) -> Result<T, KeyStoreError> {
+        let is_staged = *self.staged.lock();
+        let done = if is_staged { self.session.call(work) } else { self.session.call_again(work) };
+        done.map_err(unavailable)
     }
 
     /// Somebody staged something, or saw what another process staged.
@@ -137,10 +144,7 @@ impl KeyStore for PostgresKeyStore {
                 let subject = self.minting.subject(&hash);
                 let sql = format!("INSERT INTO {}.sender_row (hash, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
                 let (hash_bytes, id) = (hash.to_vec(), subject.to_string());
-                let made = self
-                    .session
-                    .call(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(hash_bytes).bind(id).execute(on).await)
-                    .map_err(failed)?;
+                let made = self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(hash_bytes).bind(id).execute(on).await)?;
                 let missing = || KeyStoreError::Store("a row that was there is gone".into());
                 if made.rows_affected() == 1 { subject } else { self.find_row(hash.to_vec())?.ok_or_else(missing)? }
             }
@@ -172,7 +176,7 @@ impl KeyStore for PostgresKeyStore {
                     transaction.execute("SELECT pg_logical_emit_message(true, 'pledger', '')").await?;
                     transaction.commit().await
                 })
-                .map_err(failed)?;
+                .map_err(unavailable)?;
             *staged = false;
         }
         Ok(())
@@ -189,7 +193,7 @@ impl KeyStore for PostgresKeyStore {
 
     fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
         let (schema, subject, reason) = (self.schema.clone(), subject.to_string(), reason.to_owned());
-        self.session.call(async move |on| bury(on, &schema, &subject, &reason, at).await).map_err(failed)
+        self.ask(async move |on| bury(on, &schema, &subject, &reason, at).await)
     }
 
     fn is_erased(&self, subject: &PersonId) -> Result<bool, KeyStoreError> {
@@ -205,9 +209,20 @@ fn start(options: &PostgresOptions) -> Result<Session, KeyStoreError> {
     Session::start(options.clone(), "keys", BEGIN).map_err(failed)
 }
 
-/// What the database says of a failure names no key; its details might, and are left out.
+/// For whoever starts pledger. What the database says of a failure names no key; its details might, and are left out.
 fn failed(error: SessionError) -> KeyStoreError {
     KeyStoreError::Store(error.to_string())
+}
+
+/// For whoever sends commands, who may be anybody: the log has what the database says.
+fn unavailable(error: SessionError) -> KeyStoreError {
+    tracing::warn!(%error, "the key store cannot answer");
+    KeyStoreError::Store(match error {
+        SessionError::Database(sqlx::Error::Database(_)) => "PostgreSQL refused; the log says why".to_owned(),
+        SessionError::Database(_) => "PostgreSQL cannot be reached".to_owned(),
+        SessionError::Lost(_) => "the connection to PostgreSQL was lost".to_owned(),
+        late @ (SessionError::Late | SessionError::Ended) => late.to_string(),
+    })
 }
 
 fn kept(key: Option<Vec<u8>>) -> Result<Kept, KeyStoreError> {

@@ -20,6 +20,9 @@ pub enum SessionError {
     /// The database said no, or cannot be reached.
     #[error("{0}")]
     Database(#[from] sqlx::Error),
+    /// The connection at hand had ended.
+    #[error("the connection to PostgreSQL was lost: {0}")]
+    Lost(sqlx::Error),
     /// It did not answer.
     #[error("PostgreSQL did not answer within {} s", TO_ANSWER.as_secs())]
     Late,
@@ -75,6 +78,36 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The same, and once more on a new connection where the one at hand had ended: the database may end it while nobody
+    /// asks. What is asked may have been done the first time.
+    ///
+    /// # Errors
+    /// `SessionError`.
+    pub fn call_again<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Clone + Send + 'static,
+    ) -> Result<T, SessionError> {
+        match self.call(work.clone()) {
+            Err(SessionError::Lost(error)) => {
+                tracing::info!(%error, "the connection to PostgreSQL had ended; it is made anew");
+                self.call(work)
+            }
+            done => done,
+        }
+    }
+}
+
+/// Whether an error is of the connection, and not of what was asked.
+fn is_of_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // Ended by an administrator, by a crash, or because it was idle.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
+        _ => false,
+    }
+}
+
 impl Link {
     fn serve(mut self, queue: &Receiver<Job>) {
         while let Ok(job) = queue.recv() {
@@ -84,6 +117,7 @@ impl Link {
 
     fn work<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, SessionError> {
         let Self { runtime, options, begin, connection } = self;
+        let was_there = connection.is_some();
         let done = runtime.block_on(async {
             let work = async {
                 if connection.is_none() {
@@ -93,7 +127,9 @@ impl Link {
                 }
                 work(connection.as_mut().expect("it was just made")).await
             };
-            tokio::time::timeout(TO_ANSWER, work).await.map_err(|_| SessionError::Late)?.map_err(SessionError::from)
+            tokio::time::timeout(TO_ANSWER, work).await.map_err(|_| SessionError::Late)?.map_err(|error| {
+                if was_there && is_of_connection(&error) { SessionError::Lost(error) } else { SessionError::Database(error) }
+            })
         });
         if done.is_err() {
             // What state it is in is anybody's guess.

@@ -110,6 +110,40 @@ pub(crate) fn nobody_else_may_read_keys(home: &InPostgres) {
     }
 }
 
+/// Ends the connections that have asked for keys, as an administrator or a restart does.
+fn end_connections(home: &InPostgres) {
+    let sql = "SELECT pg_terminate_backend(pid, 10000)::text FROM pg_stat_activity \
+               WHERE query LIKE '%{}_keys.%' AND pid <> pg_backend_pid()";
+    let ended = home.sql(sql).expect("a superuser may");
+    assert!(!ended.is_empty() && ended.iter().all(|row| row[0] == "true"), "{ended:?}");
+}
+
+pub(crate) fn a_connection_that_was_ended_is_made_anew(home: &InPostgres) {
+    let keys = created(home);
+    let text = sealed(keys.seal(&person("ada"), "Ada").expect("sealed"));
+    let opens = || assert_eq!(keys.open(&text), Ok(Opened::Plain("Ada".into())));
+    opens();
+    end_connections(home);
+    opens();
+    end_connections(home);
+    keys.seal(&person("bob"), "Bob").expect("sealed on a new connection");
+    opens();
+    end_connections(home);
+    assert_eq!(keys.erase(&person("bob"), "asked to", at(5)), Ok(Erasure::Erased));
+}
+
+pub(crate) fn what_was_staged_is_not_gone_on_with_on_another_connection(home: &InPostgres) {
+    let keys = created(home);
+    keys.stage_subject("crm", "1").expect("staged");
+    end_connections(home);
+    let refused = keys.stage_subject("crm", "2");
+    assert_eq!(refused, Err(KeyStoreError::Store("the connection to PostgreSQL was lost".into())));
+    keys.subject_for("crm", "2").expect("asked again");
+    home.sql("ALTER TABLE {}_keys.subject RENAME TO elsewhere").expect("renamed");
+    // What the database says names its tables.
+    assert_eq!(keys.is_erased(&person("ada")), Err(KeyStoreError::Store("PostgreSQL refused; the log says why".into())));
+}
+
 pub(crate) fn settled_keys_survive_a_server_that_is_killed(xtask: &Path) {
     let server = Server::up(xtask);
     let home = InPostgres::new(&server.url);
