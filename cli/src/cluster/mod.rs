@@ -31,7 +31,7 @@ pub(crate) use {
     keeper::Keeping,
     letters::dead_letters,
     migrate::migrate,
-    node::ledger,
+    node::{ledger, topics},
     reading::{check_owner, generations, key, to_read},
     serve::serve,
     switching::{Switching, order},
@@ -66,6 +66,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn topics(_: &Cluster) -> Result<String> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn to_read(_: &Cluster, _: &PostgresFlags, _: &Context) -> Result<Assembly> {
         bail!(WITHOUT)
     }
@@ -91,4 +95,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read};
+pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pledger_consumers::{
     cluster::{ClusterProcessor, ClusterSink, Followed, Follower, Parts, ProcessorStatus, SinkLimits},
     processor::{KeyLimits, Processor, SnapshotStore},
@@ -41,6 +41,15 @@ pub(super) fn open(cluster: &Cluster) -> Result<KafkaLog> {
 pub(crate) fn ledger(cluster: &Cluster) -> Result<Ledger> {
     let log = open(cluster)?;
     Ok(Ledger { created: log.created().clone(), log: Arc::new(log) })
+}
+
+/// Whether all topics of the ledger are there.
+pub(crate) fn topics(cluster: &Cluster) -> Result<String> {
+    let missing = KafkaLog::missing_topics(&options(cluster))?;
+    if !missing.is_empty() {
+        bail!("there is no {}; the topics that a ledger lacks are created by: pledger init {}", missing.join(", "), cluster.flags());
+    }
+    Ok("all are there".to_owned())
 }
 
 /// The ledger of a cluster with what this process does to it.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cluster::PlaceFlags,
+    cluster::{self, PlaceFlags},
     connection::{Ask, Connection, Told},
     context::Context,
     ledger::Ledger,
@@ -64,11 +64,15 @@ impl Findings {
 impl Doctor {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let mut findings = Findings::default();
-        let is_cluster = self.place.cluster(context)?.is_some();
+        let cluster = self.place.cluster(context)?;
+        let is_cluster = cluster.is_some();
         match Ledger::open(&self.place.cluster, context) {
             Err(error) => drop(findings.look("ledger", Err(error))),
             Ok(ledger) => {
                 findings.look("ledger", about(&ledger));
+                if let Some(cluster) = &cluster {
+                    findings.look("topics", cluster::topics(cluster));
+                }
                 let asks_the_keeper = is_cluster && self.place.names_a_database(context);
                 if self.retry && asks_the_keeper {
                     retried(generations::ask(&self.place, context, Order::RetryParked), &mut findings);

@@ -164,6 +164,7 @@ pub(crate) fn verbs_answer_from_postgres_as_a_server_does(brokers: &str) {
     analyses_are_the_same(&told, &server);
     let doctor = told.succeed(&["doctor"], &[]);
     assert!(doctor.contains("generation 1, at the ledger's end") && doctor.contains("no record is void"), "{doctor}");
+    assert!(doctor.contains("topics       all are there"), "{doctor}");
     server.stop();
     foreign_record(&told.cluster);
     let doctor = told.cluster.run("doctor", &[]);

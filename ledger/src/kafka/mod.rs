@@ -154,6 +154,15 @@ impl KafkaLog {
         }
     }
 
+    /// The names of the topics that a ledger lacks.
+    ///
+    /// # Errors
+    /// `LogError::Unfit` where the options are not as they must be, `LogError::Store`.
+    pub fn missing_topics(options: &KafkaOptions) -> Result<Vec<String>, LogError> {
+        options.check()?;
+        Topics::new(options)?.missing()
+    }
+
     /// Opens the ledger in the topics with the options' prefix.
     ///
     /// # Errors

@@ -162,6 +162,17 @@ impl<'a> Topics<'a> {
         })
     }
 
+    /// The topics of a ledger that are not there.
+    pub(super) fn missing(&self) -> Result<Vec<String>, LogError> {
+        let mut missing = Vec::new();
+        for name in TOPICS.map(|topic| self.options.topic(topic.name)) {
+            if self.partitions(&name)?.is_none() {
+                missing.push(name);
+            }
+        }
+        Ok(missing)
+    }
+
     /// How many partitions a topic has; none where there is no such topic.
     pub(super) fn partitions(&self, name: &str) -> Result<Option<usize>, LogError> {
         let ask = |patience| self.client.inner().fetch_metadata(Some(name), patience);

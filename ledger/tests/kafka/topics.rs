@@ -88,11 +88,14 @@ pub(crate) fn topics_that_a_ledger_lacks_are_created(home: &InKafka) {
     assert_eq!(unfit(KafkaLetters::open(home.options.clone()).map(drop)), lacks("dead-letters"));
     assert_eq!(unfit(KafkaInbox::join(home.options.clone()).map(drop)), lacks("inbox"));
     assert_eq!(unfit(KafkaEvents::open(home.options.clone(), created().slices).map(drop)), lacks("published"));
+    let missing = ["commands", "inbox", "published", "dead-letters"].map(|name| home.topic(name));
+    assert_eq!(KafkaLog::missing_topics(&home.options).expect("asked"), missing);
     let made = KafkaLog::create_missing(home.options.clone()).expect("made").expect("a ledger");
-    assert_eq!(made, ["commands", "inbox", "published", "dead-letters"].map(|name| home.topic(name)));
+    assert_eq!(made, missing);
     assert_eq!(["commands", "published", "inbox", "dead-letters"].map(|name| home.partitions(name)), [4, 1, 8, 8]);
     assert_eq!(home.opened().expect("opened").created(), &created());
     assert_eq!(KafkaLog::create_missing(home.options.clone()).expect("asked"), Some(Vec::new()));
+    assert!(KafkaLog::missing_topics(&home.options).expect("asked").is_empty());
 }
 
 pub(crate) fn of_several_creators_one_succeeds(home: &InKafka) {
