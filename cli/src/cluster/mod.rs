@@ -23,6 +23,8 @@ mod starting;
 mod stores;
 #[cfg(feature = "kafka")]
 mod switching;
+#[cfg(feature = "kafka")]
+mod waiting;
 
 pub(crate) use flags::{Cluster, ClusterFlags, Joining, NewTopics, PlaceFlags, PostgresFlags};
 #[cfg(feature = "kafka")]
@@ -35,6 +37,7 @@ pub(crate) use {
     reading::{check_owner, generations, key, to_read},
     serve::serve,
     switching::{Switching, order},
+    waiting::waiting,
 };
 
 #[cfg(not(feature = "kafka"))]
@@ -70,6 +73,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn waiting(_: &Cluster) -> Result<String> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn to_read(_: &Cluster, _: &PostgresFlags, _: &Context) -> Result<Assembly> {
         bail!(WITHOUT)
     }
@@ -95,4 +102,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics};
+pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics, waiting};

@@ -72,6 +72,7 @@ impl Doctor {
                 findings.look("ledger", about(&ledger));
                 if let Some(cluster) = &cluster {
                     findings.look("topics", cluster::topics(cluster));
+                    findings.look("commands", cluster::waiting(cluster));
                 }
                 let asks_the_keeper = is_cluster && self.place.names_a_database(context);
                 if self.retry && asks_the_keeper {

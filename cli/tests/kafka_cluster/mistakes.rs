@@ -19,6 +19,9 @@ pub(crate) fn what_does_not_fit_is_said(brokers: &str) {
     assert!(said(&missing).contains("there is no ledger") && said(&missing).contains(&advice), "{}", said(&missing));
 
     let cluster = Cluster::init(brokers);
+    let doctor = cluster.run("doctor", &[]);
+    let doctor = String::from_utf8_lossy(&doctor.stdout);
+    assert!(doctor.contains("commands     none waits"), "{doctor}");
     let again = cluster.run("init", &["--replicas", "1"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("is there already, with 8 partitions"), "{}", said(&again));

@@ -115,10 +115,10 @@ fn analyses_are_the_same(told: &Told, server: &Process) {
     assert!(succeeded(&verified).contains(&format!("deal/{deal}")));
 }
 
-/// Writes to the ledger's first slice what is no record.
-fn foreign_record(cluster: &Cluster) {
+/// Writes to the first slice of a topic what nobody of ours would.
+fn foreign_message(cluster: &Cluster, topic: &str) {
     let mut kcat = Command::new("kcat");
-    kcat.args(["-P", "-b", &cluster.brokers, "-t", &format!("{}ledger", cluster.prefix), "-p", "0"]);
+    kcat.args(["-P", "-b", &cluster.brokers, "-t", &format!("{}{topic}", cluster.prefix), "-p", "0"]);
     let mut child = kcat.stdin(Stdio::piped()).spawn().expect("kcat");
     child.stdin.take().expect("piped").write_all(b"hello").expect("it reads");
     assert!(child.wait().expect("an end").success());
@@ -166,10 +166,11 @@ pub(crate) fn verbs_answer_from_postgres_as_a_server_does(brokers: &str) {
     assert!(doctor.contains("generation 1, at the ledger's end") && doctor.contains("no record is void"), "{doctor}");
     assert!(doctor.contains("topics       all are there"), "{doctor}");
     server.stop();
-    foreign_record(&told.cluster);
+    ["ledger", "commands"].into_iter().for_each(|topic| foreign_message(&told.cluster, topic));
     let doctor = told.cluster.run("doctor", &[]);
     assert!(said(&doctor).contains("1 records are void: 1 in slice 0"), "{}", said(&doctor));
     assert!(said(&doctor).contains("it is no record of pledger's"), "{}", said(&doctor));
+    assert!(said(&doctor).contains(" lie behind the last records of the slices 0"), "{}", said(&doctor));
     assert_eq!(told.json(&["query", "partners", "p-new"], &[])["name"], "Nordwind", "the name is opened, and no server runs");
     told.home.sql("UPDATE {}_g1.partners SET region = 'nowhere' WHERE partner = 'p-new'").expect("the database's own user may");
     assert!(told.fail(&["verify", "--projections"], &[], 1).contains("differ from a fresh fold in partners"));

@@ -21,6 +21,7 @@ use super::{
     command_reader::KafkaCommandReader,
     membership::{Group, KafkaMembership},
     options::KafkaOptions,
+    read::{Bound, Reader},
     topics,
 };
 use crate::{
@@ -67,6 +68,14 @@ impl KafkaCommands {
     /// `LogError`.
     pub fn reader(&self) -> Result<Box<dyn CommandReader>, LogError> {
         Ok(Box::new(KafkaCommandReader::new(&self.options, &self.topic, self.slices)?))
+    }
+
+    /// The offset after the last message of each of these slices.
+    ///
+    /// # Errors
+    /// `LogError::Store`.
+    pub fn ends(&self, slices: &[SliceId]) -> Result<Vec<u64>, LogError> {
+        Reader::new(&self.options, &self.topic)?.bounds(slices, Bound::End)
     }
 
     /// Writes a message as it is, and waits until it is written: what a tool or a test puts there.
