@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use pledger_consumers::import::{CRM_MAPPING, Expansion, ImportCommand, ImportReport, Mapping, PersonIds, Sorter};
+use pledger_consumers::import::{CRM_MAPPING, Expansion, ImportCommand, ImportReport, Mapping, PersonIds, RULES_KEY, Sorter};
 use pledger_ledger::keys::{KeyStore, MemoryKeyStore, SqliteKeyStore};
 use serde_json::{Value, json};
 
@@ -166,8 +166,16 @@ impl Sending<'_> {
                 command.name,
                 command.effective_at
             ),
+            // The mapping's rules are others than they were in an earlier run.
+            (Some("KeyReused"), _) if command.key == RULES_KEY => {
+                self.batch.push(command.keyed_by_content());
+                self.flush()?;
+            }
+            (Some(code), Some(409)) if command.name == "PublishRules" => {
+                bail!("the mapping's [rules] were refused ({code}): {}. Nothing was imported.", detail(answer))
+            }
             (Some(code), Some(409)) => {
-                let detail = answer["detail"].as_str().unwrap_or_default();
+                let detail = detail(answer);
                 self.report.refuse(&command.place, code, &format!("{}: {detail}", command.name));
             }
             _ => bail!(
@@ -179,6 +187,10 @@ impl Sending<'_> {
         }
         Ok(())
     }
+}
+
+fn detail(answer: &Value) -> &str {
+    answer["detail"].as_str().unwrap_or_default()
 }
 
 fn item(command: &ImportCommand) -> Result<Value> {

@@ -6,6 +6,7 @@ mod bad_questions;
 mod evidence;
 mod explain;
 mod generations;
+mod import;
 mod policies;
 mod program;
 mod rules;

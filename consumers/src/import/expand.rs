@@ -8,12 +8,13 @@ use std::{
 use pledger_domain::{
     catalogue::Command,
     command::Address,
+    rules::Rules,
     stream::{StreamKind, StreamName},
     values::{DealId, Timestamp},
 };
 
 use super::{
-    ImportCommand, ImportOrder, ImportReport,
+    ImportCommand, ImportOrder, ImportReport, RULES_KEY,
     mapping::{Emit, Mapping, Table},
     rows::{Row, Rows},
     sort::Sorter,
@@ -98,15 +99,27 @@ impl<'a> Expansion<'a> {
                     return Err(too_many(&self.report));
                 }
             }
+            self.find_conditions(name, table, &columns)?;
             self.list_unused(name, table, columns);
         }
         Ok(self.report)
+    }
+
+    /// A condition on a column that the file does not have would never hold, and its rows would be passed over in silence.
+    fn find_conditions(&self, name: &str, table: &Table, columns: &BTreeSet<String>) -> Result<(), String> {
+        let conditions = self.mapping.emits.iter().filter(|emit| emit.from == name).flat_map(|emit| &emit.when);
+        let missing = conditions.map(|(column, _)| column).find(|column| !columns.contains(*column) && !columns.is_empty());
+        missing.map_or(Ok(()), |column| {
+            let there: Vec<&str> = columns.iter().map(String::as_str).collect();
+            Err(format!("`when` of [[{name}]] names the column {column:?}, and {} has {}", table.file, there.join(", ")))
+        })
     }
 
     /// The rules come first, before everything that is decided under them.
     fn publish_rules(&mut self, sorter: &mut Sorter) -> Result<(), String> {
         let Some(rules) = &self.mapping.rules else { return Ok(()) };
         let from = Timestamp::parse(&rules.effective_from).map_err(|error| format!("rules.effective_from: {error}"))?;
+        Rules::parse(&rules.program).map_err(|error| format!("the program of [rules] cannot be published: {error}"))?;
         let payload = serde_json::json!({"program": rules.program, "effective_from": from});
         let order = ImportOrder { opening: false, rank: 0, stream: "program".into(), effective_us: from.micros(), sequence: 0 };
         ImportReport::count(&mut self.report.commands, "PublishRules");
@@ -114,7 +127,7 @@ impl<'a> Expansion<'a> {
             order,
             name: "PublishRules".into(),
             payload: payload.to_string(),
-            key: "rules".into(),
+            key: RULES_KEY.into(),
             effective_at: from.to_string(),
             place: "mapping:rules".into(),
         })
@@ -131,7 +144,7 @@ impl<'a> Expansion<'a> {
         }
         let place = format!("{}:{}", table.file, row.line);
         let mapping = self.mapping;
-        let mut made = 0;
+        let mut made = Vec::new();
         for (n, emit) in mapping.emits.iter().enumerate().filter(|(_, emit)| emit.from == name) {
             let value = |column: &str| row.values.get(column).map_or("", String::as_str);
             self.used.extend(emit.when.iter().map(|(column, _)| (name.to_owned(), column.clone())));
@@ -139,18 +152,20 @@ impl<'a> Expansion<'a> {
                 continue;
             }
             match self.emit(name, table, &row, emit, n, &place) {
-                Ok(command) => {
-                    sorter.push(command)?;
-                    made += 1;
-                }
+                Ok(command) => made.push(command),
+                // A row is used whole or not at all.
                 Err(reason) => {
                     self.report.bad_row(&place, &format!("{}: {reason}", emit.command));
                     return Ok(());
                 }
             }
         }
-        if made == 0 {
+        if made.is_empty() {
             *self.report.rows_without_commands.entry(table.file.clone()).or_default() += 1;
+        }
+        for command in made {
+            ImportReport::count(&mut self.report.commands, &command.name);
+            sorter.push(command)?;
         }
         Ok(())
     }
@@ -179,7 +194,6 @@ impl<'a> Expansion<'a> {
         if let Some(note) = &emit.note {
             ImportReport::count(&mut self.report.notes, note);
         }
-        ImportReport::count(&mut self.report.commands, &emit.command);
         self.sequence += 1;
         let row_id = row.values.get(&table.key).filter(|id| !id.is_empty()).ok_or_else(|| format!("its {} is empty", table.key))?;
         let rank = match stream.kind() {

@@ -16,9 +16,13 @@ pub use report::ImportReport;
 pub use sort::{SortedCommands, Sorter};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// The mapping of the CRM sales-opportunities export that comes with pledger, by its name.
 pub const CRM_MAPPING: (&str, &str) = ("crm", include_str!("crm.toml"));
+
+/// The key that a mapping's rules are published by.
+pub const RULES_KEY: &str = "rules";
 
 /// A command that a row stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,15 @@ pub struct ImportCommand {
     pub effective_at: String,
     /// Where it comes from: `file:line`.
     pub place: String,
+}
+
+impl ImportCommand {
+    /// The same, under a key that follows from what it says: for rules that are others than in an earlier run.
+    #[must_use]
+    pub fn keyed_by_content(&self) -> Self {
+        let digest: String = Sha256::digest(&self.payload).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { key: format!("{}:{digest}", self.key), ..self.clone() }
+    }
 }
 
 /// The order in which commands are sent: reference streams first, each stream by effective time, opening commands last.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// The most bad rows that are named one by one.
+/// The most refusals that are named one by one.
 const MAX_NAMED: usize = 100;
 
 /// What an import did: nothing is dropped in silence.
@@ -24,7 +24,7 @@ pub struct ImportReport {
     pub replaced: BTreeMap<String, u64>,
     /// Columns that no command takes, by file.
     pub unused_columns: BTreeMap<String, Vec<String>>,
-    /// Rows that could not be used, the first hundred: where and why.
+    /// Rows that could not be used: where and why. As many as the import was told to go on over, at most.
     pub bad_rows: Vec<String>,
     /// How many rows could not be used.
     pub bad_row_count: u64,
@@ -41,9 +41,7 @@ pub struct ImportReport {
 impl ImportReport {
     pub(crate) fn bad_row(&mut self, place: &str, reason: &str) {
         self.bad_row_count += 1;
-        if self.bad_rows.len() < MAX_NAMED {
-            self.bad_rows.push(format!("{place}: {reason}"));
-        }
+        self.bad_rows.push(format!("{place}: {reason}"));
     }
 
     /// Counts a refusal.

@@ -1,0 +1,67 @@
+//! Imports with mistakes: told before anything is sent, and repaired by running them again.
+
+use std::path::Path;
+
+use pledger_domain::rules::Rules;
+
+use crate::program::{fail, json, succeed};
+
+/// Partners, some with a date on which they signed.
+const PARTNERS: &str = "id,since,signed\np-1,2016-10-20,2016-11-01\np-2,2016-10-21,20x6-11-02\np-3,2016-10-22,2016-11-03\n";
+
+/// A mapping of them.
+fn mapping(dir: &Path, effective_from: &str, program: &str, when: &str) {
+    let rules = format!("[rules]\neffective_from = \"{effective_from}\"\nprogram = '''\n{program}'''\n");
+    let emit = |command: &str, at: &str, more: &str| {
+        format!("[[emit]]\nfrom = \"partners\"\ncommand = \"{command}\"\nat = \"{at}\"\npayload = {{ partner_id = \"{{id}}\"{more} }}\n")
+    };
+    let registered = emit("RegisterPartner", "{since}", ", name = \"Partner {id}\", roles = [\"reseller\"]");
+    let signed = emit("SignAgreement", "{signed}", "") + when;
+    let text = format!("name = \"mine\"\n{rules}[tables.partners]\nfile = \"partners.csv\"\nkey = \"id\"\n{registered}{signed}\n");
+    std::fs::write(dir.join("mine.toml"), text).expect("written");
+    std::fs::write(dir.join("partners.csv"), PARTNERS).expect("written");
+}
+
+const IMPORT: [&str; 5] = ["import", "mine.toml", ".", "--max-errors", "1"];
+
+#[test]
+fn rules_of_a_mapping_are_checked_first_and_may_be_mended() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let broken = Rules::DEFAULT.replacen("protection_days = 90", "protection_days = -1", 1);
+    mapping(dir, "2016-01-01", &broken, "");
+    for arguments in [&[&IMPORT[..], &["--dry-run"]].concat()[..], &IMPORT] {
+        let told = fail(dir, arguments, 1);
+        assert!(told.contains("the program of [rules] cannot be published") && told.contains("protection_days"), "{told}");
+    }
+    // Rules that begin after the first row are published, and others take their place.
+    mapping(dir, "2017-06-01", Rules::DEFAULT, "");
+    assert!(fail(dir, &IMPORT, 1).contains("no rules were in force then"));
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    let report = json(dir, &IMPORT);
+    assert_eq!((report["accepted"].as_u64(), report["refused"].as_object().map(serde_json::Map::len)), (Some(5), Some(0)), "{report}");
+    let again = json(dir, &IMPORT);
+    assert_eq!((again["accepted"].as_u64(), again["repeated"].as_u64()), (Some(0), Some(5)), "{again}");
+}
+
+#[test]
+fn a_row_is_used_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    assert!(fail(dir, &["import", "mine.toml", "."], 1).contains("20x6-11-02"));
+    let report = json(dir, &IMPORT);
+    assert_eq!(report["commands"], serde_json::json!({"PublishRules": 1, "RegisterPartner": 2, "SignAgreement": 2}), "{report}");
+    assert_eq!((report["bad_row_count"].as_u64(), report["bad_rows"].as_array().map(Vec::len)), (Some(1), Some(1)));
+    assert!(fail(dir, &["query", "partners", "p-2"], 1).contains("no partner p-2"));
+    assert!(succeed(dir, &["query", "partners", "p-3"]).contains("Partner p-3"));
+}
+
+#[test]
+fn a_condition_on_a_column_that_is_not_there_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "when = { sigend = \"present\" }\n");
+    let told = fail(dir, &[&IMPORT[..], &["--dry-run"]].concat(), 1);
+    assert!(told.contains("names the column \"sigend\", and partners.csv has id, signed, since"), "{told}");
+}
