@@ -119,6 +119,11 @@ pub trait Log: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Whether a record is found by its stream, where the log keeps an index of them.
+    fn is_found_by_its_stream(&self, _placed: &Placed) -> bool {
+        true
+    }
+
     /// Whether a slice may hold void records: where other writers cannot be kept out.
     fn may_hold_void(&self) -> bool {
         true

@@ -147,7 +147,7 @@ fn check_in_parallel(
     std::thread::scope(|scope| {
         let start = |share| {
             let (runs, queue) = sync_channel(QUEUE);
-            (runs, scope.spawn(move || check_runs(share, threads, &queue)))
+            (runs, scope.spawn(move || check_runs(log, share, threads, &queue)))
         };
         let (queues, workers): (Vec<_>, Vec<_>) = shares.into_iter().map(start).unzip();
         let read = read_runs(log, from, ends, &queues, progress);
@@ -186,11 +186,13 @@ fn read_runs(
     }
 }
 
-fn check_runs(mut share: Vec<SliceCheck>, threads: usize, queue: &Receiver<Run>) -> Vec<SliceCheck> {
+fn check_runs(log: &dyn Log, mut share: Vec<SliceCheck>, threads: usize, queue: &Receiver<Run>) -> Vec<SliceCheck> {
     while let Ok(run) = queue.recv() {
         for (order, placed) in run {
             let check = &mut share[usize::from(placed.record.header.slice) / threads];
-            if let Err(error) = check.check(&placed) {
+            let checked = check.check(&placed);
+            let checked = checked.and_then(|()| if log.is_found_by_its_stream(&placed) { Ok(()) } else { Err(check.lost(&placed)) });
+            if let Err(error) = checked {
                 check.found = Some((order, error));
                 return share;
             }
@@ -242,6 +244,13 @@ impl SliceCheck {
 
     fn broken(&self, pseq: u64, reason: impl Into<String>) -> VerifyError {
         VerifyError::Broken { position: Position { slice: self.slice, pseq }, reason: reason.into() }
+    }
+
+    /// The record is what was hashed, and whoever asks for its stream does not find it.
+    fn lost(&self, placed: &Placed) -> VerifyError {
+        let reason = "the record is what was hashed, and the ledger's index does not lead from its stream to it; the index is made anew at \
+                      the next start where nothing is left of it: while no pledger runs, DELETE FROM segment_index in ledger.db";
+        self.broken(placed.record.header.pseq, reason)
     }
 
     fn check(&mut self, placed: &Placed) -> Result<(), VerifyError> {

@@ -14,7 +14,7 @@ use pledger_ledger::{
 };
 use proptest::prelude::*;
 use sqlx::{
-    Connection, Row, SqliteConnection,
+    AssertSqlSafe, Connection, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
 
@@ -60,14 +60,19 @@ fn locate(batches: &[Vec<Record>], mut byte: usize) -> (i64, usize, Position, us
 
 /// Changes one byte of a segment; changing it again restores it.
 fn flip(dir: &Path, segment: i64, at: usize, mask: u8) {
+    flip_in(dir, "segment", "bytes", segment, at, mask);
+}
+
+fn flip_in(dir: &Path, table: &str, column: &str, id: i64, at: usize, mask: u8) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let options = SqliteConnectOptions::new().filename(dir.join(LEDGER_FILE)).synchronous(SqliteSynchronous::Off);
         let mut connection = SqliteConnection::connect_with(&options).await.expect("connected");
-        let row = sqlx::query("SELECT bytes FROM segment WHERE id = ?").bind(segment).fetch_one(&mut connection).await.expect("a segment");
+        let select = AssertSqlSafe(format!("SELECT {column} FROM {table} WHERE id = ?"));
+        let row = sqlx::query(select).bind(id).fetch_one(&mut connection).await.expect("a row");
         let mut bytes: Vec<u8> = row.get(0);
         bytes[at] ^= mask;
-        let update = sqlx::query("UPDATE segment SET bytes = ? WHERE id = ?").bind(bytes).bind(segment);
+        let update = sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET {column} = ? WHERE id = ?"))).bind(bytes).bind(id);
         update.execute(&mut connection).await.expect("changed");
         connection.close().await.expect("closed");
     });
@@ -107,6 +112,27 @@ fn one_flipped_bit_anywhere_is_found() {
             Ok(())
         })
         .expect("every flip is found");
+    assert_eq!(first_bad(dir.path()), None);
+}
+
+#[test]
+fn a_flipped_bit_in_the_index_of_streams_is_found_where_it_leads_astray() {
+    const ENTRY: usize = 6;
+    let dir = tempfile::tempdir().expect("a directory");
+    let batches = write(dir.path());
+    for (segment, batch) in (1..).zip(&batches) {
+        for (nth, record) in batch.iter().enumerate() {
+            // The hash of the stream's name stands behind two bytes of the slice.
+            for (byte, mask) in [(2, 1), (3, 8), (5, 128)] {
+                let at = nth * ENTRY + byte;
+                flip_in(dir.path(), "segment_index", "entries", segment, at, mask);
+                let (named, reason) = first_bad(dir.path()).expect("it is found");
+                assert_eq!(named, record.position());
+                assert!(reason.contains("DELETE FROM segment_index"), "{reason}");
+                flip_in(dir.path(), "segment_index", "entries", segment, at, mask);
+            }
+        }
+    }
     assert_eq!(first_bad(dir.path()), None);
 }
 

@@ -156,6 +156,12 @@ impl Log for SqliteLog {
         Ok(self.shared.state.index.read().end(slice))
     }
 
+    fn is_found_by_its_stream(&self, placed: &Placed) -> bool {
+        let index = self.shared.state.index.read();
+        let known = usize::try_from(placed.offset).ok().and_then(|at| index.streams(placed.record.header.slice).get(at).copied());
+        known == Some(segment::stream_hash(&placed.record.body))
+    }
+
     /// A lock keeps other writers out.
     fn may_hold_void(&self) -> bool {
         false
