@@ -77,7 +77,11 @@ fn paths() -> Paths {
         ("/readyz", "readyz", "Whether everything behind it does.", "application/json"),
         ("/metrics", "metrics", "Figures for Prometheus.", "text/plain"),
     ] {
-        paths = paths.path(path, PathItem::new(HttpMethod::Get, plain(id, summary, media)));
+        let mut operation = plain(id, summary, media);
+        if id == "readyz" {
+            operation = problems(operation.into(), NOT_READY).build();
+        }
+        paths = paths.path(path, PathItem::new(HttpMethod::Get, operation));
     }
     operations::paths(paths).build()
 }
@@ -127,11 +131,16 @@ const COMMAND_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::SERVICE_UNAVAILABLE, "The ledger takes no commands, or the outcome is not known: send it again with the same key."),
 ];
 
+/// What `/readyz` says where something does not work.
+const NOT_READY: &[(StatusCode, &str)] =
+    &[(StatusCode::SERVICE_UNAVAILABLE, "Something behind it does not: `checks` says what and why; see Retry-After.")];
+
 /// What may become of a question besides an answer.
 const QUESTION_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "A parameter is unknown or cannot be read."),
     (StatusCode::NOT_FOUND, "There is no such thing."),
     (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
+    (StatusCode::CONFLICT, "Several have this key; `accepted` names them."),
     (StatusCode::SERVICE_UNAVAILABLE, "What is asked for is not there yet; see Retry-After."),
 ];
 
@@ -373,5 +382,9 @@ mod tests {
         for view in VIEWS {
             assert!(document["paths"][format!("/v1/{}", view.name)]["get"].is_object(), "{}", view.name);
         }
+        assert!(document["paths"]["/readyz"]["get"]["responses"]["503"].is_object());
+        assert!(document["paths"]["/v1/deals/{key}"]["get"]["responses"]["409"].is_object());
+        let blocked = &document["components"]["schemas"]["PartnersItem"]["properties"]["retirement_blocked_by"]["type"];
+        assert_eq!(*blocked, serde_json::json!(["array", "null"]));
     }
 }

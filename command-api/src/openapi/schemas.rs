@@ -53,7 +53,7 @@ fn of_field(field: &FieldSpec) -> Value {
             {"type": "object", "properties": {"sealed": {"type": "string"}}, "required": ["sealed"]},
             {"type": "object", "properties": {"erased": {"const": true}}, "required": ["erased"]},
         ]}),
-        FieldKind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        FieldKind::Texts => json!({"type": ["array", "null"], "items": {"type": "string"}}),
         FieldKind::Count => json!({"type": ["integer", "null"]}),
         FieldKind::Flag => json!({"type": ["boolean", "null"]}),
         FieldKind::Time => json!({"type": ["string", "null"], "format": "date-time"}),
