@@ -142,7 +142,7 @@ impl Assembly {
     /// Answers questions and says which generations there are; nothing is written.
     fn answering(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, data_dir: &Path) -> Result<Self> {
         let mut assembly = Self::assemble(edge, sink, log, engine, None)?;
-        assembly.api().keep_generations(Arc::new(DirectoryGenerations::of(data_dir)));
+        assembly.api().tell_generations(Arc::new(DirectoryGenerations::of(data_dir)));
         Ok(assembly)
     }
 

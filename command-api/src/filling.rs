@@ -93,9 +93,8 @@ impl Filling {
     /// Begins, or goes on with what was left unfinished.
     fn start(&self, api: &ApiState, purpose: &Purpose) -> Result<Begun, Problem> {
         check(api, purpose)?;
-        // Where only questions are answered, generations are told and not made.
-        let is_kept = api.engine.generation().is_some() || api.elsewhere.is_some();
-        let generations = api.generations.clone().filter(|_| is_kept).ok_or_else(|| problem(&PromoteError::NotHere))?;
+        let kept = api.generations.clone().filter(|_| !api.only_tells_generations);
+        let generations = kept.ok_or_else(|| problem(&PromoteError::NotHere))?;
         let mut work = self.0.lock();
         let filled_here = work.as_ref().filter(|work| !work.is_over()).map(|work| work.generation);
         let hold = generations.hold().map_err(unreadable)?.map_err(|holder| held(&holder, filled_here))?;

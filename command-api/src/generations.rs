@@ -59,6 +59,9 @@ pub(crate) async fn compare(api: ApiState, one: String, other: String, headers: 
 pub(crate) async fn drop_one(api: ApiState, generation: String, headers: HeaderMap) -> Response<Body> {
     let done = answer(api, headers, move |api, generations| {
         let generation = number(&generation)?;
+        if api.only_tells_generations {
+            return Err(problem(&PromoteError::NotHere));
+        }
         api.filling.give_up(generation);
         dropped(generations, generation).map(|()| json!({"dropped": generation}))
     });

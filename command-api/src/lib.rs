@@ -68,6 +68,8 @@ pub struct Api {
     pub(crate) changes: changes::Changes,
     pub(crate) past: past::Past,
     pub(crate) generations: Option<Arc<dyn Generations>>,
+    /// Generations are told, and nothing is done to them.
+    pub(crate) only_tells_generations: bool,
     pub(crate) desk: Option<analysis::Desk>,
     /// Who explains what many decisions made: one at a time.
     pub(crate) explaining: Arc<tokio::sync::Semaphore>,
@@ -97,6 +99,7 @@ impl Api {
             changes: changes::Changes::default(),
             past: past::Past::default(),
             generations: None,
+            only_tells_generations: false,
             desk: None,
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             elsewhere: None,
@@ -116,6 +119,11 @@ impl Api {
     /// Puts other generations of the read models in use, from these.
     pub fn keep_generations(&mut self, generations: Arc<dyn Generations>) {
         self.generations = Some(generations);
+    }
+
+    /// Says which generations of the read models there are, where nothing may be written.
+    pub fn tell_generations(&mut self, generations: Arc<dyn Generations>) {
+        (self.generations, self.only_tells_generations) = (Some(generations), true);
     }
 
     /// Answers what takes the whole ledger by this analyst.

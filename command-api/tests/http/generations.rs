@@ -94,8 +94,8 @@ async fn a_generation_is_filled_one_at_a_time_and_gone_on_with_after_a_stop() {
     let compared = stack.operate("GET", "/v1/generations/1/compare/2", "").await.json();
     let tables = compared["tables"].as_array().expect("tables");
     let differing: Vec<&Value> = tables.iter().filter(|table| table["same"] == false).map(|table| &table["table"]).collect();
-    // Folded under version 1, wherever that governs.
-    assert_eq!((differing, tables.len() > 5), (vec![&json!("rules")], true), "{compared}");
+    // Every decision names version 1, or is folded alike under any.
+    assert_eq!((differing.len(), tables.len() > 5), (0, true), "{compared}");
     assert_eq!(stack.operate("DELETE", "/v1/generations/1", "").await.json(), json!({"dropped": 1}));
     let unknown = stack.operate("DELETE", "/v1/generations/1", "").await;
     assert_eq!(unknown.problem(), (404, "UnknownGeneration".into()));
