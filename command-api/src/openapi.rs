@@ -65,23 +65,20 @@ fn paths() -> Paths {
         }
         paths = paths.path(format!("/v1/{}/{{key}}/why", view.name), PathItem::new(HttpMethod::Get, why(view)));
     }
-    for (path, id, summary, media) in [
+    for (path, id, summary, media, answers) in [
         (
             "/v1/changes",
             "changes",
             "New decisions as server-sent events; with Last-Event-ID, those since that event first.",
             "text/event-stream",
+            &[][..],
         ),
-        ("/v1/asyncapi.json", "asyncapi", "The topics that services write to and read, as AsyncAPI 3.", "application/json"),
-        ("/healthz", "healthz", "Whether the process answers.", "application/json"),
-        ("/readyz", "readyz", "Whether everything behind it does.", "application/json"),
-        ("/metrics", "metrics", "Figures for Prometheus.", "text/plain"),
+        ("/v1/asyncapi.json", "asyncapi", "The topics that services write to and read, as AsyncAPI 3.", "application/json", &[]),
+        ("/healthz", "healthz", "Whether the process answers.", "application/json", &[]),
+        ("/readyz", "readyz", "Whether everything behind it does.", "application/json", NOT_READY),
+        ("/metrics", "metrics", "Figures for Prometheus.", "text/plain", &[]),
     ] {
-        let mut operation = plain(id, summary, media);
-        if id == "readyz" {
-            operation = problems(operation.into(), NOT_READY).build();
-        }
-        paths = paths.path(path, PathItem::new(HttpMethod::Get, operation));
+        paths = paths.path(path, PathItem::new(HttpMethod::Get, problems(plain(id, summary, media), answers).build()));
     }
     operations::paths(paths).build()
 }
@@ -287,10 +284,10 @@ fn read(id: &str, tag: &str, summary: &str, schema: &str, parameters: &[Paramete
     problems(operation, QUESTION_PROBLEMS).build()
 }
 
-fn plain(id: &str, summary: &str, media: &str) -> Operation {
+fn plain(id: &str, summary: &str, media: &str) -> OperationBuilder {
     let schema = if media == "application/json" { object() } else { string() };
     let response = ResponseBuilder::new().description("The answer.").content(media, ContentBuilder::new().schema(Some(schema)).build());
-    OperationBuilder::new().operation_id(Some(id)).tag("operations").summary(Some(summary)).response("200", response).build()
+    OperationBuilder::new().operation_id(Some(id)).tag("operations").summary(Some(summary)).response("200", response)
 }
 
 fn success(description: &str, schema: &str) -> Response {

@@ -111,7 +111,7 @@ impl<'a> Expansion<'a> {
         let missing = conditions.map(|(column, _)| column).find(|column| !columns.contains(*column) && !columns.is_empty());
         missing.map_or(Ok(()), |column| {
             let there: Vec<&str> = columns.iter().map(String::as_str).collect();
-            Err(format!("`when` of [[{name}]] names the column {column:?}, and {} has {}", table.file, there.join(", ")))
+            Err(format!("the `when` of an [[emit]] from {name:?} names the column {column:?}, and {} has {}", table.file, there.join(", ")))
         })
     }
 

@@ -76,9 +76,7 @@ impl Session {
         }
         answer.recv().map_err(|_| SessionError::Ended)?
     }
-}
 
-impl Session {
     /// The same, and once more on a new connection where the one at hand had ended: the database may end it while nobody
     /// asks. What is asked may have been done the first time.
     ///
