@@ -75,6 +75,8 @@ pub enum Rejection {
     // Account.
     #[error("the account is protected for {holder} until {protected_until} by the deal {deal_id}")]
     AccountProtected { holder: PartnerId, deal_id: DealId, product: String, protected_until: Timestamp, contender: Option<PartnerId> },
+    #[error("the partner's deal {deal_id} protects this already, until {protected_until}")]
+    AlreadyProtected { deal_id: DealId, protected_until: Timestamp },
     #[error("the deal {deal_id} exists on this account already")]
     DealExists { deal_id: DealId },
     #[error("there is no deal {deal_id} on this account")]

@@ -56,7 +56,7 @@ fn scopes_have_one_holder(decisions: &BTreeMap<Position, Decision<'_>>) -> Resul
         let account = accounts.entry(&decision.stream).or_default();
         events.iter().for_each(|event| account.evolve(event, decision.effective_at));
         if events.iter().any(moves_protection) {
-            one_holder(account, decision.command.received_at).map_err(|scope| format!("{position}: two partners hold {scope}"))?;
+            one_holder(account, decision.command.received_at).map_err(|scope| format!("{position}: two deals protect {scope}"))?;
         }
     }
     Ok(())
@@ -67,13 +67,11 @@ const fn moves_protection(event: &AccountEvent) -> bool {
 }
 
 fn one_holder(account: &Account, at: Timestamp) -> Result<(), String> {
-    let mut holders = HashMap::new();
-    for (_, deal) in account.deals() {
-        if deal.phase().is_open() && deal.protected_until().is_some_and(|until| until > at) {
-            let scope = deal.product().as_str().to_lowercase();
-            if *holders.entry(scope.clone()).or_insert(deal.partner_id()) != deal.partner_id() {
-                return Err(scope);
-            }
+    let mut scopes = HashSet::new();
+    let protecting = account.deals().filter(|(_, deal)| deal.phase().is_open() && deal.protected_until().is_some_and(|until| until > at));
+    for scope in protecting.map(|(_, deal)| deal.product().as_str().to_lowercase()) {
+        if !scopes.insert(scope.clone()) {
+            return Err(scope);
         }
     }
     Ok(())

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Approves a registration. Where the rules grant protection, it begins at the receipt; two partners may have
-/// registered before either was approved, but only one is. A historical approval protects nothing and never runs out.
+/// registered before either was approved, but only one is. What another deal of the same partner protects already is
+/// not protected twice. A historical approval protects nothing and never runs out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveDeal {
@@ -51,9 +52,10 @@ impl CommandPayload for ApproveDeal {
         if !facts.historical {
             state.unprotected(facts, Some(&deal.product), Some(&deal.partner_id))?;
         }
+        let may_protect = !state.is_unmatched() && state.protected_beside(facts, &self.deal_id, deal, &deal.product).is_none();
         Ok(vec![AccountEvent::DealApproved {
             deal_id: self.deal_id.clone(),
-            protected_until: in_days(rules.protection_days).filter(|_| !state.is_unmatched()),
+            protected_until: in_days(rules.protection_days).filter(|_| may_protect),
             expires_at: in_days(rules.validity_days),
         }])
     }
@@ -88,6 +90,27 @@ mod tests {
             (Story::new().import(true).then("RegisterDeal", &deal("d-1", "p-1")).api(), (protection, validity)),
         ] {
             assert_eq!(granted(&story), grant);
+        }
+    }
+
+    #[test]
+    fn of_two_deals_of_a_partner_one_protects() {
+        let granted = |story: &Story| match story.event("ApproveDeal", &json!({"deal_id": "d-4"})) {
+            AccountEvent::DealApproved { protected_until, expires_at, .. } => (protected_until, expires_at.is_some()),
+            other => panic!("{other:?}"),
+        };
+        let second = |fields| Story::approved().then("RegisterDeal", &with(deal("d-4", "p-1"), fields));
+        let other = || second(json!({"product": "GTX Basic"}));
+        let by_account = |rules: &mut crate::rules::DealRegistrationRules| rules.protection_scope = ProtectionScope::Account;
+        let protected = Some(time("2026-12-30"));
+        for (story, protected_until) in [
+            (second(json!({"product": " gtx  PRO"})), None),
+            (other(), protected),
+            (other().rules(by_account), None),
+            (second(json!({})).then("WithdrawDeal", &d1()), protected),
+            (second(json!({})).at("2026-12-30"), Some(time("2027-03-30"))),
+        ] {
+            assert_eq!(granted(&story), (protected_until, true));
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Extends an approved deal's protection and validity by the rules' days, each from where it ends now. Protection that
-/// had lapsed cannot come back where another partner has it by now.
+/// had lapsed cannot come back where another partner has it by now, and stays lapsed where another deal of this partner
+/// protects the same scope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtendDeal {
@@ -54,9 +55,15 @@ impl CommandPayload for ExtendDeal {
             return Err(Rejection::NoExtensionLeft { deal_id: self.deal_id.clone(), extensions: deal.extensions });
         }
         let extended = |end: Timestamp| end.plus_days(i64::from(rules.extension_days));
-        let protected_until = deal.protected_until.map(extended);
+        let mut protected_until = deal.protected_until.map(extended);
         if protected_until.is_some_and(|until| until > facts.now) {
             state.unprotected(facts, Some(&deal.product), Some(&deal.partner_id))?;
+            if let Some((beside, until)) = state.protected_beside(facts, &self.deal_id, deal, &deal.product) {
+                if deal.expires_at.is_none() {
+                    return Err(Rejection::AlreadyProtected { deal_id: beside.clone(), protected_until: until });
+                }
+                protected_until = deal.protected_until;
+            }
         }
         let expires_at = deal.expires_at.map(extended);
         Ok(vec![AccountEvent::DealExtended { deal_id: self.deal_id.clone(), protected_until, expires_at }])
@@ -86,6 +93,16 @@ mod tests {
         ] {
             assert_eq!(story.event("ExtendDeal", &d1()), event);
         }
+    }
+
+    #[test]
+    fn what_the_partner_protects_by_another_deal_is_not_protected_twice() {
+        let d2 = json!({"deal_id": "d-2"});
+        let lapsed = |story: Story| story.at("2027-01-10").then("RegisterDeal", &deal("d-2", "p-1")).then("ApproveDeal", &d2);
+        assert_eq!(lapsed(Story::approved()).event("ExtendDeal", &d1()), extended(Some("2026-12-30"), Some("2027-06-28")));
+        let everlasting = Story::registered().rules(|rules| rules.validity_days = 0).then("ApproveDeal", &d1());
+        let beside = Rejection::AlreadyProtected { deal_id: "d-2".parse().expect("an id"), protected_until: time("2027-04-10") };
+        assert_eq!(lapsed(everlasting).refusal("ExtendDeal", &d1()), beside);
     }
 
     #[test]

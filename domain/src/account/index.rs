@@ -127,13 +127,21 @@ impl Index {
         last.filter(|(until, _)| *until > at).max().map(|(_, id)| id)
     }
 
-    /// Whether a deal of `partner` on this product (any where none is named) other than `id` is protected at `at`.
-    pub(super) fn protects_beside(&self, at: Timestamp, product: Option<&Label>, partner: &PartnerId, id: &DealId) -> bool {
+    /// A deal of `partner` on this product (any where none is named) other than `id` that is protected at `at`, and until
+    /// when.
+    pub(super) fn protecting_beside(
+        &self,
+        at: Timestamp,
+        product: Option<&Label>,
+        partner: &PartnerId,
+        id: &DealId,
+    ) -> Option<(&DealId, Timestamp)> {
         let wanted = product.map(Folded::of);
         let products = self.products.iter().filter(|(key, _)| wanted.as_ref().is_none_or(|wanted| *key == wanted));
-        let mut standings = products.filter_map(|(_, partners)| partners.get(partner));
+        let standings = products.filter_map(|(_, partners)| partners.get(partner));
         // At most one of the protected deals is `id` itself, so that two are looked at.
-        standings.any(|standing| standing.protected.iter().rev().take(2).any(|(until, other)| *until > at && other != id))
+        let mut protected = standings.flat_map(|standing| standing.protected.iter().rev().take(2));
+        protected.find(|(until, other)| *until > at && other != id).map(|(until, other)| (other, *until))
     }
 
     /// The open deals of partners other than `partner` on `product`: at most `limit` of them, and how many there are.

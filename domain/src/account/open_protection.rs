@@ -57,6 +57,9 @@ impl CommandPayload for OpenProtection {
             return Err(Rejection::EndsBeforeItBegins { begins_at: facts.now, expires_at: self.protected_until });
         }
         state.unprotected(facts, Some(&deal.product), Some(&deal.partner_id))?;
+        if let Some((beside, protected_until)) = state.protected_beside(facts, &self.deal_id, deal, &deal.product) {
+            return Err(Rejection::AlreadyProtected { deal_id: beside.clone(), protected_until });
+        }
         Ok(vec![AccountEvent::ProtectionOpened { deal_id: self.deal_id.clone(), protected_until: self.protected_until }])
     }
 }
@@ -83,11 +86,15 @@ mod tests {
             protected_until: time("2026-11-01"),
             contender: Some("p-1".parse().expect("an id")),
         };
+        let own = moved("d-1", "p-1").then("RegisterDeal", &deal("d-2", "p-1"));
+        let own = own.then("OpenProtection", &json!({"deal_id": "d-2", "protected_until": "2026-11-01"}));
+        let beside = Rejection::AlreadyProtected { deal_id: "d-2".parse().expect("an id"), protected_until: time("2026-11-01") };
         let unmatched = Story::new().import(true).then("RegisterDeal", &with(deal("d-1", "p-1"), json!({"account": null}))).import(false);
         let over = Rejection::EndsBeforeItBegins { begins_at: time("2026-10-01"), expires_at: time("2026-10-01") };
         for (story, payload, refusal) in [
             (second(), until("2026-11-01"), None),
             (taken, until("2026-12-01"), Some(protected)),
+            (own, until("2026-12-01"), Some(beside)),
             (moved("d-1", "p-1"), until("2026-10-01"), Some(over)),
             (moved("d-1", "p-1").rules(|rules| rules.protection_days = 0), until("2026-11-01"), Some(Rejection::NoProtectionByRules {})),
             (unmatched, until("2026-11-01"), Some(Rejection::AccountRequired {})),

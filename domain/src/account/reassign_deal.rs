@@ -10,8 +10,8 @@ use crate::{
     values::{AccountRef, DealId, InvalidAccount, PartnerId, Timestamp},
 };
 
-/// Gives an open deal or a draft to another partner. Its protection goes with it; where the former partner's other deals
-/// protect the same scope, they keep it and this deal's ends now, since one scope has one holder.
+/// Gives an open deal or a draft to another partner. Its protection goes with it. Where another deal of the former partner
+/// protects the same scope too, as under rules that have widened scopes since, that one keeps it and this deal's ends now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReassignDeal {
@@ -52,7 +52,7 @@ impl CommandPayload for ReassignDeal {
         registering_partner(facts, &self.partner_id)?;
         let (deal_id, from, to) = (self.deal_id.clone(), deal.partner_id.clone(), self.partner_id.clone());
         let mut events = vec![AccountEvent::DealReassigned { deal_id, from, to }];
-        if deal.protects_at(facts.now) && state.protected_beside(facts, &self.deal_id, deal) {
+        if deal.protects_at(facts.now) && state.protected_beside(facts, &self.deal_id, deal, &deal.product).is_some() {
             events.push(AccountEvent::ProtectionOpened { deal_id: self.deal_id.clone(), protected_until: facts.now });
         }
         Ok(events)
@@ -63,7 +63,7 @@ impl CommandPayload for ReassignDeal {
 mod tests {
     use super::super::story::{Story, d1, deal, time, with, wrong_phase};
     use super::*;
-    use crate::partner::PartnerEvent;
+    use crate::{partner::PartnerEvent, rules::ProtectionScope};
     use serde_json::json;
 
     #[test]
@@ -97,7 +97,9 @@ mod tests {
         let alone = Story::approved().then("ReassignDeal", &to("d-1"));
         assert_eq!(holder(&alone), Some(("d-1".into(), "p-2".into())));
 
-        let two = Story::approved().then("RegisterDeal", &deal("d-2", "p-1")).then("ApproveDeal", &json!({"deal_id": "d-2"}));
+        let other = with(deal("d-2", "p-1"), json!({"product": "Other"}));
+        let two = Story::approved().then("RegisterDeal", &other).then("ApproveDeal", &json!({"deal_id": "d-2"}));
+        let two = two.rules(|rules| rules.protection_scope = ProtectionScope::Account);
         let one_moved = two.then("ReassignDeal", &to("d-1"));
         assert_eq!(holder(&one_moved), Some(("d-2".into(), "p-1".into())));
         assert_eq!(one_moved.d1().protected_until(), Some(time("2026-10-01")));

@@ -199,9 +199,9 @@ impl Account {
         self.deals.get_key_value(id).map(|(id, deal)| (id, &**deal))
     }
 
-    /// Whether another deal of the same partner protects the same scope now.
-    pub(super) fn protected_beside(&self, facts: &Facts, id: &DealId, deal: &Deal) -> bool {
-        self.index.protects_beside(facts.now, in_scope(facts, Some(&deal.product)), &deal.partner_id, id)
+    /// Another deal of the same partner that protects the scope of `product` now, and until when.
+    pub(super) fn protected_beside(&self, facts: &Facts, id: &DealId, deal: &Deal, product: &Label) -> Option<(&DealId, Timestamp)> {
+        self.index.protecting_beside(facts.now, in_scope(facts, Some(product)), &deal.partner_id, id)
     }
 
     /// The open deals of other partners on `product`, at most ten, and how many there are. Where another product of

@@ -81,11 +81,11 @@ impl CommandPayload for UpdateDeal {
             })?;
             close_still_expected(expected_close, facts)?;
         }
-        // A deal that is protected already takes its protection along to another product.
+        // A deal that is protected already takes its protection along to another product, unless its partner protects that.
         if (self.submit && !facts.historical) || deal.protects_at(facts.now) {
             state.unprotected(facts, Some(product), Some(&deal.partner_id))?;
         }
-        Ok(vec![AccountEvent::DealUpdated {
+        let mut events = vec![AccountEvent::DealUpdated {
             deal_id: self.deal_id.clone(),
             product: product.clone(),
             amount: self.amount.unwrap_or(deal.amount),
@@ -93,7 +93,11 @@ impl CommandPayload for UpdateDeal {
             expected_close,
             submitted: self.submit,
             sla_due: routing::sla_due(facts).filter(|_| self.submit),
-        }])
+        }];
+        if deal.protects_at(facts.now) && state.protected_beside(facts, &self.deal_id, deal, product).is_some() {
+            events.push(AccountEvent::ProtectionOpened { deal_id: self.deal_id.clone(), protected_until: facts.now });
+        }
+        Ok(events)
     }
 }
 
@@ -132,6 +136,19 @@ mod tests {
         for story in [draft(), sent_back()] {
             let due = story.at("2026-10-10").then("UpdateDeal", &with(d1(), json!({"submit": true})));
             assert_eq!((due.d1().phase(), due.d1().sla_due()), (DealPhase::InReview, Some(time("2026-10-12"))));
+        }
+    }
+
+    #[test]
+    fn a_protection_that_is_carried_to_what_the_partner_protects_ends() {
+        for (product, until) in [("Third", "2026-11-01"), ("Other", "2026-10-01")] {
+            let carried = Story::registered()
+                .then("OpenProtection", &with(d1(), json!({"protected_until": "2026-11-01"})))
+                .then("RequestDealInformation", &with(d1(), json!({"question": "Who?"})))
+                .then("RegisterDeal", &with(deal("d-2", "p-1"), json!({"product": "Other"})))
+                .then("ApproveDeal", &json!({"deal_id": "d-2"}))
+                .then("UpdateDeal", &with(d1(), json!({"product": product})));
+            assert_eq!(carried.d1().protected_until(), Some(time(until)));
         }
     }
 
