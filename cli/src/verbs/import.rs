@@ -1,14 +1,10 @@
 //! `pledger import`: existing history becomes decisions with their own dates.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use pledger_consumers::import::{CRM_MAPPING, Expansion, ImportCommand, ImportReport, Mapping, PersonIds, RULES_KEY, Sorter};
+use pledger_consumers::import::{CRM_MAPPING, Expansion, ImportCommand, ImportReport, Mapping, PersonIds, RULES_KEY, Sorter, Sources};
 use pledger_ledger::keys::{KeyStore, MemoryKeyStore, SqliteKeyStore};
 use serde_json::{Value, json};
 
@@ -28,15 +24,16 @@ const BATCH: usize = 500;
   pledger import crm FOLDER                 the mapping that comes with pledger
   pledger import --print-mapping crm > my-crm.toml
   pledger import my-crm.toml FOLDER
+  pledger import my-crm.toml accounts.csv 2026/deals.csv
 
 A mapping says what each row of each file stands for. An import that was killed goes on where it was when it is run
 again, and running it twice changes nothing: rows that were decided are answered from history.")]
 pub(crate) struct Import {
     /// The mapping: a file, or `crm` for the one that comes with pledger
     mapping: String,
-    /// The folder that holds the mapping's files
-    #[arg(required_unless_present = "print_mapping")]
-    folder: Option<PathBuf>,
+    /// The mapping's files, or the folders that hold them
+    #[arg(required_unless_present = "print_mapping", value_name = "FILE|DIR")]
+    from: Vec<PathBuf>,
     /// Read everything and report, but send nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,16 +65,18 @@ impl Import {
             return Ok(ExitCode::SUCCESS);
         }
         let mapping = Mapping::parse(&text).map_err(|error| Usage(error.to_string()))?;
-        let folder = self.folder.clone().unwrap_or_default();
+        for path in &self.from {
+            path.metadata().map_err(|error| Usage(format!("{}: {error}", path.display())))?;
+        }
+        let sources = Sources::find(&mapping, &self.from).map_err(Usage)?;
         if self.dry_run {
             let persons = Persons { keys: Arc::new(MemoryKeyStore::default()), sender: mapping.sender() };
-            let (_, report) = self.expand(&mapping, &folder, persons)?;
+            let (_, report) = self.expand(&mapping, &sources, persons)?;
             tell(&report, &mapping, context.json, true)?;
             return Ok(ExitCode::SUCCESS);
         }
-        std::fs::read_dir(&folder).map_err(|error| Usage(format!("{}: {error}", folder.display())))?;
         let connection = Connection::to_write(context)?;
-        let outcome = self.import(&connection, context, &mapping, &folder);
+        let outcome = self.import(&connection, context, &mapping, &sources);
         connection.close();
         let report = outcome?;
         tell(&report, &mapping, context.json, false)?;
@@ -93,21 +92,21 @@ impl Import {
             .with_context(|| format!("the mapping {} cannot be read (the one that comes with pledger is called {name})", self.mapping))
     }
 
-    fn expand(&self, mapping: &Mapping, folder: &Path, mut persons: Persons) -> Result<(Sorter, ImportReport)> {
+    fn expand(&self, mapping: &Mapping, sources: &Sources, mut persons: Persons) -> Result<(Sorter, ImportReport)> {
         let mut sorter = Sorter::default();
-        let expansion = Expansion::new(mapping, folder, &mut persons).map_err(|error| anyhow!(error))?;
-        let report = expansion.run(folder, self.max_errors, &mut sorter).map_err(|error| anyhow!(error))?;
+        let expansion = Expansion::new(mapping, sources, &mut persons).map_err(|error| anyhow!(error))?;
+        let report = expansion.run(self.max_errors, &mut sorter).map_err(|error| anyhow!(error))?;
         persons.keys.settle()?;
         Ok((sorter, report))
     }
 
-    fn import(&self, connection: &Connection, context: &Context, mapping: &Mapping, folder: &Path) -> Result<ImportReport> {
+    fn import(&self, connection: &Connection, context: &Context, mapping: &Mapping, sources: &Sources) -> Result<ImportReport> {
         let keys: Arc<dyn KeyStore> = match connection.assembly().and_then(|assembly| assembly.node()) {
             Some(node) => Arc::clone(&node.keys),
             // The server's own store: ids are found by a hash, so both processes name a person alike.
             None => Arc::new(SqliteKeyStore::open(&context.data_dir)?),
         };
-        let (sorter, mut report) = self.expand(mapping, folder, Persons { keys, sender: mapping.sender() })?;
+        let (sorter, mut report) = self.expand(mapping, sources, Persons { keys, sender: mapping.sender() })?;
         let progress = output::progress("import", sorter.len());
         let mut sending = Sending { connection, mapping, report: &mut report, batch: Vec::new() };
         for command in sorter.finish() {

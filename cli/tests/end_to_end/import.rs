@@ -65,3 +65,40 @@ fn a_condition_on_a_column_that_is_not_there_is_told() {
     let told = fail(dir, &[&IMPORT[..], &["--dry-run"]].concat(), 1);
     assert!(told.contains("names the column \"sigend\", and partners.csv has id, signed, since"), "{told}");
 }
+
+#[test]
+fn a_key_has_to_be_a_column_and_is_a_rows_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    let dry = [&IMPORT[..], &["--dry-run"]].concat();
+    let twice = PARTNERS.lines().chain(PARTNERS.lines().skip(1).take(1)).fold(String::new(), |rows, row| rows + row + "\n");
+    std::fs::write(dir.join("partners.csv"), twice).expect("written");
+    let report = json(dir, &dry);
+    assert_eq!(report["notes"], serde_json::json!({"partners.csv: rows with the id of an earlier one, taken for the same": 1}), "{report}");
+    let text = std::fs::read_to_string(dir.join("mine.toml")).expect("the mapping");
+    std::fs::write(dir.join("mine.toml"), text.replacen("key = \"id\"", "key = \"number\"", 1)).expect("written");
+    let told = fail(dir, &dry, 1);
+    assert!(told.contains("the `key` of [tables.partners] names the column \"number\", and partners.csv has id, signed, since"), "{told}");
+}
+
+#[test]
+fn files_are_named_one_by_one_or_by_their_folders() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    std::fs::create_dir(dir.join("export")).expect("made");
+    std::fs::rename(dir.join("partners.csv"), dir.join("export/partners.csv")).expect("moved");
+    let dry = |from: &[&'static str]| [&["import", "mine.toml", "--max-errors", "1", "--dry-run"], from].concat();
+    for from in [&["export/partners.csv"][..], &[".", "export"]] {
+        assert_eq!(json(dir, &dry(from))["commands"]["RegisterPartner"], 2);
+    }
+    for (from, said) in [
+        (&["."][..], "partners.csv, which the mapping reads, is not in ."),
+        (&["mine.toml"], "mine.toml: the mapping reads partners.csv, and no file of this name"),
+        (&["export", "nowhere"], "nowhere: No such file"),
+    ] {
+        let told = fail(dir, &dry(from), 2);
+        assert!(told.contains(said), "{told}");
+    }
+}

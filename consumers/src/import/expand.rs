@@ -1,9 +1,6 @@
 //! From rows to commands.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pledger_domain::{
     catalogue::Command,
@@ -18,6 +15,7 @@ use super::{
     mapping::{Emit, Mapping, Table},
     rows::{Row, Rows},
     sort::Sorter,
+    sources::Sources,
     template::Source,
 };
 
@@ -30,9 +28,10 @@ pub trait PersonIds {
     fn id_of(&mut self, name: &str) -> Result<String, String>;
 }
 
-/// The rows of a folder on their way to commands.
+/// Rows on their way to commands.
 pub struct Expansion<'a> {
     mapping: &'a Mapping,
+    sources: &'a Sources,
     persons: &'a mut dyn PersonIds,
     /// The rows of tables that others look up, by key.
     lookups: HashMap<String, HashMap<String, Row>>,
@@ -59,13 +58,13 @@ impl<'a> Expansion<'a> {
     ///
     /// # Errors
     /// Where a file is missing or cannot be read.
-    pub fn new(mapping: &'a Mapping, folder: &Path, persons: &'a mut dyn PersonIds) -> Result<Self, String> {
+    pub fn new(mapping: &'a Mapping, sources: &'a Sources, persons: &'a mut dyn PersonIds) -> Result<Self, String> {
         let mut lookups: HashMap<String, HashMap<String, Row>> = HashMap::new();
         for name in mapping.tables.values().flat_map(|table| table.lookup.keys()) {
             if !lookups.contains_key(name) {
                 let table = &mapping.tables[name];
                 let mut rows = HashMap::new();
-                for row in Rows::open(&folder.join(&table.file))? {
+                for row in Rows::open(sources.of(table))? {
                     let row = row.map_err(|error| format!("{}: {error}", table.file))?;
                     rows.insert(row.values.get(&table.key).cloned().unwrap_or_default(), row);
                 }
@@ -73,24 +72,31 @@ impl<'a> Expansion<'a> {
             }
         }
         let used = BTreeSet::new();
-        Ok(Self { mapping, persons, lookups, deals: HashMap::new(), used, report: ImportReport::default(), sequence: 0 })
+        Ok(Self { mapping, sources, persons, lookups, deals: HashMap::new(), used, report: ImportReport::default(), sequence: 0 })
     }
 
     /// Expands every row of every table into `sorter`.
     ///
     /// # Errors
     /// Where a file cannot be read, or more than `max_errors` rows are bad.
-    pub fn run(mut self, folder: &Path, max_errors: u64, sorter: &mut Sorter) -> Result<ImportReport, String> {
+    pub fn run(mut self, max_errors: u64, sorter: &mut Sorter) -> Result<ImportReport, String> {
         self.publish_rules(sorter)?;
         let mapping = self.mapping;
         for (name, table) in &mapping.tables {
-            let rows = Rows::open(&folder.join(&table.file))?;
+            let rows = Rows::open(self.sources.of(table))?;
             let mut columns: BTreeSet<String> = rows.columns.iter().cloned().collect();
+            // Those of JSON lines are known when all have been read.
+            self.find_columns(name, table, &columns)?;
+            let mut ids = HashSet::new();
             for row in rows {
                 *self.report.rows.entry(table.file.clone()).or_default() += 1;
                 match row {
                     Ok(row) => {
                         columns.extend(row.values.keys().cloned());
+                        if row.values.get(&table.key).is_some_and(|id| !ids.insert(id.clone())) {
+                            let note = format!("{}: rows with the {} of an earlier one, taken for the same", table.file, table.key);
+                            ImportReport::count(&mut self.report.notes, &note);
+                        }
                         self.expand(name, table, row, sorter)?;
                     }
                     Err(reason) => self.report.bad_row(&table.file, &reason),
@@ -99,20 +105,25 @@ impl<'a> Expansion<'a> {
                     return Err(too_many(&self.report));
                 }
             }
-            self.find_conditions(name, table, &columns)?;
+            self.find_columns(name, table, &columns)?;
             self.list_unused(name, table, columns);
         }
         Ok(self.report)
     }
 
-    /// A condition on a column that the file does not have would never hold, and its rows would be passed over in silence.
-    fn find_conditions(&self, name: &str, table: &Table, columns: &BTreeSet<String>) -> Result<(), String> {
+    /// A condition on a column that the file does not have would never hold, and its rows would be passed over in silence;
+    /// by a key that it does not have, all rows would be one.
+    fn find_columns(&self, name: &str, table: &Table, columns: &BTreeSet<String>) -> Result<(), String> {
         let conditions = self.mapping.emits.iter().filter(|emit| emit.from == name).flat_map(|emit| &emit.when);
-        let missing = conditions.map(|(column, _)| column).find(|column| !columns.contains(*column) && !columns.is_empty());
-        missing.map_or(Ok(()), |column| {
-            let there: Vec<&str> = columns.iter().map(String::as_str).collect();
-            Err(format!("the `when` of an [[emit]] from {name:?} names the column {column:?}, and {} has {}", table.file, there.join(", ")))
-        })
+        let conditions = conditions.map(|(column, _)| (format!("the `when` of an [[emit]] from {name:?}"), column));
+        let mut named = [(format!("the `key` of [tables.{name}]"), &table.key)].into_iter().chain(conditions);
+        match named.find(|(_, column)| !columns.contains(*column) && !columns.is_empty()) {
+            None => Ok(()),
+            Some((clause, column)) => {
+                let there: Vec<&str> = columns.iter().map(String::as_str).collect();
+                Err(format!("{clause} names the column {column:?}, and {} has {}", table.file, there.join(", ")))
+            }
+        }
     }
 
     /// The rules come first, before everything that is decided under them.

@@ -35,7 +35,7 @@ pub struct HistoricRules {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
-    /// Its name in the folder that is imported; `.csv`, or `.jsonl` with one object a line.
+    /// Its name in the folders that are imported; `.csv`, or `.jsonl` with one object a line.
     pub(crate) file: String,
     /// The column that identifies a row.
     pub(crate) key: String,

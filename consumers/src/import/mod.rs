@@ -8,12 +8,14 @@ mod mapping;
 mod report;
 mod rows;
 mod sort;
+mod sources;
 mod template;
 
 pub use expand::{Expansion, PersonIds};
 pub use mapping::{InvalidMapping, Mapping};
 pub use report::ImportReport;
 pub use sort::{SortedCommands, Sorter};
+pub use sources::Sources;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
