@@ -3,7 +3,7 @@
 //! Where a server runs, requests go to its socket. Otherwise the same routes are called in this process, on the data
 //! directory itself. Both give the same answers.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use axum::{
@@ -20,6 +20,9 @@ use crate::{
     folding, node, output,
     serving::{Announcement, Assembly},
 };
+
+/// How long a verb that writes waits for what is found in the ledger. Some 300,000 decisions are checked by then.
+const BEFORE_THE_FIRST_WRITE: Duration = Duration::from_millis(300);
 
 /// A request to the API.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,14 @@ fn refuse_beside_a_cluster(context: &Context) -> Result<()> {
     )
 }
 
+/// Begins to check the whole ledger, and gives that a moment, in which a small one is through, before the first write.
+fn checked(assembly: Assembly) -> Assembly {
+    if let Some(node) = assembly.node() {
+        let _through_or_not_yet = node.verify_behind().recv_timeout(BEFORE_THE_FIRST_WRITE);
+    }
+    assembly
+}
+
 /// A problem document in words.
 pub(crate) fn problem(document: &Value) -> anyhow::Error {
     let text = |name: &str| document[name].as_str().unwrap_or_default();
@@ -141,7 +152,7 @@ impl Connection {
             return Ok(server);
         }
         refuse_beside_a_cluster(context)?;
-        Self::here(Assembly::open(&context.data_dir)?)
+        Self::here(checked(Assembly::open(&context.data_dir)?))
     }
 
     /// To whoever may write to a ledger that there is: none is created.
@@ -153,7 +164,7 @@ impl Connection {
                 if !node::has_ledger(&context.data_dir) {
                     bail!("there is no ledger in {}", context.data_dir.display());
                 }
-                Self::here(Assembly::open(&context.data_dir)?)
+                Self::here(checked(Assembly::open(&context.data_dir)?))
             }
         }
     }

@@ -3,7 +3,11 @@
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +25,7 @@ use pledger_ledger::{
     record::{Body, FORMAT, LedgerCreated},
     slices::Slices,
     sqlite::{Mode, SqliteLog},
+    verify,
 };
 
 /// The writing half of a data directory: whoever holds it is its one writer.
@@ -80,7 +85,7 @@ impl Node {
 
     fn start(dir: &Path, log: SqliteLog, keys: Arc<dyn KeyStore>, clock: impl FnOnce(&SqliteLog) -> Arc<dyn Clock>) -> Result<Self> {
         let log = Arc::new(log);
-        let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots")).context("the snapshots' folder cannot be made")?);
+        let snapshots = Arc::new(FileSnapshots::new(snapshots_in(dir)).context("the snapshots' folder cannot be made")?);
         let processor = Processor::restore(Arc::clone(&log) as Arc<dyn Log>, &*snapshots, KeyLimits::default(), random_id())?;
         let clock = clock(&log);
         let edge = Edge {
@@ -93,6 +98,24 @@ impl Node {
         let chores = Box::new(EmbeddedChores::new(edge.clone(), snapshots, &processor));
         let processor = EmbeddedProcessor::start(processor, move || clock.now(), chores)?;
         Ok(Self { log, edge, keys, processor })
+    }
+
+    /// Checks the whole chain in the background; what it finds turns the ledger read-only. It is done when the receiver
+    /// is told or hung up on.
+    pub(crate) fn verify_behind(&self) -> Receiver<()> {
+        let (log, sink) = (Arc::clone(&self.log), self.sink());
+        let (done, checked) = sync_channel(1);
+        let verifying = thread::Builder::new().name("verify".into()).spawn(move || {
+            if let Err(broken) = verify::verify(&*log, None, &mut |_| {}) {
+                tracing::error!(%broken, "the ledger is damaged; no command is taken from here on");
+                sink.refuse_writes(broken.to_string());
+            }
+            drop(done);
+        });
+        if let Err(error) = verifying {
+            tracing::warn!(%error, "the ledger could not be checked in the background");
+        }
+        checked
     }
 
     /// The queue into the processor.
@@ -160,6 +183,11 @@ fn last_recorded_at(log: &dyn Log) -> Timestamp {
 /// Whether there is a ledger in `dir`, or something that cannot be looked at: opening it says what.
 pub(crate) fn has_ledger(dir: &Path) -> bool {
     ledger_file(dir).try_exists().unwrap_or_else(|error| error.kind() != ErrorKind::NotADirectory)
+}
+
+/// Where the processor's state is kept.
+pub(crate) fn snapshots_in(dir: &Path) -> PathBuf {
+    dir.join("snapshots")
 }
 
 fn ledger_file(dir: &Path) -> PathBuf {

@@ -37,7 +37,7 @@ use pledger_ledger::{
 use pledger_projections::engine::{Engine, Options};
 use serde_json::json;
 
-use crate::policies::EngineView;
+use crate::{node::snapshots_in, policies::EngineView};
 
 pub(crate) use story::{ENDS_AT, Plot};
 use story::{Scene, Sent, Story};
@@ -69,7 +69,7 @@ pub(crate) fn tell(dir: &Path, plot: Plot, progress: &ProgressBar) -> Result<Tol
         generated: Some(Generated { seed: plot.seed, ends_at }),
     };
     let log: Arc<dyn Log> = Arc::new(SqliteLog::create(dir, created)?);
-    let snapshots = Arc::new(FileSnapshots::new(dir.join("snapshots"))?);
+    let snapshots = Arc::new(FileSnapshots::new(snapshots_in(dir))?);
     let processor = Processor::restore(Arc::clone(&log), &*snapshots, KeyLimits::default(), format!("demo-{}", plot.seed))?;
     let edge = Edge {
         slices: log.slices(),

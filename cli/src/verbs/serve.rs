@@ -1,18 +1,18 @@
 //! `pledger serve`: the ledger behind HTTP, that of a directory or that of a cluster.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, thread};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args;
 #[cfg(feature = "kafka")]
 use pledger_command_api::Operations;
 use pledger_consumers::policies::LOOK_EVERY;
-use pledger_ledger::{log::Log, verify};
 
 use crate::{
     cluster::{self, ClusterFlags, Joining},
     context::Context,
     front::{Front, signalled},
+    node::Node,
     output,
     serving::{Announcement, Assembly},
 };
@@ -85,7 +85,7 @@ pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: 
                 if let Err(error) = say(&url, label) {
                     tracing::debug!(%error, "stdout is closed");
                 }
-                verify_behind(assembly);
+                assembly.node().map(Node::verify_behind);
                 assembly.start_policies(LOOK_EVERY)?;
                 pledger_command_api::serve(listener, assembly.state(), stopping()).await?;
             }
@@ -135,20 +135,4 @@ fn say_watched(url: &str, label: &str) {
 async fn stopping() {
     signalled().await;
     eprintln!("\nStopping: no new requests are taken, and those in progress are waited for; Ctrl-C again ends at once.");
-}
-
-/// Checks the whole chain in the background; what it finds turns the ledger read-only.
-fn verify_behind(assembly: &Assembly) {
-    let Some(node) = assembly.node() else { return };
-    let (log, sink) = (Arc::clone(&node.log), node.sink());
-    let verifying = thread::Builder::new().name("verify".into()).spawn(move || {
-        let log: Arc<dyn Log> = log;
-        if let Err(broken) = verify::verify(&*log, None, &mut |_| {}) {
-            tracing::error!(%broken, "the ledger is damaged; no command is taken from here on");
-            sink.refuse_writes(broken.to_string());
-        }
-    });
-    if let Err(error) = verifying {
-        tracing::warn!(%error, "the ledger could not be checked in the background");
-    }
 }

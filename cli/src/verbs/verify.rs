@@ -4,6 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use pledger_consumers::processor::{FileSnapshots, missing_end};
 use pledger_ledger::{log::Log, verify};
 use pledger_projections::{
     engine::{self, Engine, Options},
@@ -15,6 +16,7 @@ use crate::{
     cluster::PlaceFlags,
     context::{Context, Usage},
     ledger::Ledger,
+    node::snapshots_in,
     output,
     verbs::generations,
 };
@@ -47,10 +49,14 @@ impl Verify {
         let slices = self.slice.map(|slice| vec![slice]);
         let outcome = verify::verify(&*log, slices.as_deref(), &mut |checked| progress.set_position(checked));
         progress.finish_and_clear();
-        let verified = match outcome {
+        // Its end may have been cut off, or an older copy put back: the chain does not show that.
+        let missing = match self.place.cluster.cluster(context)? {
+            Some(_) => None,
+            None => missing_end(&*log, &FileSnapshots::found_in(snapshots_in(&context.data_dir)))?,
+        };
+        let verified = match outcome.map_err(|broken| broken.to_string()).and_then(|verified| missing.map_or(Ok(verified), Err)) {
             Ok(verified) => verified,
             Err(broken) => {
-                let broken = broken.to_string();
                 if context.json {
                     output::print_json(&json!({"intact": false, "broken": broken}))?;
                 } else {

@@ -53,6 +53,8 @@ fn one_flipped_byte_is_named_and_nothing_is_written_any_more() {
     assert!(replayed.contains("is damaged: it is not what was hashed") && replayed.contains("RegisterPartner"), "{replayed}");
     let broken = fail(dir, &["verify"], 1);
     let position = broken.split("broken at ").nth(1).and_then(|rest| rest.split(": ").next()).expect("a position").to_owned();
+    // A snapshot lies behind the damage: what follows is read, and the rest checked, before anything is written.
+    assert!(fail(dir, &["command", "SignAgreement", SIGN], 1).contains(&position));
     answers_and_takes_nothing(dir, &format!("at {position}"));
     // Without the snapshots that cover it, the damage is in the way from the start.
     std::fs::remove_dir_all(dir.join("data").join("snapshots")).expect("removed");
@@ -134,6 +136,7 @@ fn an_older_ledger_put_back_is_read_and_not_added_to() {
     let older = std::fs::read(&file).expect("the ledger");
     succeed(dir, &["command", "SignAgreement", SIGN]);
     std::fs::write(&file, older).expect("put back");
+    assert!(fail(dir, &["verify"], 1).contains("BROKEN: the ledger is older than its own state: slice "));
     answers_and_takes_nothing(dir, "Put the newest copy of the ledger's file back");
     std::fs::remove_dir_all(dir.join("data").join("snapshots")).expect("removed");
     assert!(succeed(dir, &["command", "SignAgreement", SIGN]).contains("Accepted"));

@@ -40,7 +40,7 @@ pub(crate) use recover::{BEFORE_ALL, Said, intact, uses_key};
 use references::References;
 use slice::{AskedHere, InFlight, InFlightDecision, Slice};
 pub(crate) use slice::{Standing, Streams};
-pub use snapshot::{SnapshotError, UnfitSnapshot};
+pub use snapshot::{SnapshotError, UnfitSnapshot, missing_end};
 #[cfg(feature = "postgres")]
 pub use snapshot_postgres::PostgresSnapshots;
 pub use snapshot_store::{DIRECTORY, FileSnapshots, MemorySnapshots, SnapshotStore};

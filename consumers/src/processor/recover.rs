@@ -86,20 +86,11 @@ impl Processor {
     }
 
     /// Takes no writes where the ledger does not reach the positions that snapshots of it were kept at.
-    pub(super) fn refuse_missing_end(&mut self, mut beyond: Vec<Position>) {
-        beyond.sort_unstable();
-        beyond.dedup_by_key(|position| position.slice);
-        let Some(first) = beyond.first() else { return };
-        let end = match self.settled(first.slice).checked_sub(1) {
-            Some(pseq) => format!("ends at {}", Position { pseq, ..*first }),
-            None => "is empty".to_owned(),
-        };
-        let others = if beyond.len() > 1 { format!(", and so it is in {} other slices", beyond.len() - 1) } else { String::new() };
+    pub(super) fn refuse_missing_end(&mut self, beyond: Vec<Position>) {
+        let Some(missing) = tell_missing_end(beyond, |slice| self.settled(slice)) else { return };
         let reason = format!(
-            "the ledger is older than its own state: slice {} {end} here, and a snapshot of it was kept at {first}{others}. \
-             Decisions that were acknowledged are missing, so none is added. Put the newest copy of the ledger's file back and \
-             start again; or, to go on without what is missing, remove the folder of the snapshots and start again",
-            first.slice
+            "{missing}, so none is added. Put the newest copy of the ledger's file back and start again; or, to go on without what \
+             is missing, remove the folder of the snapshots and start again"
         );
         tracing::error!("{reason}");
         self.refuse_writes(reason);
@@ -308,6 +299,24 @@ fn refold(
         }
         next = last + 1;
     }
+}
+
+/// Says what is missing of a ledger that does not reach these positions, if there are any. `settled` is how many records
+/// each slice has.
+pub(super) fn tell_missing_end(mut beyond: Vec<Position>, settled: impl Fn(SliceId) -> u64) -> Option<String> {
+    beyond.sort_unstable();
+    beyond.dedup_by_key(|position| position.slice);
+    let first = beyond.first()?;
+    let end = match settled(first.slice).checked_sub(1) {
+        Some(pseq) => format!("ends at {}", Position { pseq, ..*first }),
+        None => "is empty".to_owned(),
+    };
+    let others = if beyond.len() > 1 { format!(", and so it is in {} other slices", beyond.len() - 1) } else { String::new() };
+    Some(format!(
+        "the ledger is older than its own state: slice {} {end} here, and a snapshot of it was kept at {first}{others}. Decisions \
+         that were acknowledged are missing",
+        first.slice
+    ))
 }
 
 /// The durable record of a slice with this sequence.

@@ -7,7 +7,7 @@ use pledger_domain::{stream::StreamName, values::Timestamp};
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
     directory::Directory,
-    log::{LogError, Placed},
+    log::{Log, LogError, Placed},
     record::{Body, FORMAT, Hash},
     slices::{Position, SliceId},
 };
@@ -19,7 +19,7 @@ use super::{
     aggregate::{Decides, Live},
     key_window::KeyWindow,
     places::Places,
-    recover::find_in,
+    recover::{find_in, tell_missing_end},
     slice::{Slice, Store},
 };
 
@@ -161,7 +161,7 @@ impl Processor {
         if let Some(bytes) = snapshots.load(DIRECTORY) {
             match read_directory(ledger, &bytes) {
                 Ok((heads, directory)) if heads.len() == all.len() => {
-                    let missing = self.beyond_the_end(&heads)?;
+                    let missing = beyond_the_end(&*self.log, &heads)?;
                     if missing.is_empty() && self.has_all(&heads)? {
                         self.directory_from_snapshot = heads.iter().map(|head| head.next_pseq).sum();
                         stands_at = heads;
@@ -195,20 +195,7 @@ impl Processor {
     /// What tells this ledger from every other one: the hash of its first record, which says when it was created. A
     /// ledger without any record is told from none.
     fn ledger(&self) -> Result<Hash, LogError> {
-        Ok(self.log.read(0, 0, 1)?.first().map(|first| first.record.header.hash).unwrap_or_default())
-    }
-
-    /// The last positions of heads that lie behind the ledger's end.
-    fn beyond_the_end(&self, heads: &[ChainHead]) -> Result<Vec<Position>, LogError> {
-        let mut beyond = Vec::new();
-        for (slice, head) in self.log.slices().all().zip(heads) {
-            if let Some(pseq) = head.next_pseq.checked_sub(1)
-                && head.next_offset > self.log.end(slice)?
-            {
-                beyond.push(Position { slice, pseq });
-            }
-        }
-        Ok(beyond)
+        ledger_of(&*self.log)
     }
 
     /// Whether the ledger has the last record of each head.
@@ -282,6 +269,34 @@ impl Processor {
     }
 }
 
+/// Says what is missing of a ledger that does not reach the positions at which its own state was kept.
+///
+/// # Errors
+/// Where the log cannot be read.
+pub fn missing_end(log: &dyn Log, snapshots: &dyn SnapshotStore) -> Result<Option<String>, LogError> {
+    let Some(bytes) = snapshots.load(DIRECTORY) else { return Ok(None) };
+    let Ok((heads, _)) = read_heads(ledger_of(log)?, &bytes) else { return Ok(None) };
+    let ends = log.slices().all().map(|slice| log.end(slice)).collect::<Result<Vec<u64>, _>>()?;
+    Ok(tell_missing_end(beyond_the_end(log, &heads)?, |slice| ends[usize::from(slice)]))
+}
+
+fn ledger_of(log: &dyn Log) -> Result<Hash, LogError> {
+    Ok(log.read(0, 0, 1)?.first().map(|first| first.record.header.hash).unwrap_or_default())
+}
+
+/// The last positions of heads that lie behind the ledger's end.
+fn beyond_the_end(log: &dyn Log, heads: &[ChainHead]) -> Result<Vec<Position>, LogError> {
+    let mut beyond = Vec::new();
+    for (slice, head) in log.slices().all().zip(heads) {
+        if let Some(pseq) = head.next_pseq.checked_sub(1)
+            && head.next_offset > log.end(slice)?
+        {
+            beyond.push(Position { slice, pseq });
+        }
+    }
+    Ok(beyond)
+}
+
 /// Where each slice of the directory's snapshot ends: sequence, the offset right after it, term and hash.
 type Heads = Vec<(u64, u64, u64, [u8; 32])>;
 
@@ -292,6 +307,12 @@ fn stored_head(slice: &Slice) -> (u64, u64, u64, [u8; 32]) {
 }
 
 fn read_directory(ledger: Hash, bytes: &[u8]) -> Result<(Vec<ChainHead>, Directory), UnfitSnapshot> {
+    let (heads, rest) = read_heads(ledger, bytes)?;
+    Ok((heads, postcard::from_bytes(rest)?))
+}
+
+/// The heads that a directory's snapshot stands at, and the bytes of the directory.
+fn read_heads(ledger: Hash, bytes: &[u8]) -> Result<(Vec<ChainHead>, &[u8]), UnfitSnapshot> {
     let ((form, of, heads), rest): ((u32, [u8; 32], Heads), _) = postcard::take_from_bytes(checked(bytes)?)?;
     if form != SNAPSHOT_FORM {
         return Err(UnfitSnapshot::OtherForm(form));
@@ -300,7 +321,7 @@ fn read_directory(ledger: Hash, bytes: &[u8]) -> Result<(Vec<ChainHead>, Directo
         return Err(UnfitSnapshot::OtherLedger);
     }
     let head = |(next_pseq, next_offset, term, hash)| ChainHead { next_pseq, next_offset, term, hash: Hash(hash) };
-    Ok((heads.into_iter().map(head).collect(), postcard::from_bytes(rest)?))
+    Ok((heads.into_iter().map(head).collect(), rest))
 }
 
 /// The content behind the checksum, where that fits.

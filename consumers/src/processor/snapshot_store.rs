@@ -46,6 +46,12 @@ impl FileSnapshots {
         Ok(Self(folder))
     }
 
+    /// Finds those that a folder has; none are kept.
+    #[must_use]
+    pub const fn found_in(folder: std::path::PathBuf) -> Self {
+        Self(folder)
+    }
+
     fn file(&self, slice: SliceId) -> std::path::PathBuf {
         self.0.join(format!("slice-{slice:04}.snapshot"))
     }
