@@ -5,6 +5,7 @@ mod cluster;
 mod connection;
 mod context;
 mod demo;
+mod disk;
 mod folding;
 mod front;
 mod ledger;

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::{Keeping, Switching};
 use crate::{
     analyst::{LedgerAnalyst, OpenKey},
+    disk,
     ledger::Ledger,
     node::{Node, explain, present, random_id},
     policies::EngineView,
@@ -141,7 +142,7 @@ impl Assembly {
 
     /// Answers questions and says which generations there are; nothing is written.
     fn answering(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, data_dir: &Path) -> Result<Self> {
-        let mut assembly = Self::assemble(edge, sink, log, engine, None)?;
+        let mut assembly = Self::of_parts(edge, sink, log, engine, new_metrics()?, Vec::new(), None)?;
         assembly.api().tell_generations(Arc::new(DirectoryGenerations::of(data_dir)));
         Ok(assembly)
     }
@@ -152,7 +153,11 @@ impl Assembly {
         let sink = Arc::new(node.sink());
         let (edge, log) = (node.edge.clone(), Arc::clone(&node.log) as Arc<dyn Log>);
         let ledger = Ledger { log: Arc::clone(&log), created: node.log.created().clone() };
-        let mut assembly = Self::assemble(edge, sink, log, engine, Some(node))?;
+        let acting = Some((edge.clone(), Arc::new(node.sink()) as Arc<dyn CommandSink>));
+        let written_to = data_dir.to_owned();
+        let probes = vec![Probe::new("disk", move || disk::room(&written_to, disk::LEAST))];
+        let mut assembly = Self::of_parts(edge, sink, log, engine, new_metrics()?, probes, acting)?;
+        assembly.node = Some(node);
         assembly.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)), data_dir);
         let key_dir = data_dir.to_owned();
         assembly.analyse(ledger, Box::new(move || LedgerKey::open_or_create(&key_dir)));
@@ -212,12 +217,6 @@ impl Assembly {
         let engine = Engine::in_memory(Arc::clone(&log), Options::default())?;
         let sink = Arc::new(NoWriter { reason: reason.into(), damaged: false });
         Self::answering(edge, sink, log, engine, data_dir)
-    }
-
-    fn assemble(edge: Edge, sink: Arc<dyn CommandSink>, log: Arc<dyn Log>, engine: Engine, node: Option<Node>) -> Result<Self> {
-        let acting = node.as_ref().map(|node| (node.edge.clone(), Arc::new(node.sink()) as Arc<dyn CommandSink>));
-        let metrics = Metrics::new(prometheus::Registry::new())?;
-        Ok(Self { node, ..Self::of_parts(edge, sink, log, engine, metrics, Vec::new(), acting)? })
     }
 
     /// Puts the routes around parts that are there. `acting` is what policies would send by.
@@ -331,6 +330,10 @@ impl Assembly {
             node.stop();
         }
     }
+}
+
+fn new_metrics() -> Result<Metrics> {
+    Ok(Metrics::new(prometheus::Registry::new())?)
 }
 
 /// Shows what the policies did.

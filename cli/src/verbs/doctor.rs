@@ -195,20 +195,12 @@ fn ask(connection: &Connection, ledger: &Ledger, findings: &mut Findings) {
     }
 }
 
+/// The names of what `/readyz` checks, here and in a cluster.
+const CHECKS: [&str; 9] = ["processor", "projections", "policies", "disk", "slices", "follower", "decisions", "ingest", "publisher"];
+
 fn checks(document: &Value, findings: &mut Findings) {
     for check in document["checks"].as_array().into_iter().flatten() {
-        // The names of checks are few and live as long as the program.
-        let name: &'static str = match check["name"].as_str() {
-            Some("processor") => "processor",
-            Some("projections") => "projections",
-            Some("policies") => "policies",
-            Some("slices") => "slices",
-            Some("follower") => "follower",
-            Some("decisions") => "decisions",
-            Some("ingest") => "ingest",
-            Some("publisher") => "publisher",
-            Some(_) | None => "ready",
-        };
+        let name = CHECKS.iter().find(|name| check["name"] == **name).copied().unwrap_or("ready");
         let reason = check["reason"].as_str().unwrap_or("it does not work").to_owned();
         findings.look(name, if check["ok"] == true { Ok("it works".to_owned()) } else { Err(anyhow::Error::msg(reason)) });
     }
