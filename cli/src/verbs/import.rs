@@ -170,6 +170,11 @@ impl Sending<'_> {
                 self.batch.push(command.keyed_by_content());
                 self.flush()?;
             }
+            (Some("KeyReused"), _) => {
+                let stays = "an earlier run decided this row otherwise, and what is recorded stays: correct it by a command of its own, \
+                             or import into another data directory";
+                self.report.refuse(&command.place, "KeyReused", &format!("{}: {stays}", command.name));
+            }
             (Some(code), Some(409)) if command.name == "PublishRules" => {
                 bail!("the mapping's [rules] were refused ({code}): {}. Nothing was imported.", detail(answer))
             }

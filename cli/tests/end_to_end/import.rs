@@ -42,6 +42,9 @@ fn rules_of_a_mapping_are_checked_first_and_may_be_mended() {
     assert_eq!((report["accepted"].as_u64(), report["refused"].as_object().map(serde_json::Map::len)), (Some(5), Some(0)), "{report}");
     let again = json(dir, &IMPORT);
     assert_eq!((again["accepted"].as_u64(), again["repeated"].as_u64()), (Some(0), Some(5)), "{again}");
+    std::fs::write(dir.join("partners.csv"), PARTNERS.replace("2016-11-03", "2016-11-30")).expect("written");
+    let told = fail(dir, &IMPORT, 1);
+    assert!(told.contains("partners.csv:4: KeyReused: SignAgreement: an earlier run decided this row otherwise"), "{told}");
 }
 
 #[test]
