@@ -36,3 +36,8 @@ impl Ledger {
         Ok(Self { created: log.created().clone(), log: Arc::new(log) })
     }
 }
+
+/// The records of every slice, void ones too.
+pub(crate) fn ends(log: &dyn Log) -> Result<u64> {
+    Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
+}

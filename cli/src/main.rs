@@ -12,6 +12,7 @@ mod ledger;
 mod node;
 mod output;
 mod policies;
+mod served;
 mod serving;
 mod verbs;
 mod words;

@@ -15,7 +15,7 @@ use pledger_domain::{
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use crate::{ApiState, input, input::MediaType, parked::operator, problem::Problem, query::Parameters};
+use crate::{ApiState, input, input::MediaType, problem::Problem, query::Parameters, respond};
 
 /// The most drafts that are compared at once: each is another set of read models in memory.
 const MAX_DRAFTS: usize = 8;
@@ -131,7 +131,7 @@ pub(crate) async fn simulate(api: ApiState, request: Request) -> Response<Body> 
 
 async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
-    operator(&api, &parts.headers)?;
+    api.principals.operator(&parts.headers)?;
     input::declared_length(&parts.headers)?;
     let media = MediaType::of(&parts.headers, &[MediaType::Json, MediaType::Toml])?;
     let form = form(&parts.headers)?;
@@ -141,13 +141,13 @@ async fn simulated(api: ApiState, request: Request) -> Result<Response<Body>, Pr
     parameters.none_left(if media == MediaType::Toml { &["from", "to", "limit", "verify"] } else { &[] })?;
     let Simulated { body, warnings } = analysed(&api, move |analyst| analyst.simulate(&asked, form)).await?;
     let media = match form {
-        Form::Json => HeaderValue::from_static("application/json"),
+        Form::Json => respond::JSON,
         Form::Csv => HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
         Form::Lines => HeaderValue::from_static("application/x-ndjson"),
     };
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, media);
-    crate::routes::warn(&mut response, &warnings);
+    respond::warn(&mut response, &warnings);
     Ok(response)
 }
 
@@ -220,7 +220,7 @@ pub(crate) async fn evidence(api: ApiState, headers: HeaderMap, uri: Uri) -> Res
 }
 
 async fn bundled(api: ApiState, headers: HeaderMap, uri: Uri) -> Result<Response<Body>, Problem> {
-    operator(&api, &headers)?;
+    api.principals.operator(&headers)?;
     let mut parameters = Parameters::of(&uri)?;
     let invalid = |field, error: String| Problem::malformed("InvalidKey", error).field(field);
     let about = match (parameters.take("account")?, parameters.take("deal")?) {
@@ -234,8 +234,8 @@ async fn bundled(api: ApiState, headers: HeaderMap, uri: Uri) -> Result<Response
     parameters.none_left(&["account", "deal"])?;
     let Bundle { file, signed_by } = analysed(&api, move |analyst| analyst.evidence(&about)).await?;
     let mut response = Response::new(Body::from(file));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(LEDGER_KEY, crate::routes::header_text(&signed_by));
+    response.headers_mut().insert(header::CONTENT_TYPE, respond::JSON);
+    response.headers_mut().insert(LEDGER_KEY, respond::header_text(&signed_by));
     Ok(response)
 }
 

@@ -31,7 +31,7 @@ use crate::{
     input,
     input::MediaType,
     problem::Problem,
-    rules, views,
+    respond, rules,
 };
 
 /// What a body is.
@@ -63,7 +63,7 @@ pub(crate) async fn begin(api: ApiState, request: Request) -> Response<Body> {
 
 async fn begun(api: ApiState, request: Request) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
-    crate::parked::operator(&api, &parts.headers)?;
+    api.principals.operator(&parts.headers)?;
     input::declared_length(&parts.headers)?;
     let body = input::body(body).await?;
     let purpose = if body.is_empty() {
@@ -73,7 +73,7 @@ async fn begun(api: ApiState, request: Request) -> Result<Response<Body>, Proble
         serde_json::from_slice(&body).map_err(|error| Problem::malformed("InvalidBody", error.to_string()).accepted(EXPECTED))?
     };
     let begun = answer(api, parts.headers, move |api, _| api.filling.start(api, &purpose)).await?;
-    let mut response = views::json_response(serde_json::to_vec(&begun))?;
+    let mut response = respond::json(&begun)?;
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
 }

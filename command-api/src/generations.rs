@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, Response, StatusCode, header},
     response::IntoResponse,
 };
 use pledger_ledger::log::Log;
@@ -17,9 +17,8 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiState,
-    parked::{operator, retry_here},
     problem::{PROBLEM_JSON, Problem},
-    views,
+    respond,
 };
 
 /// After how many seconds to try again.
@@ -77,7 +76,7 @@ fn number(text: &str) -> Result<GenerationNumber, Problem> {
 }
 
 fn respond_json(answered: Result<Value, Problem>) -> Response<Body> {
-    answered.and_then(|document| views::json_response(serde_json::to_vec(&document))).unwrap_or_else(IntoResponse::into_response)
+    answered.and_then(|document| respond::json(&document)).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn roll_back(api: ApiState, headers: HeaderMap) -> Response<Body> {
@@ -101,17 +100,17 @@ pub(crate) fn ask(elsewhere: &dyn Elsewhere, order: Order) -> Result<Answered, P
 
 /// Does what an operator asks, here or where the read models are kept.
 async fn order(api: ApiState, headers: HeaderMap, order: Order) -> Response<Body> {
-    let answered = answer(api, headers, move |api, generations| match &api.elsewhere {
+    let done = answer(api, headers, move |api, generations| match &api.elsewhere {
         Some(elsewhere) if api.engine.generation().is_none() => ask(&**elsewhere, order),
         Some(_) | None => Ok(switch(&api.engine, generations, order)),
     });
-    answered.await.map_or_else(IntoResponse::into_response, respond)
+    done.await.map_or_else(IntoResponse::into_response, answered)
 }
 
 /// The answer to an order, over HTTP.
-pub(crate) fn respond(answered: Answered) -> Response<Body> {
+pub(crate) fn answered(answered: Answered) -> Response<Body> {
     let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = if status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+    let kind = if status.is_success() { respond::JSON } else { PROBLEM_JSON };
     let mut response = Response::new(Body::from(answered.body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -128,11 +127,19 @@ pub fn switch(engine: &Engine, generations: &dyn Generations, order: Order) -> A
             engine.promote(generations, number, engine.options()).map(|comparison| json!({"generation": number, "comparison": comparison}))
         }
         Order::RollBack => engine.roll_back(generations, engine.options()).map(|number| json!({"generation": number})),
-        Order::RetryParked => return retry_here(engine),
+        Order::RetryParked => return retry_parked(engine),
     };
     match done {
         Ok(document) => Answered { status: StatusCode::OK.as_u16(), body: document.to_string() },
         Err(error) => refused(&problem(&error)),
+    }
+}
+
+/// Tries parked streams again in this process.
+pub(crate) fn retry_parked(engine: &Engine) -> Answered {
+    match engine.retry_parked() {
+        Ok(retried) => Answered { status: StatusCode::OK.as_u16(), body: json!({ "items": retried }).to_string() },
+        Err(error) => refused(&Problem::of_log(&error)),
     }
 }
 
@@ -147,7 +154,7 @@ pub(crate) async fn answer<T: Send + 'static>(
     headers: HeaderMap,
     work: impl FnOnce(&ApiState, &dyn Generations) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    operator(&api, &headers)?;
+    api.principals.operator(&headers)?;
     let done = tokio::task::spawn_blocking(move || {
         let generations = api.generations.clone().ok_or_else(|| problem(&PromoteError::NotHere))?;
         work(&api, &*generations)

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{Response, StatusCode},
     response::IntoResponse,
 };
 use serde_json::{Value, json};
 
-use crate::{ApiState, problem::Problem};
+use crate::{ApiState, problem::Problem, respond};
 
 /// After how many seconds to look again where something is not ready.
 const RETRY_S: u32 = 2;
@@ -30,7 +30,7 @@ impl Probe {
 }
 
 pub(crate) fn healthz() -> Response<Body> {
-    json_response(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+    respond::json(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})).into_response()
 }
 
 pub(crate) fn readyz(api: &ApiState) -> Response<Body> {
@@ -58,17 +58,11 @@ pub(crate) fn readiness(results: impl Iterator<Item = Checked>) -> Response<Body
     let failing: Vec<String> =
         results.iter().filter_map(|(name, result)| result.as_ref().err().map(|reason| format!("{name}: {reason}"))).collect();
     if failing.is_empty() {
-        json_response(&json!({"status": "ready", "checks": checks}))
+        respond::json(&json!({"status": "ready", "checks": checks})).into_response()
     } else {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NotReady", failing.join("; "))
             .with("checks", checks)
             .retry_after(RETRY_S)
             .into_response()
     }
-}
-
-fn json_response(value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -27,6 +27,7 @@ mod principal;
 mod problem;
 mod query;
 mod refused;
+mod respond;
 mod routes;
 mod rules;
 mod serve;

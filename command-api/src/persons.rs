@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{Response, StatusCode},
     response::IntoResponse,
 };
 use pledger_domain::values::{PersonId, Timestamp};
@@ -11,7 +11,7 @@ use pledger_ledger::keys::Erasure;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{ApiState, input, problem::Problem};
+use crate::{ApiState, input, problem::Problem, respond};
 
 /// After how many seconds to ask again where the key store fails.
 const RETRY_S: u32 = 5;
@@ -23,14 +23,7 @@ struct Reason {
 }
 
 pub(crate) async fn erase(api: ApiState, person: String, request: Request) -> Response<Body> {
-    match erased(api, &person, request).await {
-        Ok(document) => {
-            let mut response = Response::new(Body::from(document.to_string()));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
+    erased(api, &person, request).await.and_then(|document| respond::json(&document)).into_response()
 }
 
 async fn erased(api: ApiState, person: &str, request: Request) -> Result<Value, Problem> {

@@ -71,6 +71,15 @@ impl Principals {
                 .accepted("Bearer <token>, or no Authorization at all")
         })
     }
+
+    /// Refuses whoever may not operate the service.
+    pub(crate) fn operator(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Principal { name, rights } = self.principal(headers)?;
+        if rights.operate {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "OperationNotAllowed", format!("{name} may not operate this service")))
+    }
 }
 
 #[cfg(test)]

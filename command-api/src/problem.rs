@@ -7,11 +7,15 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use pledger_ledger::log::LogError;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 /// The media type of a problem document.
 pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// After how many seconds to try again where the log cannot be read.
+const RETRY_S: u32 = 5;
 
 /// A problem: a stable code for programs, a sentence for people, and what else is known.
 ///
@@ -51,6 +55,18 @@ impl Problem {
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "the request failed inside pledger; its log says why")
+    }
+
+    /// 503: the log cannot be read.
+    pub(crate) fn of_log(error: &LogError) -> Self {
+        tracing::warn!(%error, "the ledger cannot be read");
+        let code = match error {
+            LogError::Damaged { .. } => "LedgerDamaged",
+            LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => {
+                "LedgerUnavailable"
+            }
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string()).retry_after(RETRY_S)
     }
 
     /// Names the offending field: a path in the body, a header or a query parameter.

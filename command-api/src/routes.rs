@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
     response::IntoResponse,
     routing::{MethodRouter, delete, get, post},
 };
@@ -26,12 +26,9 @@ use crate::{
     path::Segments,
     persons,
     problem::Problem,
+    respond::{JSON, WARNING, header_text},
     rules, streams, views, why,
 };
-
-/// Says why no command is decided, on every answer, while that is so.
-const WARNING: HeaderName = HeaderName::from_static("pledger-warning");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The API as a service.
 pub fn router(state: ApiState) -> Router {
@@ -64,19 +61,6 @@ fn warning_layer(state: &ApiState) -> MapResponseLayer<impl Fn(Response<Body>) -
         }
         response
     })
-}
-
-/// Says in an answer's header what to know of it.
-pub(crate) fn warn(response: &mut Response<Body>, said: &[String]) {
-    if !said.is_empty() {
-        response.headers_mut().insert(WARNING, header_text(&said.join("; ")));
-    }
-}
-
-/// As much of a text as a header can hold.
-pub(crate) fn header_text(text: &str) -> HeaderValue {
-    let kept: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-    HeaderValue::from_str(&kept).expect("visible ASCII and spaces can stand in a header")
 }
 
 type HttpTraceLayer = TraceLayer<tower_http::classify::SharedClassifier<tower_http::classify::ServerErrorsAsFailures>, DefaultMakeSpan>;

@@ -19,7 +19,7 @@ use pledger_projections::engine::published;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ApiState, input, input::MediaType, problem::Problem, query::Parameters, streams, views};
+use crate::{ApiState, input, input::MediaType, problem::Problem, query::Parameters, respond};
 
 pub use documents::{UnknownRules, checked_rules, compared_rules, find_rules, found_in_rules, listed_rules, shown_rules};
 
@@ -80,7 +80,7 @@ async fn answer(api: &ApiState, headers: &HeaderMap, told: impl FnOnce(&Program,
     let answered = async {
         api.principals.principal(headers)?;
         let document = told(&read_published(api).await?, api.edge.clock.now())?;
-        json_response(&document)
+        respond::json(&document)
     };
     answered.await.unwrap_or_else(IntoResponse::into_response)
 }
@@ -89,17 +89,13 @@ async fn answer(api: &ApiState, headers: &HeaderMap, told: impl FnOnce(&Program,
 async fn read_published(api: &ApiState) -> Result<Program, Problem> {
     let log = Arc::clone(&api.log);
     let read = tokio::task::spawn_blocking(move || published(&*log)).await;
-    read.map_err(|failed| Problem::internal(&failed))?.map_err(|error| streams::log_problem(&error))
+    read.map_err(|failed| Problem::internal(&failed))?.map_err(|error| Problem::of_log(&error))
 }
 
 /// Whether there is such a version.
 pub(crate) fn check_version(api: &ApiState, version: u32) -> Result<(), Problem> {
-    let program = published(&*api.log).map_err(|error| streams::log_problem(&error))?;
+    let program = published(&*api.log).map_err(|error| Problem::of_log(&error))?;
     find_rules(&program, Some(version), api.edge.clock.now()).map(|_| ()).map_err(|error| unknown(&error).field("rules_version"))
-}
-
-fn json_response(document: &Value) -> Result<Response<Body>, Problem> {
-    views::json_response(serde_json::to_vec(document))
 }
 
 pub(crate) async fn check(api: ApiState, request: Request) -> Response<Body> {
@@ -109,7 +105,7 @@ pub(crate) async fn check(api: ApiState, request: Request) -> Response<Body> {
 /// 200 whether or not it is valid: that is the answer.
 async fn checked(api: &ApiState, request: Request) -> Result<Response<Body>, Problem> {
     let sent = read(api, request).await?;
-    json_response(&checked_rules(&Rules::text_of(&sent.program).and_then(Rules::check)))
+    respond::json(&checked_rules(&Rules::text_of(&sent.program).and_then(Rules::check)))
 }
 
 pub(crate) async fn diff(api: ApiState, request: Request) -> Response<Body> {
@@ -131,7 +127,7 @@ async fn compared(api: &ApiState, request: Request) -> Result<Response<Body>, Pr
             compared_rules(&format!("version {}", before.version), Some(before.version), &before.rules, &after)
         }
     };
-    json_response(&document)
+    respond::json(&document)
 }
 
 fn parsed(program: &[u8], field: &'static str) -> Result<Rules, Problem> {

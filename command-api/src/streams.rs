@@ -2,19 +2,19 @@
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
+    http::{HeaderMap, Response, StatusCode, Uri},
     response::IntoResponse,
 };
 use pledger_domain::stream::StreamName;
 use pledger_ledger::{
-    log::{LogError, Placed, read_valid},
+    log::{Placed, read_valid},
     record::{Body as RecordBody, Decision, Events, Outcome},
     slices::Position,
 };
 use pledger_projections::engine::Moment;
 use serde_json::{Value, json};
 
-use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters, routes, views};
+use crate::{ApiState, opened::Opener, principal::Rights, problem::Problem, query::Parameters, respond, views};
 
 /// Decisions a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -24,19 +24,14 @@ const MAX_LIMIT: usize = 1_000;
 const LOOKED_AT_EACH: usize = 10;
 /// The most decisions that are looked at for a page of the past, which leaves some out.
 const MAX_LOOKED_AT: usize = 10_000;
-/// After how many seconds to try again where the log cannot be read.
-const RETRY_S: u32 = 5;
 
 pub(crate) async fn get(api: ApiState, name: String, headers: HeaderMap, uri: Uri) -> Response<Body> {
-    match page(api, &name, &headers, &uri).await {
-        Ok((page, said)) => {
-            let mut response = Response::new(Body::from(page.to_string()));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            routes::warn(&mut response, said.as_slice());
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
+    let answered = page(api, &name, &headers, &uri).await.and_then(|(page, said)| {
+        let mut response = respond::json(&page)?;
+        respond::warn(&mut response, said.as_slice());
+        Ok(response)
+    });
+    answered.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// The page, and what to know of it.
@@ -74,7 +69,7 @@ fn unknown(detail: String) -> Problem {
 fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit: usize, moment: Moment) -> Result<Value, Problem> {
     // Of the past some of what is looked at is not told.
     let max = if moment.is_past() { limit.saturating_mul(LOOKED_AT_EACH).clamp(DEFAULT_LIMIT, MAX_LOOKED_AT) } else { limit };
-    let placed = read_valid(&*api.log, stream, offset, max).map_err(|error| log_problem(&error))?;
+    let placed = read_valid(&*api.log, stream, offset, max).map_err(|error| Problem::of_log(&error))?;
     if placed.is_empty() && offset == 0 {
         return Err(unknown(format!("the stream {stream} has no decisions")));
     }
@@ -90,15 +85,6 @@ fn read(api: &ApiState, rights: Rights, stream: &StreamName, offset: u64, limit:
     let next = last.filter(|(looked_at, _)| *looked_at < placed.len() || *looked_at == max).map(|(_, last)| (last.offset + 1).to_string());
     let position = last.map(|(_, last)| last.record.position());
     Ok(json!({"stream": stream, "items": items, "next": next, "position": position}))
-}
-
-pub(crate) fn log_problem(error: &LogError) -> Problem {
-    tracing::warn!(%error, "a stream cannot be read");
-    let code = match error {
-        LogError::Damaged { .. } => "LedgerDamaged",
-        LogError::Store(_) | LogError::Locked(_) | LogError::ReadOnly(_) | LogError::Unfit(_) | LogError::Absent(_) => "LedgerUnavailable",
-    };
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string()).retry_after(RETRY_S)
 }
 
 /// A decision of this stream, where it is told. A record that was tampered with or cannot be read is shown as such, not left out.

@@ -17,7 +17,7 @@ use pledger_projections::{
 
 use serde::Serialize;
 
-use crate::{ApiState, csv, input, opened::Opener, past::Which, problem::Problem, query::Parameters, routes};
+use crate::{ApiState, csv, input, opened::Opener, past::Which, problem::Problem, query::Parameters, respond};
 
 /// Items a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -72,10 +72,10 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
-        (Form::Json, [item]) if single => json_response(serde_json::to_vec(item)),
-        (Form::Json, _) => json_response(serde_json::to_vec(&List { page: &page, warning: warning(api, &said) })),
+        (Form::Json, [item]) if single => respond::json(item),
+        (Form::Json, _) => respond::json(&List { page: &page, warning: warning(api, &said) }),
     }?;
-    routes::warn(&mut response, &said);
+    respond::warn(&mut response, &said);
     response.headers_mut().extend(incomplete(&page.incomplete));
     Ok(response)
 }
@@ -87,7 +87,7 @@ pub(crate) fn incomplete(streams: &[Incomplete]) -> Option<(HeaderName, HeaderVa
     }
     let named: Vec<String> = streams.iter().take(MAX_NAMED).map(|one| format!("{} since {}", one.stream, one.since)).collect();
     let more = streams.len().checked_sub(MAX_NAMED + 1).map(|more| format!(", and {} more", more + 1)).unwrap_or_default();
-    Some((INCOMPLETE, routes::header_text(&format!("{}{more}", named.join(", ")))))
+    Some((INCOMPLETE, respond::header_text(&format!("{}{more}", named.join(", ")))))
 }
 
 /// A page, and what to know of it: why no command is decided any more, or why it is empty.
@@ -284,13 +284,6 @@ pub(crate) fn problem(view: &'static ViewSpec, error: &QueryError) -> Problem {
 /// Everything that may stand in a question to the view.
 fn dimensions(view: &'static ViewSpec) -> Vec<&'static str> {
     view.filters.iter().map(|field| field.name).chain(COMMON).collect()
-}
-
-pub(crate) fn json_response(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Body>, Problem> {
-    let body = body.map_err(|error| Problem::internal(&error))?;
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
 }
 
 fn csv_response(columns: &[csv::Column], page: &Page) -> Result<Response<Body>, Problem> {

@@ -13,7 +13,7 @@ use pledger_projections::{
     query::{Query, QueryError, Rows, ViewSpec},
 };
 
-use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, routes, streams, views};
+use crate::{ApiState, opened::Opener, problem::Problem, query::Parameters, respond, views};
 
 /// After how many seconds to ask again while another figure is explained.
 const RETRY_S: u32 = 5;
@@ -42,9 +42,9 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let explanation = explaining.await.map_err(|failed| Problem::internal(&failed))??;
     let incomplete = views::incomplete(&explanation.incomplete);
     let value = serde_json::to_value(explanation).map_err(|error| Problem::internal(&error))?;
-    let mut response = views::json_response(serde_json::to_vec(&Opener::new(&*api.edge.keys, rights).open(value)))?;
+    let mut response = respond::json(&Opener::new(&*api.edge.keys, rights).open(value))?;
     response.headers_mut().extend(incomplete);
-    routes::warn(&mut response, views::ahead(moment, api.edge.clock.now()).as_slice());
+    respond::warn(&mut response, views::ahead(moment, api.edge.clock.now()).as_slice());
     Ok(response)
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn keys_of(view: &ViewSpec) -> &'static str {
 fn problem(view: &'static ViewSpec, error: &ExplainError) -> Problem {
     let detail = error.to_string();
     match error {
-        ExplainError::Log(error) => streams::log_problem(error),
+        ExplainError::Log(error) => Problem::of_log(error),
         ExplainError::Query(error) => views::problem(view, error),
         ExplainError::UnknownField { .. } => {
             let fields: Vec<&str> = view.fields.iter().map(|field| field.name).collect();

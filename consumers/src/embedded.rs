@@ -1,7 +1,6 @@
 //! The processor on one machine: a thread that takes commands from a queue, decides them in batches and answers.
 
 use std::{
-    any::Any,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -23,7 +22,7 @@ use pledger_ledger::{
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::processor::{Processor, Waiter};
+use crate::processor::{Processor, Waiter, panic_text};
 
 /// The most commands that may wait; more are refused as `Overloaded`.
 const MAX_QUEUED: usize = 50_000;
@@ -360,9 +359,4 @@ impl<C: Fn() -> Timestamp> Driver<C> {
             self.chores.settled(&mut self.processor, false);
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
 }

@@ -23,8 +23,8 @@ use crate::{
     context::{Context, Usage},
     front::Front,
     ledger::Ledger,
+    served::{Served, serve_until_signalled},
     serving::{Assembly, NoWriter},
-    verbs::serve::{Served, serve_until_signalled},
 };
 
 const SHARED: &str = "this process stands on read models and keys of persons that others keep: name their database with --postgres, or give it \

@@ -17,7 +17,7 @@ use crate::{
     cluster::{self, PlaceFlags},
     connection::{Ask, Connection, Told},
     context::Context,
-    ledger::Ledger,
+    ledger::{Ledger, ends},
     output,
     verbs::{generations, rules, void},
 };
@@ -139,11 +139,6 @@ impl Doctor {
         };
         findings.look("void", void::told(&*ledger.log, stored));
     }
-}
-
-/// The records of every slice, void ones too.
-pub(super) fn ends(log: &dyn Log) -> Result<u64> {
-    Ok(log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?)
 }
 
 fn about(ledger: &Ledger) -> Result<String> {

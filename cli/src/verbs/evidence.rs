@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{self, PlaceFlags},
     context::{Context, Usage},
-    ledger::Ledger,
+    ledger::{Ledger, ends},
     output,
     verbs::{
         replay,
@@ -96,7 +96,7 @@ impl Evidence {
         };
         let ledger = Ledger::open(&self.place.cluster, context)?;
         let log = &ledger.log;
-        let progress = output::progress("evidence", log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?);
+        let progress = output::progress("evidence", ends(&**log)?);
         std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
         let key = match self.place.cluster(context)? {
             Some(_) => cluster::key(&self.place.postgres, context)?,

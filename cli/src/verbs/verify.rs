@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::{
     cluster::PlaceFlags,
     context::{Context, Usage},
-    ledger::Ledger,
+    ledger::{Ledger, ends},
     node::snapshots_in,
     output,
     verbs::generations,
@@ -44,7 +44,7 @@ impl Verify {
         if let Some(slice) = self.slice.filter(|slice| *slice >= count) {
             return Err(Usage(format!("there is no slice {slice}; this ledger has 0 to {}", count - 1)).into());
         }
-        let total: u64 = log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?;
+        let total = ends(&*log)?;
         let progress = output::progress("verify", total);
         let slices = self.slice.map(|slice| vec![slice]);
         let outcome = verify::verify(&*log, slices.as_deref(), &mut |checked| progress.set_position(checked));

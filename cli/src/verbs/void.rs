@@ -8,8 +8,7 @@ use pledger_ledger::{
 };
 use pledger_projections::store::Cursor;
 
-use super::doctor::ends;
-use crate::output;
+use crate::{ledger::ends, output};
 
 /// Records that are read at once.
 const READ: usize = 4_096;

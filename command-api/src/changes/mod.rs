@@ -170,7 +170,7 @@ pub(crate) async fn get(api: ApiState, headers: HeaderMap) -> Response<Body> {
         let listening = tokio::task::spawn_blocking(move || changes.listen(&log)).await;
         return match listening {
             Ok(Ok(receiver)) => respond(events(receiver, |_| true)),
-            Ok(Err(error)) => crate::streams::log_problem(&error).into_response(),
+            Ok(Err(error)) => Problem::of_log(&error).into_response(),
             Err(failed) => Problem::internal(&failed).into_response(),
         };
     };
@@ -182,7 +182,7 @@ pub(crate) async fn get(api: ApiState, headers: HeaderMap) -> Response<Body> {
             .field("Last-Event-ID")
             .accepted("the id of the last event that was received, or no header to begin with what comes")
             .into_response(),
-        Ok(Err(Unplaced::Log(error))) => crate::streams::log_problem(&error).into_response(),
+        Ok(Err(Unplaced::Log(error))) => Problem::of_log(&error).into_response(),
         Err(failed) => Problem::internal(&failed).into_response(),
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, Response, StatusCode, header},
     response::IntoResponse,
 };
 use pledger_domain::{
@@ -32,6 +32,7 @@ use crate::{
     principal::Principal,
     problem::Problem,
     refused,
+    respond::JSON,
 };
 
 /// The most commands in a batch.
@@ -289,7 +290,7 @@ pub(crate) async fn answer(api: &ApiState, prepared: Prepared) -> Response<Body>
     }
     body.extend_from_slice(b"]}");
     let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }
 

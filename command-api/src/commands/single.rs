@@ -25,9 +25,9 @@ use crate::{
     principal::Principal,
     problem::Problem,
     refused,
+    respond::JSON,
 };
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
 /// A command's route: what is known of it before any request comes.

@@ -17,8 +17,7 @@ use pledger_ledger::{
 use super::{chores::ClusterChores, duties::Duties, status::ProcessorStatus};
 use crate::{
     background::{Background, Stopping},
-    embedded::panic_text,
-    processor::{Processor, SnapshotStore},
+    processor::{Processor, SnapshotStore, panic_text},
 };
 
 /// The most commands of one batch: a good many for each slice, since each slice takes a request of its own.

@@ -1,10 +1,11 @@
 //! A decision that fails is the refusal of its command, and takes nobody else along.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use pledger_domain::rejection::Rejection;
-
-use crate::embedded::panic_text;
 
 /// The most characters of a reason that are recorded.
 const MAX_REASON: usize = 200;
@@ -19,6 +20,11 @@ pub(crate) fn guarded<T>(decide: impl FnOnce() -> Result<T, Rejection>) -> Resul
         decide()
     }));
     decided.unwrap_or_else(|panic| Err(Rejection::DecisionFailed { reason: panic_text(&*panic).chars().take(MAX_REASON).collect() }))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
 }
 
 #[cfg(test)]

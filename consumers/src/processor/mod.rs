@@ -33,13 +33,14 @@ use pledger_ledger::{
 
 pub(crate) use asked::{Asked, rules_before_any};
 use deadlines::Deadlines;
+pub(crate) use guarded::panic_text;
 pub use key_window::KeyLimits;
 pub(crate) use key_window::{KeyUse, KeyWindow, ScopedKey};
 pub(crate) use places::Places;
-pub(crate) use recover::{BEFORE_ALL, Said, intact, uses_key};
+pub(crate) use recover::{Said, intact, uses_key};
 use references::References;
 use slice::{AskedHere, InFlight, InFlightDecision, Slice};
-pub(crate) use slice::{Standing, Streams};
+pub(crate) use slice::{BEFORE_ALL, Standing, Streams};
 pub use snapshot::{SnapshotError, UnfitSnapshot, missing_end};
 #[cfg(feature = "postgres")]
 pub use snapshot_postgres::PostgresSnapshots;

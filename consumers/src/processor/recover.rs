@@ -19,7 +19,7 @@ use super::{
     deadlines::Deadlines,
     key_window::{KeyUse, ScopedKey},
     references::References,
-    slice::Slice,
+    slice::{BEFORE_ALL, Slice},
     snapshot_store::SnapshotStore,
     unknown,
 };
@@ -383,6 +383,3 @@ fn remember_key(state: &mut Slice, decision: &Decision<'_>, pseq: u64, limits: K
 pub(crate) fn uses_key(outcome: &Outcome<'_>) -> bool {
     !matches!(outcome, Outcome::Rejected(rejection) if rejection.may_pass_later())
 }
-
-/// The earliest time there is: before any record.
-pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_micros(i64::MIN);

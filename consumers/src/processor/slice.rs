@@ -33,9 +33,11 @@ use super::{
     guarded::guarded,
     key_window::KeyWindow,
     places::Places,
-    recover::BEFORE_ALL,
     unit_of_work::UnitOfWork,
 };
+
+/// The earliest time there is: before any record.
+pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_micros(i64::MIN);
 
 /// The aggregates of one kind in one slice, behind the framework that runs commands on them.
 pub(crate) struct Store<S: Decides> {

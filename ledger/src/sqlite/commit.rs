@@ -20,7 +20,7 @@ use super::{
     connection::{Access, Link, PAGE_BYTES, join, spawn},
     index,
     segment::{FRAME, Segment, frame},
-    state::{State, write_rows},
+    state::{INDEX_EVERY, State, write_rows},
 };
 use crate::{
     log::{LogError, Producer, Report},
@@ -38,10 +38,6 @@ const BATCH_BYTES: usize = 256 << 20;
 
 /// What a row takes of the write-ahead log beside its bytes: a page that others share.
 const ROW_BYTES: usize = PAGE_BYTES as usize;
-
-/// How many index rows are written together: they can be made from the segments, and each alone would cost a commit a
-/// page of the database.
-pub(super) const INDEX_EVERY: usize = 64;
 
 /// A batch on its way.
 struct Batch {

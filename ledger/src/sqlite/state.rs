@@ -12,7 +12,6 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::params;
 
 use super::{
-    commit::INDEX_EVERY,
     connection::Link,
     index::{self, Index},
     segment::Segment,
@@ -26,6 +25,10 @@ use crate::{
 const CACHE_BYTES: usize = 32 << 20;
 /// How many rows of the index are read at once.
 const INDEX_ROWS: u32 = 4096;
+
+/// How many index rows are written together: they can be made from the segments, and each alone would cost a commit a
+/// page of the database.
+pub(super) const INDEX_EVERY: usize = 64;
 
 /// Shared by all threads.
 #[derive(Debug)]

@@ -22,7 +22,12 @@ use super::{
     funds::{paid_otherwise, shifts},
     report::{Outcome, Report},
 };
-use crate::{context::Usage, ledger::Ledger, output, verbs::rules};
+use crate::{
+    context::Usage,
+    ledger::{Ledger, ends},
+    output,
+    verbs::rules,
+};
 
 /// How long one folding of the whole ledger may take.
 const FOLDING: Duration = Duration::from_secs(3_600);
@@ -47,7 +52,7 @@ impl Told {
         if !self.shows_progress {
             return Ok(ProgressBar::hidden());
         }
-        Ok(output::progress(what, log.slices().all().map(|slice| log.end(slice)).sum::<Result<u64, _>>()?))
+        Ok(output::progress(what, ends(log)?))
     }
 }
 
