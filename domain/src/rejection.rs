@@ -77,6 +77,8 @@ pub enum Rejection {
     AccountProtected { holder: PartnerId, deal_id: DealId, product: String, protected_until: Timestamp, contender: Option<PartnerId> },
     #[error("the partner's deal {deal_id} protects this already, until {protected_until}")]
     AlreadyProtected { deal_id: DealId, protected_until: Timestamp },
+    #[error("the deal {deal_id} was registered in this ledger, and is protected by its approval")]
+    DealNotHistorical { deal_id: DealId },
     #[error("the deal {deal_id} exists on this account already")]
     DealExists { deal_id: DealId },
     #[error("there is no deal {deal_id} on this account")]

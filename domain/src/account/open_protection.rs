@@ -10,8 +10,8 @@ use crate::{
     values::{AccountRef, DealId, InvalidAccount, PartnerId, Timestamp},
 };
 
-/// Protects an open deal until a given time, as its old system did. Decided under the rules and the protections of
-/// today: of two partners the one who comes first has it.
+/// Protects an open deal from before the ledger until a given time, as its old system did. Decided under the rules and the
+/// protections of today: of two partners the one who comes first has it. A deal that was registered here is protected by its approval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenProtection {
@@ -46,6 +46,9 @@ impl CommandPayload for OpenProtection {
 
     fn decide(&self, state: &Account, facts: &Facts) -> Result<Vec<AccountEvent>, Rejection> {
         let deal = state.known_while(&self.deal_id, DealPhase::is_open)?;
+        if !deal.historical {
+            return Err(Rejection::DealNotHistorical { deal_id: self.deal_id.clone() });
+        }
         protected_partner(facts, &deal.partner_id)?;
         if state.is_unmatched() {
             return Err(Rejection::AccountRequired {});
@@ -86,7 +89,7 @@ mod tests {
             protected_until: time("2026-11-01"),
             contender: Some("p-1".parse().expect("an id")),
         };
-        let own = moved("d-1", "p-1").then("RegisterDeal", &deal("d-2", "p-1"));
+        let own = moved("d-1", "p-1").import(true).then("RegisterDeal", &deal("d-2", "p-1")).import(false);
         let own = own.then("OpenProtection", &json!({"deal_id": "d-2", "protected_until": "2026-11-01"}));
         let beside = Rejection::AlreadyProtected { deal_id: "d-2".parse().expect("an id"), protected_until: time("2026-11-01") };
         let unmatched = Story::new().import(true).then("RegisterDeal", &with(deal("d-1", "p-1"), json!({"account": null}))).import(false);
@@ -98,6 +101,7 @@ mod tests {
             (moved("d-1", "p-1"), until("2026-10-01"), Some(over)),
             (moved("d-1", "p-1").rules(|rules| rules.protection_days = 0), until("2026-11-01"), Some(Rejection::NoProtectionByRules {})),
             (unmatched, until("2026-11-01"), Some(Rejection::AccountRequired {})),
+            (Story::registered(), until("2026-11-01"), Some(Rejection::DealNotHistorical { deal_id: "d-1".parse().expect("an id") })),
             (moved("d-1", "p-1").then("CancelDeal", &d1()), until("2026-11-01"), Some(wrong_phase("canceled"))),
         ] {
             assert_eq!(story.decide("OpenProtection", &payload).err(), refusal, "{payload}");

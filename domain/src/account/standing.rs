@@ -72,7 +72,7 @@ pub(super) fn any_named_deal_known(state: &Account, id: Option<&crate::values::D
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{Story, active, d1, time, with};
+    use super::super::story::{Story, active, d1, deal, time, with};
     use crate::{partner::PartnerEvent, rejection::Rejection};
     use serde_json::json;
 
@@ -87,7 +87,8 @@ mod tests {
             let is = |story: Story| story.partner("p-1", &[&active()[..], std::slice::from_ref(&event)].concat());
             assert_eq!(is(Story::registered()).refusal("ApproveDeal", &d1()), refusal);
             assert_eq!(is(Story::approved()).refusal("ExtendDeal", &d1()), refusal);
-            assert_eq!(is(Story::registered()).refusal("OpenProtection", &opened), refusal);
+            let moved = Story::new().import(true).then("RegisterDeal", &deal("d-1", "p-1")).import(false);
+            assert_eq!(is(moved).refusal("OpenProtection", &opened), refusal);
             assert_eq!(is(Story::registered()).import(true).decide("ApproveDeal", &d1()).err(), None, "history grants none");
         }
     }

@@ -115,6 +115,11 @@ mod tests {
         Story::registered().then("RequestDealInformation", &with(d1(), json!({"question": "Who?"}))).at("2026-10-10")
     }
 
+    /// A deal from before the ledger, in review.
+    fn moved() -> Story {
+        Story::new().import(true).then("RegisterDeal", &deal("d-1", "p-1")).api()
+    }
+
     #[test]
     fn what_is_left_out_stays() {
         let change = with(d1(), json!({"product": "GTX Basic", "expected_close": "2026-11-01"}));
@@ -142,7 +147,7 @@ mod tests {
     #[test]
     fn a_protection_that_is_carried_to_what_the_partner_protects_ends() {
         for (product, until) in [("Third", "2026-11-01"), ("Other", "2026-10-01")] {
-            let carried = Story::registered()
+            let carried = moved()
                 .then("OpenProtection", &with(d1(), json!({"protected_until": "2026-11-01"})))
                 .then("RequestDealInformation", &with(d1(), json!({"question": "Who?"})))
                 .then("RegisterDeal", &with(deal("d-2", "p-1"), json!({"product": "Other"})))
@@ -165,7 +170,7 @@ mod tests {
         };
         let submit = || with(d1(), json!({"submit": true}));
         let region = |rules: &mut crate::rules::DealRegistrationRules| rules.required_fields = vec![RequiredField::ExpectedClose];
-        let carried = Story::registered()
+        let carried = moved()
             .then("OpenProtection", &with(d1(), json!({"protected_until": "2026-11-01"})))
             .then("RequestDealInformation", &with(d1(), json!({"question": "Who?"})))
             .then("RegisterDeal", &with(deal("d-2", "p-2"), json!({"product": "Other"})))

@@ -105,7 +105,7 @@ pub(super) fn settling_partner(facts: &Facts, id: &PartnerId) -> Result<(), Reje
     if facts.historical {
         return Ok(());
     }
-    if !partner.is_active() && partner.retiring_since().is_none() {
+    if !partner.is_active() {
         return Err(not_active());
     }
     if !partner.agreement_signed() {

@@ -45,7 +45,7 @@ names!(
     NoRulesInForce, DateInFuture, WrongCurrency, VersionConflict, FactsBehind, DecisionFailed, RequiredByRules, InvalidRules, PartnerUnknown,
     PartnerExists, PartnerNotActive, WrongPartnerPhase, AgreementNotSigned, RoleHeld, RoleNotHeld, PartnerRetiring,
     RetirementBlocked, CompletionExists, CourseNotCompleted, PrerequisiteMissing, CertificationHeld, CertificationNotHeld,
-    UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, AlreadyProtected, DealExists,
+    UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, AlreadyProtected, DealNotHistorical, DealExists,
     DealUnknown, WrongDealPhase, ExpectedCloseInPast, StageNotAhead, NoExtensionLeft, ClosedBeforeRegistered,
     NoProtectionByRules, AccountRequired, TouchpointExists, RevenueExists, RefundExceeded, DirectClaimExists, DisputeExists, DisputeNotOpen,
     NotAParty, SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
