@@ -37,7 +37,7 @@ pub(crate) struct Import {
     /// Read everything and report, but send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Go on over this many rows that cannot be used
+    /// Go on over this many rows that cannot be used; a dry run names all, and exits 1 where there are more
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_errors: u64,
     /// Print the mapping, to start one of your own
@@ -71,9 +71,10 @@ impl Import {
         let sources = Sources::find(&mapping, &self.from).map_err(Usage)?;
         if self.dry_run {
             let persons = Persons { keys: Arc::new(MemoryKeyStore::default()), sender: mapping.sender() };
-            let (_, report) = self.expand(&mapping, &sources, persons)?;
+            // Everything is read: whoever mends rows wants to know of all of them.
+            let (_, report) = expand(&mapping, &sources, u64::MAX, persons)?;
             tell(&report, &mapping, context.json, true)?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(if report.bad_row_count > self.max_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         let connection = Connection::to_write(context)?;
         let outcome = self.import(&connection, context, &mapping, &sources);
@@ -92,21 +93,13 @@ impl Import {
             .with_context(|| format!("the mapping {} cannot be read (the one that comes with pledger is called {name})", self.mapping))
     }
 
-    fn expand(&self, mapping: &Mapping, sources: &Sources, mut persons: Persons) -> Result<(Sorter, ImportReport)> {
-        let mut sorter = Sorter::default();
-        let expansion = Expansion::new(mapping, sources, &mut persons).map_err(|error| anyhow!(error))?;
-        let report = expansion.run(self.max_errors, &mut sorter).map_err(|error| anyhow!(error))?;
-        persons.keys.settle()?;
-        Ok((sorter, report))
-    }
-
     fn import(&self, connection: &Connection, context: &Context, mapping: &Mapping, sources: &Sources) -> Result<ImportReport> {
         let keys: Arc<dyn KeyStore> = match connection.assembly().and_then(|assembly| assembly.node()) {
             Some(node) => Arc::clone(&node.keys),
             // The server's own store: ids are found by a hash, so both processes name a person alike.
             None => Arc::new(SqliteKeyStore::open(&context.data_dir)?),
         };
-        let (sorter, mut report) = self.expand(mapping, sources, Persons { keys, sender: mapping.sender() })?;
+        let (sorter, mut report) = expand(mapping, sources, self.max_errors, Persons { keys, sender: mapping.sender() })?;
         let progress = output::progress("import", sorter.len());
         let mut sending = Sending { connection, mapping, report: &mut report, batch: Vec::new() };
         for command in sorter.finish() {
@@ -128,6 +121,15 @@ impl Import {
         progress.finish_and_clear();
         Ok(report)
     }
+}
+
+/// The commands of all rows, sorted, and what became of each row.
+fn expand(mapping: &Mapping, sources: &Sources, max_errors: u64, mut persons: Persons) -> Result<(Sorter, ImportReport)> {
+    let mut sorter = Sorter::default();
+    let expansion = Expansion::new(mapping, sources, &mut persons).map_err(|error| anyhow!(error))?;
+    let report = expansion.run(max_errors, &mut sorter).map_err(|error| anyhow!(error))?;
+    persons.keys.settle()?;
+    Ok((sorter, report))
 }
 
 /// Commands on their way to the ledger.
@@ -171,8 +173,8 @@ impl Sending<'_> {
                 self.flush()?;
             }
             (Some("KeyReused"), _) => {
-                let stays = "an earlier run decided this row otherwise, and what is recorded stays: correct it by a command of its own, \
-                             or import into another data directory";
+                let stays = "an earlier run, or an earlier row of this key, was decided otherwise, and what is recorded stays: correct it \
+                             by a command of its own, or import into another data directory";
                 self.report.refuse(&command.place, "KeyReused", &format!("{}: {stays}", command.name));
             }
             (Some(code), Some(409)) if command.name == "PublishRules" => {

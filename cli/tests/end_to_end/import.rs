@@ -44,7 +44,10 @@ fn rules_of_a_mapping_are_checked_first_and_may_be_mended() {
     assert_eq!((again["accepted"].as_u64(), again["repeated"].as_u64()), (Some(0), Some(5)), "{again}");
     std::fs::write(dir.join("partners.csv"), PARTNERS.replace("2016-11-03", "2016-11-30")).expect("written");
     let told = fail(dir, &IMPORT, 1);
-    assert!(told.contains("partners.csv:4: KeyReused: SignAgreement: an earlier run decided this row otherwise"), "{told}");
+    assert!(
+        told.contains("partners.csv:4: KeyReused: SignAgreement: an earlier run, or an earlier row of this key, was decided otherwise"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -53,6 +56,11 @@ fn a_row_is_used_whole_or_not_at_all() {
     let dir = dir.path();
     mapping(dir, "2016-01-01", Rules::DEFAULT, "");
     assert!(fail(dir, &["import", "mine.toml", "."], 1).contains("20x6-11-02"));
+    // A dry run names every one of them, and says by its exit whether an import would stop.
+    std::fs::write(dir.join("partners.csv"), PARTNERS.replace("2016-11-03", "2016-13-03")).expect("written");
+    let named = fail(dir, &["import", "mine.toml", ".", "--dry-run"], 1);
+    assert!(named.contains("partners.csv:3") && named.contains("partners.csv:4") && named.contains("A dry run"), "{named}");
+    std::fs::write(dir.join("partners.csv"), PARTNERS).expect("written");
     let report = json(dir, &IMPORT);
     assert_eq!(report["commands"], serde_json::json!({"PublishRules": 1, "RegisterPartner": 2, "SignAgreement": 2}), "{report}");
     assert_eq!((report["bad_row_count"].as_u64(), report["bad_rows"].as_array().map(Vec::len)), (Some(1), Some(1)));
@@ -104,4 +112,28 @@ fn files_are_named_one_by_one_or_by_their_folders() {
         let told = fail(dir, &dry(from), 2);
         assert!(told.contains(said), "{told}");
     }
+}
+
+#[test]
+fn what_is_dated_before_its_registration_is_told_as_that() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    let emit = |command: &str, at: &str, more: &str| {
+        format!("[[emit]]\nfrom = \"deals\"\ncommand = \"{command}\"\nat = \"{{{at}}}\"\npayload = {{ deal_id = \"{{id}}\"{more} }}\n")
+    };
+    let amount = "amount = { amount = \"100.00\", currency = \"USD\" }";
+    let registered = emit(
+        "RegisterDeal",
+        "registered",
+        &format!(", partner_id = \"p-1\", account = {{ name = \"Acme\", domain = \"acme.com\" }}, product = \"GTX\", {amount}"),
+    );
+    let approved = emit("ApproveDeal", "registered", "");
+    let won = emit("CloseWon", "closed", &format!(", account = \"acme.com\", closed_at = \"{{closed}}\", {amount}"));
+    let text = std::fs::read_to_string(dir.join("mine.toml")).expect("the mapping");
+    std::fs::write(dir.join("mine.toml"), format!("{text}[tables.deals]\nfile = \"deals.csv\"\nkey = \"id\"\n{registered}{approved}{won}"))
+        .expect("written");
+    std::fs::write(dir.join("deals.csv"), "id,registered,closed\nd-1,2017-02-15,2017-01-15\nd-2,2017-02-15,2017-03-15\n").expect("written");
+    let told = fail(dir, &IMPORT, 1);
+    assert!(told.contains("deals.csv:2: ClosedBeforeRegistered: CloseWon") && !told.contains("DealUnknown"), "{told}");
 }

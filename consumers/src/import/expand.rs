@@ -35,8 +35,8 @@ pub struct Expansion<'a> {
     persons: &'a mut dyn PersonIds,
     /// The rows of tables that others look up, by key.
     lookups: HashMap<String, HashMap<String, Row>>,
-    /// The accounts in which this import registers deals: what the ledger's directory will know.
-    deals: HashMap<DealId, StreamName>,
+    /// Where this import registers deals, and when: what the ledger's directory will know.
+    deals: HashMap<DealId, (StreamName, Timestamp)>,
     used: BTreeSet<(String, String)>,
     report: ImportReport,
     sequence: u64,
@@ -196,9 +196,13 @@ impl<'a> Expansion<'a> {
         let at = Timestamp::parse(&at).map_err(|error| error.to_string())?;
         let payload = emit.payload.fill(&mut source)?.ok_or("its payload is empty")?;
         let replaced = source.replaced;
+        let named_deal = payload["deal_id"].as_str().and_then(|id| DealId::parse(id).ok());
         let payload = payload.to_string();
         let command = Command::parse(&emit.command, payload.as_bytes()).map_err(|error| error.to_string())?;
-        let stream = self.stream_of(&command)?;
+        let stream = self.stream_of(&command, at)?;
+        let about = named_deal.as_ref().and_then(|deal| self.deals.get(deal)).filter(|(of, _)| *of == stream);
+        // What is dated before the registration that it builds on is decided after that, and refused for a reason that says so.
+        let effective_us = about.map_or(at, |(_, registered)| at.max(*registered)).micros();
         for (from, to) in replaced {
             ImportReport::count(&mut self.report.replaced, &format!("{name}.{from}: taken from {to}"));
         }
@@ -212,7 +216,6 @@ impl<'a> Expansion<'a> {
             StreamKind::Partner => 1,
             StreamKind::Account | StreamKind::Fund | StreamKind::Cost => 2,
         };
-        let effective_us = at.micros();
         Ok(ImportCommand {
             order: ImportOrder { opening: emit.opening, rank, stream: stream.to_string(), effective_us, sequence: self.sequence },
             name: emit.command.clone(),
@@ -224,19 +227,21 @@ impl<'a> Expansion<'a> {
     }
 
     /// Where the command will be decided: what is registered here is known here.
-    fn stream_of(&mut self, command: &Command) -> Result<StreamName, String> {
+    fn stream_of(&mut self, command: &Command, at: Timestamp) -> Result<StreamName, String> {
         match command.address().map_err(|error| error.to_string())? {
             Address::Stream(stream) => {
                 if let Command::Account(account) = command
                     && let pledger_domain::catalogue::AccountCommand::RegisterDeal(deal) = &**account
                 {
-                    self.deals.insert(deal.deal_id.clone(), stream.clone());
+                    self.deals.insert(deal.deal_id.clone(), (stream.clone(), at));
                 }
                 Ok(stream)
             }
-            Address::Deal(deal) => {
-                self.deals.get(&deal).cloned().ok_or_else(|| format!("the deal {deal} is not registered by an earlier row or rule"))
-            }
+            Address::Deal(deal) => self
+                .deals
+                .get(&deal)
+                .map(|(stream, _)| stream.clone())
+                .ok_or_else(|| format!("the deal {deal} is not registered by an earlier row or rule")),
             Address::Allocation(id) => Err(format!("name the budget of the allocation {id}")),
             Address::Request(id) => Err(format!("name the budget of the request {id}")),
             Address::Claim(id) => Err(format!("name the budget of the claim {id}")),
