@@ -218,13 +218,22 @@ fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Form::Json) };
     let accept = accept.to_str().unwrap_or_default();
+    let mut chosen: Option<(Form, f32)> = None;
     for range in accept.split(',') {
-        match range.split(';').next().unwrap_or_default().trim() {
-            "text/csv" => return Ok(Form::Csv),
-            "application/json" | "application/*" | "*/*" | "" => return Ok(Form::Json),
-            "text/*" => return Ok(Form::Csv),
-            _ => {}
+        let mut parts = range.split(';').map(str::trim);
+        let form = match parts.next().unwrap_or_default() {
+            "text/csv" | "text/*" => Form::Csv,
+            "application/json" | "application/*" | "*/*" | "" => Form::Json,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        // Of those that are wanted alike, the first.
+        if quality > chosen.map_or(0.0, |(_, quality)| quality) {
+            chosen = Some((form, quality));
         }
+    }
+    if let Some((form, _)) = chosen {
+        return Ok(form);
     }
     Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", format!("{:?} is not written here", shortened(accept)))
         .field("Accept")
@@ -311,6 +320,8 @@ mod tests {
         assert_eq!(form("text/csv"), Ok(Form::Csv));
         assert_eq!(form("text/html, */*;q=0.8"), Ok(Form::Json));
         assert_eq!(form("text/csv;q=1, application/json"), Ok(Form::Csv));
+        assert_eq!(form("text/csv;q=0.1, application/json;q=0.9"), Ok(Form::Json));
+        assert_eq!(form("application/json;q=0, */*; q=0.2, text/csv; q=0.3"), Ok(Form::Csv));
         assert_eq!(form("image/png").expect_err("no picture").status(), StatusCode::NOT_ACCEPTABLE);
     }
 }
