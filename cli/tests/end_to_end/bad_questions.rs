@@ -205,8 +205,13 @@ fn conflicts_are_told_in_words() {
     for question in [&["conflicts"][..], &["query", "conflicts"], &["query", "conflicts", "acme.com"]] {
         let told = succeed(dir, question);
         assert!(told.contains(&format!("p-1 (d-1): protected until {until}")), "{told}");
-        assert!(told.contains("north (d-2): refused, AccountProtected") && !told.contains("partner="), "{told}");
+        let refused = "under rules 1 (AccountProtected): the account is protected for p-1 until ";
+        assert!(told.contains("north (d-2): RegisterDeal refused on ") && told.contains(refused), "{told}");
+        assert!(!told.contains("partner="), "{told}");
     }
+    succeed(dir, &["command", "WithdrawDeal", r#"{"deal_id":"d-1"}"#]);
+    let told = succeed(dir, &["conflicts"]);
+    assert!(told.contains(&format!("p-1 (d-1): was protected, until {until} or the deal's end")), "{told}");
 }
 
 #[test]

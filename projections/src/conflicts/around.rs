@@ -1,12 +1,18 @@
 //! What other rows say of conflicts: who contends, and whether they are still open.
 
+use compact_str::CompactString;
 use hashbrown::HashMap;
 
 use super::{
     fold::is_contended,
     row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
 };
-use crate::{query::Rows, symbol::Symbol, table::Stand};
+use crate::{
+    deals::{Deal, DealKey},
+    query::Rows,
+    symbol::Symbol,
+    table::Stand,
+};
 
 /// Every contest and dispute.
 pub(super) fn contests<'a>(rows: &'a Rows<'_>) -> impl Iterator<Item = (&'a ConflictKey, &'a Conflict, Stand)> {
@@ -39,6 +45,11 @@ impl<'a> Around<'a> {
 
     pub(super) fn listed(&self, key: &'a ConflictKey) -> impl Iterator<Item = &(&'a ContenderKey, &'a Contender)> {
         self.contenders.get(&(key.account, key.subject.as_str())).into_iter().flatten()
+    }
+
+    pub(super) fn deal(&self, account: Symbol, deal: &CompactString) -> Option<&'a Deal> {
+        let key = DealKey { account, deal: deal.clone() };
+        self.rows.shards().find_map(|shard| shard.deals.deals.get(&key))
     }
 
     /// Whether a dispute has no ruling, or several partners still have open deals for what is contended.

@@ -218,7 +218,7 @@ impl Conflicts {
 
     /// An attempt on a protected account.
     fn refusal(&mut self, rejection: &Rejection, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
-        let Rejection::AccountProtected { holder, deal_id, product, contender, .. } = rejection else { return };
+        let Rejection::AccountProtected { holder, deal_id, product, contender, protected_until } = rejection else { return };
         let Some(command) = decision.command() else { return };
         let kind = match &*command.name {
             "ClaimAccountDirect" => ConflictKind::RefusedDirectClaim,
@@ -247,6 +247,9 @@ impl Conflicts {
             command: Symbol::of(&command.name),
             decided: Decided::Refused,
             code: Some(Symbol::of("AccountProtected")),
+            held_by: Some(Symbol::of(holder.as_str())),
+            held_deal: Some(deal_id.as_str().into()),
+            held_until: Some(*protected_until),
             rules: decision.rules,
             position: at.position,
         };
@@ -289,6 +292,9 @@ impl Conflicts {
             command: Symbol::of("OpenDispute"),
             decided: Decided::Disputed,
             code: None,
+            held_by: None,
+            held_deal: None,
+            held_until: None,
             rules: decision.rules,
             position: at.position,
         };
@@ -387,6 +393,9 @@ fn registered(id: &str, deal: &Deal, partner: Symbol) -> Contender {
         command: Symbol::of("RegisterDeal"),
         decided: Decided::Registered,
         code: None,
+        held_by: None,
+        held_deal: None,
+        held_until: None,
         rules: deal.registered_rules,
         position: deal.registered_by,
     }

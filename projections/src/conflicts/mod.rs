@@ -8,6 +8,7 @@ mod fold;
 mod row;
 #[cfg(test)]
 mod tests;
+mod told;
 mod view;
 
 pub use fold::Conflicts;

@@ -118,6 +118,12 @@ row! {
         decided: Decided,
         /// The code of a refusal.
         code: Option<Symbol>,
+        /// Of a refusal the partner that was protected then.
+        held_by: Option<Symbol>,
+        /// Of a refusal the deal that protected it.
+        held_deal: Option<CompactString>,
+        /// Of a refusal until when that deal protected it then.
+        held_until: Option<Timestamp>,
         /// The rules that decided.
         rules: u32,
         /// The decision that made it a contender.

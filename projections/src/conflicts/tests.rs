@@ -73,6 +73,12 @@ fn refusals_name_who_tried_and_who_held() {
     assert_eq!(tried(0), [Value::Null, json!("s1"), json!("c1"), json!("ClaimAccountDirect"), json!("refused"), json!("AccountProtected")]);
     assert_eq!(tried(1), [json!("p2"), Value::Null, json!("d2"), json!("RegisterDeal"), json!("refused"), json!("AccountProtected")]);
     assert_eq!(contenders[1]["amount"], json!({"amount": "70.00", "currency": "USD"}));
+    let told = ["told", "holder", "holder_deal_id", "holder_protected_until", "protection_granted_until", "rules", "clause"];
+    let told = |at: usize| told.map(|name| contenders[at][name].clone());
+    let until = json!("2026-06-01T00:00:00Z");
+    let sentence = json!("the account is protected for p1 until 2026-06-01T00:00:00Z by the deal d1");
+    let clause = json!("deal_registration.protection_scope");
+    assert_eq!(told(1), [sentence, json!("p1"), json!("d1"), until, Value::Null, json!(1), clause]);
     for (filter, count) in
         [(("partner", "p2"), 1), (("partner", "p1"), 1), (("partner", "p9"), 0), (("kind", "overlap"), 0), (("status", "ruled"), 1)]
     {
@@ -408,4 +414,27 @@ fn accounts_that_may_be_one_are_flagged() {
             json!({"account": "umbrela.com", "other_account": "umbrella.com", "score": "0.975", "alike_by": "similar_name"}),
         ]
     );
+}
+
+#[test]
+fn what_was_protected_is_told_after_the_deal_is_closed() {
+    let on = |at: &str, event| Given::account("acme.com", at, vec![event]);
+    let until = Some(time("2026-06-01"));
+    let mut given = vec![
+        on("2026-01-01", registered("d1", "p1", "GTX Pro", "100.00")),
+        on("2026-01-02", registered("d2", "p2", "GTX Pro", "100.00")),
+        on("2026-01-03", AccountEvent::DealApproved { deal_id: deal_id("d1"), protected_until: until, expires_at: None }),
+    ];
+    let told = |given: &[Given]| {
+        let found = conflicts(given.to_vec(), &[]);
+        let listed = pick(&found[0], &["contenders"])["contenders"].clone();
+        let of = |at: usize| listed[at]["protection_granted_until"].clone();
+        (pick(&found[0], &["protected_until", "protection_granted_until"]), [of(0), of(1)], listed[1]["told"].clone())
+    };
+    let until = "2026-06-01T00:00:00Z";
+    let both = json!({"protected_until": until, "protection_granted_until": until});
+    assert_eq!(told(&given), (both, [Value::Null, json!(until)], json!("the deal was registered")));
+    given.push(on("2026-02-02", won("d1", "90.00", "2026-02-02")));
+    let granted = json!({"protected_until": null, "protection_granted_until": until});
+    assert_eq!(told(&given), (granted, [Value::Null, json!(until)], json!("the deal was registered")));
 }

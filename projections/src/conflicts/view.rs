@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 
 use super::{
     around::{Around, contests},
     fold::product_subject,
-    row::{Conflict, ConflictKey, ConflictKind, Contender},
+    row::{Conflict, ConflictKey, ConflictKind},
+    told::contender,
 };
 use crate::{
     accounts::{Duplicate, duplicates},
     cube::{DimValue, Values},
-    deals::{Deal, DealKey},
-    figures::{decimal, money, text, time, word},
+    figures::{decimal, text, time},
     page::{Selection, cursor, read_cursor},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
     symbol::Symbol,
@@ -70,6 +71,12 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new("deal_id", Text, "The holder's deal; of a dispute the deal in dispute."),
     FieldSpec::new("protected_until", Time, "Until when that deal protects its partner; null where it does not.")
         .under(&["deal_registration.protection_days", "deal_registration.protection_scope"]),
+    FieldSpec::new(
+        "protection_granted_until",
+        Time,
+        "Until when that deal's protection was granted last, also where the deal was closed since; null where none was.",
+    )
+    .under(&["deal_registration.protection_days", "deal_registration.protection_scope"]),
     FieldSpec::new("since", Time, "When it began; null for a possible duplicate."),
     FieldSpec::new("last_at", Time, "When something last happened."),
     FieldSpec::new("contender_count", Count, "How many contenders there are, an attempt that was refused counting each time."),
@@ -77,7 +84,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "contenders",
         Objects,
-        "The last ten contenders, all of them where one conflict is asked for: partner or seller, deal, amount, when, command, what was decided, code, rules, position.",
+        "The last ten contenders, all of them where one conflict is asked for: partner or seller, deal, amount, when, command, what was decided, code, what it was told in words, of a refusal who was protected then by which deal until when (holder, holder_deal_id, holder_protected_until) and by which clause, else until when its own deal's protection was granted last (protection_granted_until), rules, position.",
     ),
     FieldSpec::new("escalated_to", Text, "To whom a dispute was escalated; null where it was not."),
     FieldSpec::new(
@@ -272,9 +279,7 @@ fn item<'a>(rows: &Rows<'_>, key: &Key<'_>, fact: &Fact<'a>, around: &Around<'a>
     ];
     match fact {
         Fact::Contest(key, conflict, stand) => {
-            let held = conflict.deal.clone().map(|deal| DealKey { account: key.account, deal });
-            let held = held.and_then(|key| rows.shards().find_map(|shard| shard.deals.deals.get(&key)));
-            contest(&mut fields, key, (conflict, held), *stand, around, shown);
+            contest(&mut fields, key, conflict, *stand, around, shown);
         }
         Fact::Duplicate(pair) => duplicate(&mut fields, pair),
     }
@@ -286,7 +291,7 @@ fn item<'a>(rows: &Rows<'_>, key: &Key<'_>, fact: &Fact<'a>, around: &Around<'a>
 fn contest<'a>(
     fields: &mut Vec<(&'static str, Value)>,
     key: &'a ConflictKey,
-    (conflict, held): (&Conflict, Option<&Deal>),
+    conflict: &Conflict,
     stand: Stand,
     around: &Around<'a>,
     shown: usize,
@@ -294,13 +299,16 @@ fn contest<'a>(
     let mut listed: Vec<_> = around.listed(key).copied().collect();
     // The last ones first; at one moment in the order of their entries.
     listed.sort_unstable_by(|a, b| (b.1.at, &a.0.entry).cmp(&(a.1.at, &b.0.entry)));
-    let listed: Vec<Value> = listed.iter().take(shown).map(|(_, row)| contender(row)).collect();
+    let deal = |id: &Option<CompactString>| id.as_ref().and_then(|id| around.deal(key.account, id));
+    let listed: Vec<Value> = listed.iter().take(shown).map(|(_, row)| contender(row, deal(&row.deal))).collect();
+    let held = deal(&conflict.deal);
     let shares: Vec<Value> = conflict.shares.0.iter().map(|share| json!({ "partner": share.partner, "share": share.share })).collect();
     fields.extend([
         ("product", text(conflict.product.map(Symbol::name))),
         ("holder", text(conflict.holder.map(Symbol::name))),
         ("deal_id", text(conflict.deal.as_deref())),
         ("protected_until", time(held.and_then(|deal| deal.protected_until))),
+        ("protection_granted_until", time(held.and_then(|deal| deal.granted_until))),
         ("since", time(Some(conflict.since))),
         ("last_at", time(Some(conflict.last_at))),
         ("contender_count", conflict.contenders.into()),
@@ -320,25 +328,10 @@ fn contest<'a>(
 
 fn duplicate(fields: &mut Vec<(&'static str, Value)>, pair: &Duplicate) {
     let null = |name| (name, Value::Null);
-    fields.extend(["product", "holder", "deal_id", "protected_until", "since", "last_at"].map(null));
+    fields.extend(["product", "holder", "deal_id", "protected_until", "protection_granted_until", "since", "last_at"].map(null));
     fields.extend([("contender_count", 0.into()), ("refused_count", 0.into()), ("contenders", json!([]))]);
     fields.extend(["escalated_to", "ruled_at"].map(null));
     fields.extend([("shares", json!([])), ("reason", Value::Null), ("other_account", pair.other.name().into())]);
     fields.extend([("score", decimal(pair.score)), ("alike_by", pair.by.into())]);
     fields.extend(["position", "rules"].map(null));
-}
-
-fn contender(row: &Contender) -> Value {
-    json!({
-        "partner": row.partner.map(Symbol::name),
-        "seller": row.seller.map(Symbol::name),
-        "deal_id": row.deal,
-        "amount": row.amount.zip(row.currency).map(|(amount, currency)| money(amount.into(), currency)),
-        "at": time(Some(row.at)),
-        "command": row.command.name(),
-        "decided": word(&row.decided),
-        "code": row.code.map(Symbol::name),
-        "rules": row.rules,
-        "position": row.position.to_string(),
-    })
 }

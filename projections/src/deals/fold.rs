@@ -129,7 +129,7 @@ impl Deals {
                 deal.registration = Registration::Approved;
                 deal.approved = true;
                 deal.decided_at = Some(when);
-                deal.protected_until = protected_until.or(deal.protected_until);
+                protect(deal, protected_until.or(deal.protected_until));
                 deal.expires_at = *expires_at;
             }),
             AccountEvent::DealRejected { deal_id, .. } => self.change(deal_id, at, |deal| {
@@ -144,7 +144,7 @@ impl Deals {
                 self.change(deal_id, at, |deal| release(deal, DealStatus::Withdrawn));
             }
             AccountEvent::DealExtended { deal_id, protected_until, expires_at } => self.change(deal_id, at, |deal| {
-                deal.protected_until = *protected_until;
+                protect(deal, *protected_until);
                 deal.expires_at = *expires_at;
             }),
             AccountEvent::DealExpired { deal_id, .. } => self.change(deal_id, at, |deal| release(deal, DealStatus::Expired)),
@@ -167,7 +167,7 @@ impl Deals {
                 deal.closed_at = Some(*closed_at);
             }),
             AccountEvent::ProtectionOpened { deal_id, protected_until } => {
-                self.change(deal_id, at, |deal| deal.protected_until = Some(*protected_until));
+                self.change(deal_id, at, |deal| protect(deal, Some(*protected_until)));
             }
             AccountEvent::DealReassigned { deal_id, to, .. } => {
                 self.change(deal_id, at, |deal| deal.partner = Symbol::of(to.as_str()));
@@ -252,6 +252,12 @@ fn key(account: Symbol, deal: &DealId) -> DealKey {
     DealKey { account, deal: CompactString::new(deal.as_str()) }
 }
 
+/// The deal protects its partner until then; what it granted is known for ever.
+fn protect(deal: &mut Deal, until: Option<Timestamp>) {
+    deal.protected_until = until;
+    deal.granted_until = until.or(deal.granted_until);
+}
+
 /// The deal protects nothing any more.
 fn release(deal: &mut Deal, status: DealStatus) {
     deal.status = status;
@@ -285,6 +291,7 @@ fn registration(registered: &DealRegistered, when: Timestamp, at: &At<'_>) -> De
         sla_due: registered.sla_due,
         sla_breached: false,
         protected_until: None,
+        granted_until: None,
         expires_at: None,
         expected_close: registered.expected_close,
         reviewer: registered.reviewer.as_ref().map(|reviewer| Symbol::of(reviewer.as_str())),

@@ -116,6 +116,8 @@ row! {
         sla_breached: bool,
         /// Until when it is protected.
         protected_until: Option<Timestamp>,
+        /// Until when its protection was granted last, also once the deal is closed or given up.
+        granted_until: Option<Timestamp>,
         /// When its approval runs out.
         expires_at: Option<Timestamp>,
         /// When the partner expects to close.
