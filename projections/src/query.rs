@@ -62,7 +62,8 @@ pub struct Page {
     pub incomplete: Vec<Incomplete>,
 }
 
-fn position_object<S: Serializer>(positions: &[Position], s: S) -> Result<S::Ok, S::Error> {
+/// `{"slice": pseq}`.
+pub(crate) fn position_object<S: Serializer>(positions: &[Position], s: S) -> Result<S::Ok, S::Error> {
     s.collect_map(positions.iter().map(|position| (position.slice.to_string(), position.pseq)))
 }
 

@@ -71,7 +71,9 @@ fn a_server_fills_compares_and_takes_away_generations_as_the_verbs_do() {
         assert!(Instant::now() < until, "{}", operate("GET", "/v1/generations").1);
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(operate("GET", "/v1/generations/1/compare/2"), (200, json(dir, &["generations", "compare", "1", "2"])));
+    let compared = json(dir, &["generations", "compare", "1", "2"]);
+    assert_eq!(compared["position"], json(dir, &["query", "tiers"])["position"], "as every list says where it stands");
+    assert_eq!(operate("GET", "/v1/generations/1/compare/2"), (200, compared));
     assert_eq!(operate("GET", "/v1/generations").1, json(dir, &["generations", "list"]));
     assert_eq!(operate("POST", "/v1/generations/2/promote").0, 200);
     assert_eq!(operate("DELETE", "/v1/generations/2").1["code"], "GenerationInUse");

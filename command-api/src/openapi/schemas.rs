@@ -318,7 +318,7 @@ fn comparison() -> Value {
     json!({
         "type": "object", "required": ["position", "tables", "parked"],
         "properties": {
-            "position": {"type": "array", "items": {"$ref": "#/components/schemas/Position"}, "description": "Where both stood."},
+            "position": {"$ref": "#/components/schemas/Vector"},
             "tables": {"type": "array", "items": table},
             "parked": pair,
         },

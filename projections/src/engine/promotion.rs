@@ -14,7 +14,7 @@ use super::{Engine, EngineError, Options, Shared};
 use crate::{
     digest::{TableDigest, digests},
     generation::{GenerationNumber, Generations, Note, State},
-    query::{VIEWS, find_view, positions},
+    query::{VIEWS, find_view, position_object, positions},
     store::StoreError,
     table::Places,
 };
@@ -45,7 +45,8 @@ pub struct TableComparison {
 /// Two generations at one vector of positions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// Where both stood.
+    /// Where both stood, as `{"slice": pseq}`.
+    #[serde(serialize_with = "position_object")]
     pub position: Vec<Position>,
     /// Every table.
     pub tables: Vec<TableComparison>,
