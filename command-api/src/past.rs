@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use parking_lot::Mutex;
 use pledger_ledger::log::Log;
 use pledger_projections::{
-    engine::{AtMoment, Engine, Moment, Options},
+    engine::{AtMoment, Beginning, Engine, Moment, Options},
     generation::Generations,
     query::ViewSpec,
 };
@@ -69,13 +69,14 @@ impl Past {
         }
         match engine.begins_later() {
             None => Ok(engine),
-            Some(begins) => Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "BeforeHistory",
-                format!("history begins later: its first fact is of {}, recorded at {}", begins.effective_at, begins.recorded_at),
-            )
-            .field(if which.moment.known_at.is_some_and(|known_at| known_at < begins.recorded_at) { "known_at" } else { "as_of" })
-            .accepted("a time from then on")),
+            Some(begins) => {
+                let field = match begins {
+                    Beginning::RecordedAt(_) => "known_at",
+                    Beginning::EffectiveAt(_) => "as_of",
+                };
+                let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "BeforeHistory", begins.to_string());
+                Err(problem.field(field).accepted("a time from then on"))
+            }
         }
     }
 

@@ -166,7 +166,7 @@ impl Selection {
         if let (Some(as_of), Some(begins)) = (self.moment.as_of, begins)
             && as_of < begins
         {
-            bail!("--as-of {as_of}: history begins later: its first fact is of {begins}");
+            bail!("--as-of {as_of}: the first fact is effective later, at {begins}");
         }
         let bounded = self.from.is_some() || self.to.is_some() || self.moment.is_past();
         let within = if bounded { format!(" within these bounds; it was begun at {begun}") } else { String::new() };

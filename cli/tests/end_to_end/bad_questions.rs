@@ -179,7 +179,8 @@ fn every_verb_refuses_a_time_before_the_ledger_and_says_one_to_come() {
         for (flag, name) in [("--as-of", "as_of"), ("--known-at", "known_at")] {
             let told = fails_with_nothing_printed(dir, &[verb, &[flag, "1999-01-01"]].concat());
             let named = told.contains(&format!("{name}: ")) || told.contains(&format!("{flag} 1999-01-01T23:59:59.999999Z: "));
-            assert!(named && told.contains(" later"), "{verb:?}: {told}");
+            let axis = if flag == "--as-of" { "the first fact is effective later, at " } else { " later, at " };
+            assert!(named && told.contains(axis), "{verb:?}: {told}");
             let unreadable = pledger(dir, &[verb, &[flag, "soon"]].concat());
             assert!(unreadable.status.code() == Some(2) && text(&unreadable).starts_with(&format!("error: {flag}: ")), "{verb:?}");
         }

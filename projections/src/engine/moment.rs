@@ -73,13 +73,24 @@ fn dates_itself(stream: &StreamName) -> bool {
     }
 }
 
-/// Where history begins, and whether anything of it counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beginning {
-    /// When the first decision was recorded.
-    pub recorded_at: Timestamp,
-    /// Since when the first one is true.
-    pub effective_at: Timestamp,
+/// Where history begins, in the time of a question that lies before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Beginning {
+    /// Nothing was known by then.
+    #[error("the ledger recorded its first fact later, at {0}")]
+    RecordedAt(Timestamp),
+    /// Nothing of what was known was true by then.
+    #[error("the first fact is effective later, at {0}")]
+    EffectiveAt(Timestamp),
+}
+
+impl Beginning {
+    /// When, whichever time it is.
+    #[must_use]
+    pub const fn at(self) -> Timestamp {
+        let (Self::RecordedAt(at) | Self::EffectiveAt(at)) = self;
+        at
+    }
 }
 
 /// Counts what a moment admits.
@@ -103,11 +114,15 @@ impl Admission {
 
     /// Whether this decision, and so every later one of its slice, was not known yet.
     pub(super) fn is_over(&self, decision: &Outline<'_>) -> bool {
+        let is_over = self.moment.known_at.is_some_and(|known_at| decision.recorded_at > known_at);
         if self.moment.is_past() {
             self.first_recorded.fetch_min(decision.recorded_at.micros(), Ordering::Relaxed);
-            self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
+            // A slice is read no further than to what was not known: later ones may be effective before it.
+            if !is_over {
+                self.first_effective.fetch_min(decision.effective_at.micros(), Ordering::Relaxed);
+            }
         }
-        self.moment.known_at.is_some_and(|known_at| decision.recorded_at > known_at)
+        is_over
     }
 
     /// The slices with a decision that counts and is effective only after `time`, and the latest such time of each.
@@ -151,10 +166,12 @@ impl Admission {
     pub(super) fn before(&self) -> Option<Beginning> {
         let of = |first: &AtomicI64| Timestamp::from_micros(first.load(Ordering::Relaxed));
         let (recorded, effective) = (of(&self.first_recorded), of(&self.first_effective));
+        if self.admitted.load(Ordering::Relaxed) > 0 || recorded.micros() == i64::MAX {
+            return None;
+        }
         let early = |time: Option<Timestamp>, first: Timestamp| time.is_some_and(|time| time < first);
-        let nothing = self.admitted.load(Ordering::Relaxed) == 0 && self.first_recorded.load(Ordering::Relaxed) != i64::MAX;
-        (nothing && (early(self.moment.as_of, effective) || early(self.moment.known_at, recorded)))
-            .then_some(Beginning { recorded_at: recorded, effective_at: effective })
+        let known = early(self.moment.known_at, recorded).then_some(Beginning::RecordedAt(recorded));
+        known.or_else(|| early(self.moment.as_of, effective).then_some(Beginning::EffectiveAt(effective)))
     }
 }
 

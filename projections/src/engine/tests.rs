@@ -7,7 +7,7 @@ use pledger_ledger::record::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Engine, Moment, Options, WaitError};
+use super::{Beginning, Engine, Moment, Options, WaitError};
 use crate::{
     digest::TableDigest,
     given::{Given, Ledger, approved, decisions, registered, time, won},
@@ -110,12 +110,18 @@ fn a_won_deal_was_approved_whatever_day_its_approval_is_dated() {
 
 #[test]
 fn a_moment_before_history_says_where_it_begins() {
-    let ledger = Ledger::with(history());
-    let begins = |moment| folded(&ledger, Options { moment, ..options(2) }).begins_later().map(|begins| begins.effective_at);
-    let [before, within] = ["2019-12-31", "2026-01-11"].map(|day| Some(time(day)));
-    assert_eq!(begins(Moment { as_of: before, known_at: None }), Some(time("2020-01-01")));
-    assert_eq!(begins(Moment { as_of: None, known_at: before }), Some(time("2020-01-01")));
-    assert_eq!(begins(Moment { as_of: within, known_at: None }), None);
+    let [long_before, before, within] = ["2010-12-31", "2019-12-31", "2026-01-11"].map(|day| Some(time(day)));
+    // Recorded after d1, and true years before it.
+    let added_later = Given::account("acme.com", "2019-05-01", vec![registered("d9", "p1", "GTX", "70.00")]);
+    let added_later = Given { recorded_at: time("2026-04-01"), ..added_later };
+    let ledger = Ledger::with(history().into_iter().chain([added_later]));
+    let begins = |as_of, known_at| folded(&ledger, Options { moment: Moment { as_of, known_at }, ..options(2) }).begins_later();
+    assert_eq!(begins(long_before, None), Some(Beginning::EffectiveAt(time("2019-05-01"))));
+    assert_eq!(begins(None, before), Some(Beginning::RecordedAt(time("2020-01-01"))));
+    assert_eq!(begins(long_before, before), Some(Beginning::RecordedAt(time("2020-01-01"))), "nothing was known, whatever was true");
+    assert_eq!(begins(long_before, within), Some(Beginning::EffectiveAt(time("2020-01-01"))), "the one of 2019 was not known");
+    assert_eq!(begins(within, None), None);
+    assert_eq!(begins(None, within), None);
     let nothing = folded(&Ledger::with([]), Options { moment: Moment { as_of: within, known_at: None }, ..options(1) });
     assert_eq!(nothing.begins_later(), None, "an empty ledger is not asked about its past");
 }

@@ -192,8 +192,7 @@ fn fold(log: &Arc<dyn Log>, engine: &Engine, span: Span, told: &Told, what: &'st
     progress.finish_and_clear();
     anyhow::ensure!(caught_up, "folding the ledger took too long");
     if let Some(begun) = engine.begins_later() {
-        let before =
-            format!("{}to {} lies before the ledger's history, which begins at {}", told.before_names, span.to, begun.effective_at);
+        let before = format!("{}to {} lies before the ledger's history, which begins at {}", told.before_names, span.to, begun.at());
         return Err(Unfit(before).into());
     }
     if let Some(trouble) = engine.status().trouble {
