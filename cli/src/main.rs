@@ -12,6 +12,7 @@ mod ledger;
 mod node;
 mod output;
 mod policies;
+mod room;
 mod served;
 mod serving;
 mod verbs;
@@ -52,7 +53,8 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage.";
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     context::start_logging(arguments.settings.verbose);
-    let outcome = Context::new(arguments.settings).and_then(|context| arguments.verb.run(&context));
+    let outcome = Context::new(arguments.settings)
+        .and_then(|context| arguments.verb.run(&context).map_err(|error| room::explained(error, &context.data_dir)));
     match outcome {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -11,9 +11,9 @@ use pledger_domain::{
 use serde_json::{Value, json};
 
 use crate::{
-    connection::{Ask, Connection, Told, encode},
+    connection::{self, Ask, Connection, Told, encode},
     context::{Context, Usage},
-    output, words,
+    output, room, words,
 };
 
 /// Send one command, and print the decision
@@ -84,7 +84,7 @@ impl Command {
         let connection = Connection::to_write(context)?;
         let answer = connection.ask(self.ask(&name, payload));
         let code = answer.and_then(|answer| {
-            let code = tell(&answer, context.json)?;
+            let code = tell(&answer, context)?;
             note_date(given, &answer)?;
             Ok(code)
         });
@@ -158,16 +158,24 @@ fn note_date(given: Option<Timestamp>, answer: &Told) -> Result<()> {
 }
 
 /// Prints the decision, or the problem; refused is 1.
-fn tell(answer: &Told, json: bool) -> Result<ExitCode> {
+fn tell(answer: &Told, context: &Context) -> Result<ExitCode> {
     let document = answer.json()?;
-    if json {
+    if context.json {
         output::print_json(&document)?;
-        return Ok(if answer.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if !answer.is_success() {
-        let position = document["position"].as_str().map(|position| format!(" (recorded at {position})")).unwrap_or_default();
-        eprintln!("Refused{position}: {:#}", crate::connection::problem(&document));
+        let problem = format!("{:#}", connection::problem(&document));
+        if !context.json {
+            let position = document["position"].as_str().map(|position| format!(" (recorded at {position})")).unwrap_or_default();
+            eprintln!("Refused{position}: {problem}");
+        }
+        if let Some(hint) = room::hint(&problem, &context.data_dir) {
+            eprintln!("{hint}");
+        }
         return Ok(ExitCode::FAILURE);
+    }
+    if context.json {
+        return Ok(ExitCode::SUCCESS);
     }
     let text = |name: &str| output::cell(&document[name]);
     let replayed = if answer.replayed { ", answered from history" } else { "" };

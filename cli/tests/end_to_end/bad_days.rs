@@ -1,6 +1,6 @@
 //! A ledger that was damaged, cut off or replaced: what its operator is told, and what still works.
 
-use std::{path::Path, process::Command};
+use std::{io::Write, path::Path, process::Command};
 
 use crate::program::{PARTNER, Server, fail, give_the_right_to_write, pledger, pledger_as_reader, succeed, take_the_right_to_write, text};
 
@@ -248,4 +248,64 @@ fn commands_of_a_cluster_do_not_go_to_a_ledger_of_their_own() {
         assert!(text(&refused).contains("PLEDGER_KAFKA names a cluster, whose commands go to a server"), "{}", text(&refused));
     }
     assert!(!dir.join("pledger-data").exists(), "nothing was created");
+}
+
+/// A file system of a few megabytes; gone when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// None where it cannot be mounted, which takes root.
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+
+    /// Fills it up to so many bytes.
+    fn fill(&self, free: u64) {
+        let path = self.0.path().join("ballast");
+        let mut ballast = std::fs::File::create(&path).expect("there is room");
+        let mut written = 0;
+        while ballast.write_all(&[7; 4_096]).is_ok() {
+            written += 4_096;
+        }
+        ballast.set_len(written - free).expect("it is cut");
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.path().join("ballast")).expect("there is ballast");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(self.0.path()).output());
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_as_such_and_the_ledger_stays_intact() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("left out: a small disk cannot be mounted here, which takes root");
+        return;
+    };
+    let dir = disk.0.path();
+    succeed(dir, &["init", "--slices", "4"]);
+    // Nothing can be opened, or not everything, or it is opened and cannot be written.
+    for pages in [0, 8, 16, 24] {
+        disk.fill(pages * 4_096);
+        let told = pledger(dir, &["command", "RegisterPartner", PARTNER]);
+        if told.status.success() {
+            disk.empty();
+            break;
+        }
+        let said = text(&told);
+        let is_named =
+            said.contains("data is full: what failed recorded nothing.") || said.contains("data is full: free some space before");
+        assert!(told.status.code() == Some(1) && is_named, "{pages} pages: {said}");
+        disk.empty();
+        assert!(succeed(dir, &["verify"]).starts_with("Intact"), "{pages} pages");
+    }
+    succeed(dir, &["command", "RegisterPartner", &partner("p-2")]);
+    assert!(succeed(dir, &["verify"]).starts_with("Intact"));
 }
