@@ -167,7 +167,8 @@ pub(crate) fn promote(place: &PlaceFlags, context: &Context, generation: Generat
         let document = told.json()?;
         let lines: Vec<String> = document["comparison"].as_array().into_iter().flatten().map(line).collect();
         bail!(
-            "{}\n  {}\nIf a projection is expected to differ, name it: pledger rebuild PROJECTION --promote",
+            "{}\n  {}\nIf a projection is expected to differ, name it: pledger rebuild PROJECTION --promote\n\
+             It stays until it is dropped: pledger generations drop {generation}",
             output::cell(&document["detail"]),
             lines.join("\n  ")
         );

@@ -40,7 +40,8 @@ use crate::{
 
 All projections are folded in one pass, slices side by side, while the generation in use goes on answering.
 Afterwards: pledger generations list | compare A B | promote | rollback | drop N
-What is filled stays until it is dropped, also where putting it in use was refused or cut off.")]
+What is filled stays until it is dropped, also where putting it in use was refused or cut off; --promote for the same goes on
+with it then.")]
 pub(crate) struct Rebuild {
     /// The projections that are expected to differ; with unchanged folds and rules, others must not
     #[arg(value_name = "PROJECTION")]
@@ -85,6 +86,13 @@ impl Rebuild {
             return self.keep_checkpoints(context, &log);
         }
         let purpose = Purpose { projections: self.projections.clone(), rules_version: self.rules_version };
+        if self.promote
+            && let Some(generation) = purpose.filled(generations)?
+        {
+            drop(held);
+            eprintln!("Generation {generation} is filled already, and was not put in use: going on with it.");
+            return generations::promote(&self.place, context, generation);
+        }
         let Begun { generation, resumed } = purpose.begin(generations)?;
         if resumed {
             eprintln!("Going on with generation {generation}.");

@@ -124,6 +124,28 @@ fn what_cannot_be_rebuilt_says_why() {
     assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
 }
 
+/// As one leaves it that is killed after it filled a generation, and before it puts it in use.
+#[test]
+fn a_generation_that_was_filled_and_never_put_in_use_is_gone_on_with() {
+    let dir = demo("12");
+    let dir = dir.path();
+    succeed(dir, &["rebuild"]);
+    succeed(dir, &["command", "RegisterPartner", r#"{"partner_id":"p-new","name":"Neu","roles":["var"]}"#]);
+    let output = pledger(dir, &["rebuild", "--promote"]);
+    let told = text(&output);
+    assert!(
+        output.status.success() && told.contains("Generation 2 is filled already, and was not put in use: going on with it."),
+        "{told}"
+    );
+    assert_eq!(states(dir), ["1 replaced", "2 in_use"]);
+    assert_eq!(json(dir, &["query", "partners", "p-new"])["partner_id"], "p-new");
+    // What was gone back from, and what is to be something else, are other generations.
+    succeed(dir, &["generations", "rollback"]);
+    assert!(succeed(dir, &["rebuild", "--promote"]).contains("Generation 3 is in use"));
+    succeed(dir, &["rebuild"]);
+    assert!(succeed(dir, &["rebuild", "tiers", "--promote"]).contains("Generation 5 is in use"));
+}
+
 /// A rebuild that holds its generation until it is killed: it is stopped at its first write. A shell that runs beside it sees
 /// to that, since a process that is started only then may come too late.
 fn stopped_rebuild(dir: &Path) -> Child {

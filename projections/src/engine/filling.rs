@@ -92,19 +92,42 @@ impl Purpose {
     /// # Errors
     /// `StoreError`.
     pub fn begin(&self, generations: &dyn Generations) -> Result<Begun, StoreError> {
-        for generation in generations.all()?.into_iter().rev() {
-            let note = generations.note(generation)?;
-            let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
-            let by_us = || generations.open(generation, Access::Read).and_then(|mut store| store.fingerprint());
-            if note.state == State::Filling && is_same && by_us().is_ok_and(|by| by == fingerprint()) {
-                return Ok(Begun { generation, resumed: true });
-            }
+        if let Some(generation) = self.newest(generations, |_, note| note.state == State::Filling)? {
+            return Ok(Begun { generation, resumed: true });
         }
         let generation = generations.create()?;
         let Self { projections, rules_version } = self.clone();
         let begun_at = Some(SystemClock::new().now());
         generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() })?;
         Ok(Begun { generation, resumed: false })
+    }
+
+    /// A generation that was filled for the same and never put in use, although it is newer than the one that is.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    pub fn filled(&self, generations: &dyn Generations) -> Result<Option<GenerationNumber>, StoreError> {
+        let current = generations.current()?;
+        let is_newer = |generation| current.is_some_and(|current| generation > current);
+        // One that was gone back from is not put in use again by itself.
+        self.newest(generations, |generation, note| note.state == State::Ready && note.replaced.is_none() && is_newer(generation))
+    }
+
+    /// The newest generation of these folds for the same that is wanted.
+    fn newest(
+        &self,
+        generations: &dyn Generations,
+        is_wanted: impl Fn(GenerationNumber, &Note) -> bool,
+    ) -> Result<Option<GenerationNumber>, StoreError> {
+        for generation in generations.all()?.into_iter().rev() {
+            let note = generations.note(generation)?;
+            let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
+            let by_us = || generations.open(generation, Access::Read).and_then(|mut store| store.fingerprint());
+            if is_wanted(generation, &note) && is_same && by_us().is_ok_and(|by| by == fingerprint()) {
+                return Ok(Some(generation));
+            }
+        }
+        Ok(None)
     }
 }
 
