@@ -144,6 +144,9 @@ fn a_generation_that_was_filled_and_never_put_in_use_is_gone_on_with() {
     assert!(succeed(dir, &["rebuild", "--promote"]).contains("Generation 3 is in use"));
     succeed(dir, &["rebuild"]);
     assert!(succeed(dir, &["rebuild", "tiers", "--promote"]).contains("Generation 5 is in use"));
+    // However it is named, the purpose is the same.
+    succeed(dir, &["rebuild", "tiers", "deals", "tiers"]);
+    assert!(succeed(dir, &["rebuild", "deals", "tiers", "--promote"]).contains("Generation 6 is in use"));
 }
 
 /// A rebuild that holds its generation until it is killed: it is stopped at its first write. A shell that runs beside it sees

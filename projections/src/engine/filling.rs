@@ -1,6 +1,7 @@
 //! A generation filled beside the one in use, up to the ledger's end; gone on with where it was left.
 
 use std::{
+    collections::BTreeSet,
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -96,7 +97,7 @@ impl Purpose {
             return Ok(Begun { generation, resumed: true });
         }
         let generation = generations.create()?;
-        let Self { projections, rules_version } = self.clone();
+        let (projections, rules_version) = (named(&self.projections).map(str::to_owned).collect(), self.rules_version);
         let begun_at = Some(SystemClock::new().now());
         generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() })?;
         Ok(Begun { generation, resumed: false })
@@ -121,7 +122,7 @@ impl Purpose {
     ) -> Result<Option<GenerationNumber>, StoreError> {
         for generation in generations.all()?.into_iter().rev() {
             let note = generations.note(generation)?;
-            let is_same = note.projections == self.projections && note.rules_version == self.rules_version;
+            let is_same = named(&note.projections).eq(named(&self.projections)) && note.rules_version == self.rules_version;
             let by_us = || generations.open(generation, Access::Read).and_then(|mut store| store.fingerprint());
             if is_wanted(generation, &note) && is_same && by_us().is_ok_and(|by| by == fingerprint()) {
                 return Ok(Some(generation));
@@ -129,6 +130,11 @@ impl Purpose {
         }
         Ok(None)
     }
+}
+
+/// Projections in an order of their own, each once, however they were asked for.
+fn named(projections: &[String]) -> impl Iterator<Item = &str> {
+    projections.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter()
 }
 
 /// Fills a generation up to the ledger's end, and says of it that it is ready; how many records were taken in. `tell` is told how far
