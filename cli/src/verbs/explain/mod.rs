@@ -150,6 +150,9 @@ fn ordinal(rank: usize) -> String {
 fn heading(document: &Value) -> String {
     let looked_at = output::cell(&document["looked_at"]);
     if document["groups"].is_null() {
+        if list(document, "decisions").next().is_none() {
+            return format!("\nNo decision changed it, of {looked_at} that were looked at.");
+        }
         return format!("\nMade by these decisions, of {looked_at} that were looked at:");
     }
     let of = document["of"].as_u64().map(|of| format!(" of {}", output::cell(&of.into()))).unwrap_or_default();
@@ -250,7 +253,19 @@ fn changed(change: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn where_nothing_made_a_figure_no_list_is_announced() {
+        for (decisions, expected) in [
+            (json!([]), "\nNo decision changed it, of 30 that were looked at."),
+            (json!([{}]), "\nMade by these decisions, of 30 that were looked at:"),
+        ] {
+            assert_eq!(heading(&json!({"looked_at": 30, "decisions": decisions, "groups": null})), expected);
+        }
+    }
 
     #[test]
     fn a_percentile_of_many_values_is_told_by_its_rank() {
