@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         Err(error) => match error.downcast::<context::Usage>() {
             Ok(usage) => Arguments::command().error(ErrorKind::ValueValidation, usage.0).exit(),
             Err(error) => {
-                eprintln!("pledger: {error:#}");
+                eprintln!("pledger: {}", output::chain(&error));
                 ExitCode::FAILURE
             }
         },

@@ -135,6 +135,17 @@ pub(crate) fn print_json(value: &Value) -> Result<()> {
     print(text)
 }
 
+/// An error with its causes, each told once: some say themselves what their cause says.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 /// A bar on a terminal, nothing elsewhere.
 pub(crate) fn progress(what: &'static str, len: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -153,6 +164,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let refused = || anyhow::anyhow!("no such user");
+        assert_eq!(
+            chain(&refused().context("the database says: no such user").context("not asked")),
+            "not asked: the database says: no such user"
+        );
+        assert_eq!(chain(&refused().context("the database failed")), "the database failed: no such user");
+    }
 
     #[test]
     fn a_file_is_written_whole_or_not_at_all() {

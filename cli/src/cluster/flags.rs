@@ -164,9 +164,13 @@ impl PostgresFlags {
             options = options.with_password_file(file)?;
         }
         if !options.is_private() {
-            tracing::warn!(
-                "what goes to {options} can be read on its way, or answered by another; add sslmode=verify-full&sslrootcert=FILE"
-            );
+            // A verb asks for the options several times.
+            static SAID: std::sync::Once = std::sync::Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    "what goes to {options} can be read on its way, or answered by another; add sslmode=verify-full&sslrootcert=FILE"
+                );
+            });
         }
         Ok(Some(options))
     }

@@ -54,7 +54,7 @@ impl Findings {
     fn look(&mut self, name: &'static str, found: Result<String>) -> bool {
         let (ok, detail) = match found {
             Ok(detail) => (true, detail),
-            Err(error) => (false, format!("{error:#}")),
+            Err(error) => (false, output::chain(&error)),
         };
         self.0.push(Finding { name, ok, detail });
         ok

@@ -66,3 +66,19 @@ pub(crate) fn a_schema_is_one_ledgers(brokers: &str) {
     }
     one.serve(&place).stop();
 }
+
+pub(crate) fn a_database_that_lets_nobody_in_is_told_once(brokers: &str) {
+    let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
+    let (scheme, place) = home.url.split_once("://").expect("a URL");
+    let (user, place) = place.split_once('@').expect("a user");
+    let user = user.split(':').next().expect("a name");
+    let wrong = format!("{scheme}://{user}:not-the-one@{place}");
+    let cluster = Cluster::init(brokers);
+    for verb in ["doctor", "query deals", "verify --projections", "rebuild", "generations list", "generations promote 1"] {
+        let refused = cluster.run(verb, &["--postgres", &wrong, "--postgres-schema", &home.schema]);
+        let told = format!("{}{}", said(&refused), String::from_utf8_lossy(&refused.stdout));
+        assert_eq!(refused.status.code(), Some(1), "{verb}: {told}");
+        assert_eq!(told.matches("password authentication failed").count(), 1, "{verb}: {told}");
+        assert!(!told.contains("not-the-one"), "{verb}: {told}");
+    }
+}

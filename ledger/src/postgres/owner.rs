@@ -23,8 +23,13 @@ pub enum OwnerError {
         ledger_id: String,
     },
     /// The database did not say.
-    #[error("whose the schema is cannot be found out: {0}")]
-    Session(#[from] SessionError),
+    #[error("PostgreSQL at {database}: {reason}")]
+    Session {
+        /// Where it is, and the schema.
+        database: String,
+        /// What it said.
+        reason: SessionError,
+    },
 }
 
 impl PostgresOptions {
@@ -33,7 +38,7 @@ impl PostgresOptions {
     /// # Errors
     /// `OwnerError`.
     pub fn claim(&self, ledger_id: &str) -> Result<(), OwnerError> {
-        let owner = self.decided("owner", ("ledger_id", "text"), ledger_id.to_owned())?;
+        let owner = self.decided("owner", ("ledger_id", "text"), ledger_id.to_owned()).map_err(|reason| self.unasked(reason))?;
         self.is_for(ledger_id, owner)
     }
 
@@ -43,15 +48,19 @@ impl PostgresOptions {
     /// `OwnerError`.
     pub fn check_owner(&self, ledger_id: &str) -> Result<(), OwnerError> {
         let table = format!("{}_state.owner", self.schema());
-        let session = Session::start(self.clone(), "owner", "SELECT 1")?;
-        let owner: Option<String> = session.call(async move |connection| {
+        let session = Session::start(self.clone(), "owner", "SELECT 1").map_err(|reason| self.unasked(reason))?;
+        let owner: Result<Option<String>, SessionError> = session.call(async move |connection| {
             let is_there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(&table).fetch_one(&mut *connection).await?;
             if !is_there {
                 return Ok(None);
             }
             sqlx::query_scalar(AssertSqlSafe(format!("SELECT ledger_id FROM {table}"))).fetch_optional(connection).await
-        })?;
-        owner.map_or(Ok(()), |owner| self.is_for(ledger_id, owner))
+        });
+        owner.map_err(|reason| self.unasked(reason))?.map_or(Ok(()), |owner| self.is_for(ledger_id, owner))
+    }
+
+    fn unasked(&self, reason: SessionError) -> OwnerError {
+        OwnerError::Session { database: self.to_string(), reason }
     }
 
     fn is_for(&self, ledger_id: &str, owner: String) -> Result<(), OwnerError> {

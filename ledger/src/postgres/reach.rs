@@ -12,6 +12,10 @@ use crate::reach::Unreached;
 const PASSES: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
 /// What the codes of lost connections begin with.
 const CONNECTION: &str = "08";
+/// What a server answers to a password that is not the user's.
+const WRONG_PASSWORD: &str = "28P01";
+/// Where passwords come from.
+const TO_PASSWORDS: &str = "; the password is that of --postgres-password-file, else of the URL, PGPASSWORD or PGPASSFILE";
 
 impl PostgresOptions {
     /// Connects once, and lets go of the connection. It blocks, for ten seconds at most.
@@ -36,9 +40,14 @@ fn unreached(error: &sqlx::Error) -> Unreached {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| PASSES.contains(&&*code) || code.starts_with(CONNECTION)),
         _ => false,
     };
-    // What the server says, without where in its own code.
-    let reason = error.as_database_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
-    if is_away { Unreached::Away(reason) } else { Unreached::Refused(reason) }
+    if is_away { Unreached::Away(said(error)) } else { Unreached::Refused(said(error)) }
+}
+
+/// What the server says, without where in its own code; and where a password that is wrong may have come from.
+pub(super) fn said(error: &sqlx::Error) -> String {
+    let Some(answer) = error.as_database_error() else { return error.to_string() };
+    let advice = if answer.code().as_deref() == Some(WRONG_PASSWORD) { TO_PASSWORDS } else { "" };
+    format!("{}{advice}", answer.message())
 }
 
 #[cfg(test)]
@@ -75,6 +84,7 @@ mod tests {
         for code in ["28P01", "28000", "3D000", "42501"] {
             assert!(matches!(refused_with(code), Unreached::Refused(reason) if reason.contains("the reason")), "{code}");
         }
+        assert_eq!(refused_with("28P01"), Unreached::Refused(format!("the reason{TO_PASSWORDS}")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Executor as _, PgConnection};
 use tokio::runtime::{Builder, Runtime};
 
-use super::PostgresOptions;
+use super::{PostgresOptions, reach::said};
 
 /// How long one call may take.
 const TO_ANSWER: Duration = Duration::from_secs(60);
@@ -18,10 +18,10 @@ const TO_ANSWER: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The database said no, or cannot be reached.
-    #[error("{0}")]
-    Database(#[from] sqlx::Error),
+    #[error("{}", said(.0))]
+    Database(sqlx::Error),
     /// The connection at hand had ended.
-    #[error("the connection to PostgreSQL was lost: {0}")]
+    #[error("the connection to PostgreSQL was lost: {}", said(.0))]
     Lost(sqlx::Error),
     /// It did not answer.
     #[error("PostgreSQL did not answer within {} s", TO_ANSWER.as_secs())]
@@ -29,6 +29,13 @@ pub enum SessionError {
     /// The session's thread could not be started, or ended.
     #[error("the session's thread ended")]
     Ended,
+}
+
+/// What the database says is told with the error itself, and not once more as its cause.
+impl From<sqlx::Error> for SessionError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 type Job = Box<dyn FnOnce(&mut Link) + Send>;

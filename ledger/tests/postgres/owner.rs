@@ -1,6 +1,6 @@
-//! A schema is one ledger's.
+//! Whose a schema is, and who is let in.
 
-use pledger_ledger::postgres::OwnerError;
+use pledger_ledger::postgres::{OwnerError, PostgresOptions};
 
 use crate::schemas::InPostgres;
 
@@ -15,4 +15,17 @@ pub(crate) fn a_schema_is_one_ledgers(home: &InPostgres) {
         let Err(OwnerError::Another { schema, owner, ledger_id, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!([schema.as_str(), &owner, &ledger_id], [home.schema.as_str(), "l-1", "l-2"]);
     }
+}
+
+pub(crate) fn a_wrong_password_is_told_once_and_not_shown(home: &InPostgres) {
+    let (scheme, rest) = home.url.split_once("://").expect("a URL");
+    let (user, place) = rest.split_once('@').expect("a user");
+    let user = user.split(':').next().expect("a name");
+    let options = PostgresOptions::parse(&format!("{scheme}://{user}:not-the-one@{place}")).expect("a URL");
+    let error = options.check_owner("l-1").expect_err("it lets nobody in");
+    assert!(std::error::Error::source(&error).is_none(), "it is told with its cause");
+    let told = error.to_string();
+    assert!(told.starts_with(&format!("PostgreSQL at {options}: ")), "{told}");
+    assert_eq!(told.matches("password authentication failed").count(), 1, "{told}");
+    assert!(told.contains("--postgres-password-file") && !told.contains("not-the-one"), "{told}");
 }
