@@ -34,7 +34,7 @@ pub(crate) use {
     letters::dead_letters,
     migrate::migrate,
     node::{ledger, topics},
-    reading::{check_owner, generations, key, to_read},
+    reading::{check_owner, database, generations, key, to_read},
     serve::serve,
     switching::{Switching, order},
     waiting::waiting,
@@ -81,6 +81,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn database(_: &PostgresFlags, _: &Context) -> Result<String> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn key(_: &PostgresFlags, _: &Context) -> Result<LedgerKey> {
         bail!(WITHOUT)
     }
@@ -102,4 +106,6 @@ mod without {
     }
 }
 #[cfg(not(feature = "kafka"))]
-pub(crate) use without::{check_owner, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics, waiting};
+pub(crate) use without::{
+    check_owner, database, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics, waiting,
+};

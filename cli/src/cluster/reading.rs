@@ -9,7 +9,7 @@ use pledger_ledger::{
     evidence::{EvidenceError, LedgerKey},
     keys::{KEYS_FILE, KeyStore, PostgresKeyStore, SqliteKeyStore},
     log::Log,
-    postgres::{DEFAULT_SCHEMA, PostgresOptions},
+    postgres::{DEFAULT_SCHEMA, PostgresOptions, ReadOnly},
 };
 use pledger_projections::{
     engine::{Engine, Options},
@@ -56,6 +56,19 @@ pub(super) fn signing_key(postgres: Option<&PostgresOptions>, data_dir: &Path) -
 /// Whether the database, where one is named, is this ledger's.
 pub(crate) fn check_owner(postgres: &PostgresFlags, ledger_id: &str, context: &Context) -> Result<()> {
     Ok(postgres.options(context)?.map_or(Ok(()), |options| options.check_owner(ledger_id))?)
+}
+
+/// Whether the database takes writes.
+pub(crate) fn database(postgres: &PostgresFlags, context: &Context) -> Result<String> {
+    let Some(options) = postgres.options(context)? else { return Ok("none is named".to_owned()) };
+    match options.read_only()? {
+        None => Ok(format!("{options} takes writes")),
+        Some(ReadOnly::Standby) => bail!("{options} is a standby, which takes no writes: name the primary by --postgres, or promote it"),
+        Some(ReadOnly::Told(by)) => bail!(
+            "{options} takes no writes: default_transaction_read_only is on there (set by: {by}); find out why, such as a disk that is full, \
+             and set it off where it was set: by ALTER SYSTEM, ALTER DATABASE or ALTER ROLE"
+        ),
+    }
 }
 
 /// The generations of a cluster's read models.

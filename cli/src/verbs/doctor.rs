@@ -118,26 +118,34 @@ impl Doctor {
     fn look_at_cluster(&self, ledger: &Ledger, context: &Context, findings: &mut Findings) {
         let stored = match generations::of_database(&self.place, ledger, context) {
             Ok(None) => None,
-            Ok(Some(generations)) => match Stored::heads_in(&*generations) {
-                Ok(Some(heads)) => {
-                    findings.look("read models", stored(&*generations, ledger, &heads));
-                    Some(heads)
-                }
-                Ok(None) => {
-                    findings.look("read models", Ok("none were made by these folds; a server that keeps them makes them".to_owned()));
-                    None
-                }
-                Err(error) => {
-                    findings.look("read models", Err(error.into()));
-                    None
-                }
-            },
+            Ok(Some(generations)) => {
+                findings.look("database", cluster::database(&self.place.postgres, context));
+                look_at_read_models(&*generations, ledger, findings)
+            }
             Err(error) => {
                 findings.look("read models", Err(error));
                 None
             }
         };
         findings.look("void", void::told(&*ledger.log, stored));
+    }
+}
+
+/// Those in a database; how far they are, where there are some.
+fn look_at_read_models(generations: &dyn Generations, ledger: &Ledger, findings: &mut Findings) -> Option<Vec<Cursor>> {
+    match Stored::heads_in(generations) {
+        Ok(Some(heads)) => {
+            findings.look("read models", stored(generations, ledger, &heads));
+            Some(heads)
+        }
+        Ok(None) => {
+            findings.look("read models", Ok("none were made by these folds; a server that keeps them makes them".to_owned()));
+            None
+        }
+        Err(error) => {
+            findings.look("read models", Err(error.into()));
+            None
+        }
     }
 }
 

@@ -56,7 +56,10 @@ const IN_POSTGRES: &[Case] = &[
         "kafka::postgres::a_keeper_that_is_killed_in_a_promotion_leaves_one_generation_in_use",
         promotions::a_keeper_that_is_killed_in_a_promotion_leaves_one_generation_in_use,
     ),
-    ("kafka::postgres::a_database_that_lets_nobody_in_is_told_once", mistakes::a_database_that_lets_nobody_in_is_told_once),
+    (
+        "kafka::postgres::a_database_that_lets_nobody_in_or_takes_no_writes_is_told_once",
+        mistakes::a_database_that_lets_nobody_in_or_takes_no_writes_is_told_once,
+    ),
     ("kafka::postgres::a_schema_is_one_ledgers", mistakes::a_schema_is_one_ledgers),
     ("kafka::postgres::read_models_are_the_same_however_they_are_made", certificate::read_models_are_the_same_however_they_are_made),
 ];

@@ -67,7 +67,7 @@ pub(crate) fn a_schema_is_one_ledgers(brokers: &str) {
     one.serve(&place).stop();
 }
 
-pub(crate) fn a_database_that_lets_nobody_in_is_told_once(brokers: &str) {
+pub(crate) fn a_database_that_lets_nobody_in_or_takes_no_writes_is_told_once(brokers: &str) {
     let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
     let (scheme, place) = home.url.split_once("://").expect("a URL");
     let (user, place) = place.split_once('@').expect("a user");
@@ -80,5 +80,15 @@ pub(crate) fn a_database_that_lets_nobody_in_is_told_once(brokers: &str) {
         assert_eq!(refused.status.code(), Some(1), "{verb}: {told}");
         assert_eq!(told.matches("password authentication failed").count(), 1, "{verb}: {told}");
         assert!(!told.contains("not-the-one"), "{verb}: {told}");
+    }
+    let read_only = format!("{}?options[default_transaction_read_only]=on", home.url);
+    for (url, word, code, what) in [
+        (&home.url, "ok   ", 0, "takes writes"),
+        (&read_only, "WRONG", 1, "takes no writes: default_transaction_read_only is on there (set by: client)"),
+    ] {
+        let doctor = cluster.run("doctor", &["--postgres", url, "--postgres-schema", &home.schema]);
+        let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let line = told.lines().find(|line| line.contains("database")).expect("it is looked at");
+        assert!(line.starts_with(word) && line.contains(what) && doctor.status.code() == Some(code), "{told}");
     }
 }

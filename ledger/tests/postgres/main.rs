@@ -26,6 +26,7 @@ const CASES: &[Case] = &[
     ("an_erased_key_is_in_no_row_and_no_page", keys::an_erased_key_is_in_no_row_and_no_page),
     ("a_key_store_is_moved_from_a_data_directory", keys::a_key_store_is_moved_from_a_data_directory),
     ("a_schema_is_one_ledgers", owner::a_schema_is_one_ledgers),
+    ("a_database_that_takes_no_writes_says_so", owner::a_database_that_takes_no_writes_says_so),
     ("a_wrong_password_is_told_once_and_not_shown", owner::a_wrong_password_is_told_once_and_not_shown),
     ("a_connection_that_was_ended_is_made_anew", keys::a_connection_that_was_ended_is_made_anew),
     ("what_was_staged_is_not_gone_on_with_on_another_connection", keys::what_was_staged_is_not_gone_on_with_on_another_connection),
@@ -34,6 +35,7 @@ const CASES: &[Case] = &[
 
 const OWN: &[Own] = &[
     ("settled_keys_survive_a_server_that_is_killed", keys::settled_keys_survive_a_server_that_is_killed),
+    ("a_standby_says_that_it_is_one", owner::a_standby_says_that_it_is_one),
     ("a_server_is_believed_by_its_certificate_and_its_name", tls::a_server_is_believed_by_its_certificate_and_its_name),
 ];
 

@@ -1,8 +1,10 @@
-//! Whose a schema is, and who is let in.
+//! Whose a schema is, and whether anything can be written to it.
 
-use pledger_ledger::postgres::{OwnerError, PostgresOptions};
+use std::path::Path;
 
-use crate::schemas::InPostgres;
+use pledger_ledger::postgres::{OwnerError, PostgresOptions, ReadOnly};
+
+use crate::{schemas::InPostgres, server::Server};
 
 pub(crate) fn a_schema_is_one_ledgers(home: &InPostgres) {
     let options = home.options();
@@ -15,6 +17,23 @@ pub(crate) fn a_schema_is_one_ledgers(home: &InPostgres) {
         let Err(OwnerError::Another { schema, owner, ledger_id, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!([schema.as_str(), &owner, &ledger_id], [home.schema.as_str(), "l-1", "l-2"]);
     }
+}
+
+pub(crate) fn a_database_that_takes_no_writes_says_so(home: &InPostgres) {
+    assert_eq!(home.options().read_only().expect("asked"), None);
+    let told = PostgresOptions::parse(&format!("{}?options[default_transaction_read_only]=on", home.url)).expect("a URL");
+    assert_eq!(told.read_only().expect("asked"), Some(ReadOnly::Told("client".into())));
+}
+
+pub(crate) fn a_standby_says_that_it_is_one(xtask: &Path) {
+    let server = Server::up(xtask);
+    let home = InPostgres::new(&server.url);
+    assert_eq!(home.options().read_only().expect("asked"), None);
+    let signal = home.sql("SHOW data_directory").expect("a path")[0][0].clone() + "/standby.signal";
+    home.sql(&format!("COPY (SELECT 1 WHERE false) TO '{signal}'")).expect("written");
+    server.kill();
+    server.start();
+    assert_eq!(home.options().read_only().expect("asked"), Some(ReadOnly::Standby));
 }
 
 pub(crate) fn a_wrong_password_is_told_once_and_not_shown(home: &InPostgres) {
