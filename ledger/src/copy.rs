@@ -46,6 +46,17 @@ pub enum CopyError {
         /// The offset.
         offset: u64,
     },
+    /// The target went on by itself.
+    #[error(
+        "the target was written to since it was copied: slice {slice} goes on there behind the end that it has in the source; {}",
+        missing_words(*missing)
+    )]
+    GoneOn {
+        /// The first such slice.
+        slice: SliceId,
+        /// Records of the source that the target does not have.
+        missing: u64,
+    },
     /// Somebody wrote to one of the two meanwhile.
     #[error("slice {0} of source and target ends elsewhere: somebody writes to one of them")]
     Moved(SliceId),
@@ -57,6 +68,24 @@ pub enum CopyError {
         /// What was reported.
         reason: String,
     },
+}
+
+fn missing_words(missing: u64) -> String {
+    match missing {
+        0 => "it has everything that the source has, and nothing is left to copy".to_owned(),
+        _ => format!(
+            "the source went on too, by {missing} records that the target does not have: two ledgers by now, which no copy makes one"
+        ),
+    }
+}
+
+/// What there was to copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Records that the target had before.
+    pub before: u64,
+    /// What was found in the target afterwards.
+    pub verified: Verified,
 }
 
 /// How far a copy is.
@@ -73,7 +102,7 @@ pub struct Progress {
 ///
 /// # Errors
 /// `CopyError`.
-pub fn copy(from: &dyn Log, to: &dyn Log, tell: &mut dyn FnMut(Progress)) -> Result<Verified, CopyError> {
+pub fn copy(from: &dyn Log, to: &dyn Log, tell: &mut dyn FnMut(Progress)) -> Result<Copied, CopyError> {
     let (source, target) = (from.slices().count, to.slices().count);
     if source != target {
         return Err(CopyError::Slices { from: source, target });
@@ -81,7 +110,12 @@ pub fn copy(from: &dyn Log, to: &dyn Log, tell: &mut dyn FnMut(Progress)) -> Res
     verify(from, None, &mut |_| {}).map_err(CopyError::Source)?;
     let ends = from.slices().all().map(|slice| from.end(slice)).collect::<Result<Vec<_>, _>>()?;
     let there = from.slices().all().map(|slice| common(from, to, slice)).collect::<Result<Vec<_>, _>>()?;
-    let mut progress = Progress { copied: there.iter().sum(), all: ends.iter().sum() };
+    if let Some(slice) = from.slices().all().find(|slice| there[usize::from(*slice)] > ends[usize::from(*slice)]) {
+        let missing = ends.iter().zip(&there).map(|(end, there)| end.saturating_sub(*there)).sum();
+        return Err(CopyError::GoneOn { slice, missing });
+    }
+    let before = there.iter().sum();
+    let mut progress = Progress { copied: before, all: ends.iter().sum() };
     tell(progress);
     let mut records = UpTo::ends(from, &there, ends)?;
     let mut sending = Sending { producer: to.producer()?, under_way: VecDeque::new() };
@@ -107,15 +141,17 @@ pub fn copy(from: &dyn Log, to: &dyn Log, tell: &mut dyn FnMut(Progress)) -> Res
             return Err(CopyError::Moved(slice));
         }
     }
-    verify(to, None, &mut |_| {}).map_err(CopyError::Target)
+    let verified = verify(to, None, &mut |_| {}).map_err(CopyError::Target)?;
+    Ok(Copied { before, verified })
 }
 
-/// How many records the target has of a slice, each the same as the source's.
+/// How many records the target has of a slice; each is the same as the source's, as far as that one goes.
 fn common(from: &dyn Log, to: &dyn Log, slice: SliceId) -> Result<u64, CopyError> {
     let (end, mut offset) = (to.end(slice)?, 0);
-    while offset < end {
+    let both = end.min(from.end(slice)?);
+    while offset < both {
         let (ours, theirs) = (from.read(slice, offset, COMPARED)?, to.read(slice, offset, COMPARED)?);
-        for placed in &theirs {
+        for placed in theirs.iter().take_while(|placed| placed.offset < both) {
             let at = usize::try_from(placed.offset - offset).unwrap_or(usize::MAX);
             if ours.get(at) != Some(placed) {
                 return Err(CopyError::NotEmpty { slice, offset: placed.offset });

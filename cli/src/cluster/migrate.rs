@@ -4,11 +4,12 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use pledger_ledger::{
-    copy::copy,
+    copy::{Copied, CopyError, copy},
     kafka::{KafkaLog, KafkaOptions},
     keys::PostgresKeyStore,
     log::{Log, LogError},
     sqlite::{Mode, SqliteLog},
+    verify::Verified,
 };
 use pledger_projections::{
     digest::TableDigest,
@@ -32,30 +33,37 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
             other.into()
         }
     })?;
-    let target =
+    // Before any topic is made: it may not let us in, or belong to another ledger.
+    if let Some(postgres) = &postgres {
+        postgres.check_owner(&source.created().ledger_id)?;
+    }
+    let (target, is_new) =
         target(&source, KafkaOptions { replicas: topics.replicas(), inbox_partitions: topics.inbox_partitions(), ..options(cluster) })?;
     if let Some(postgres) = &postgres {
         postgres.claim(&source.created().ledger_id)?;
     }
     let bar = output::progress("copying", 0);
-    let verified = copy(&source, &target, &mut |progress| {
+    let copied = copy(&source, &target, &mut |progress| {
         bar.set_length(progress.all);
         bar.set_position(progress.copied);
     });
     bar.finish_and_clear();
-    let verified = verified.context("the ledger was not copied to its end; run it again to go on")?;
+    let Copied { before, verified } = copied.map_err(|error| uncopied(error, cluster))?;
+    // The first record came with the topics.
+    let before = if is_new { 0 } else { before };
     if let Some(postgres) = &postgres {
         PostgresKeyStore::copy_from(from, postgres).with_context(|| format!("the keys were not copied to {postgres}"))?;
     }
     let tables = compare(Arc::new(source), Arc::new(target))?;
     if context.json {
-        let said = json!({"records": verified.records, "void": verified.void, "tables_compared": tables, "keys": postgres.is_some()});
-        output::print_json(&said)?;
+        let copied = verified.records + verified.void - before;
+        output::print_json(&json!({
+            "records": verified.records, "void": verified.void, "copied": copied, "tables_compared": tables, "keys": postgres.is_some(),
+        }))?;
     } else {
         output::print(format!(
-            "Copied {} records, {} void: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: {}",
-            verified.records,
-            verified.void,
+            "{}: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: {}",
+            told(before, &verified),
             match &postgres {
                 Some(postgres) => format!("The keys of persons are in {postgres}."),
                 None =>
@@ -67,12 +75,32 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
     Ok(ExitCode::SUCCESS)
 }
 
-/// The ledger to copy to: a new one, or the one that a copy was begun in.
-fn target(source: &SqliteLog, options: KafkaOptions) -> Result<KafkaLog> {
+/// What was copied, of what there is now.
+fn told(before: u64, verified: &Verified) -> String {
+    let Verified { records, void, .. } = verified;
+    match records + void - before {
+        0 => format!("Nothing was left to copy: {records} records, {void} void, were there already"),
+        _ if before == 0 => format!("Copied {records} records, {void} void"),
+        more => format!("Copied {more} records to the {before} that were there: {records} records, {void} void"),
+    }
+}
+
+/// Why it was not copied, and whether to run it again.
+fn uncopied(error: CopyError, cluster: &Cluster) -> anyhow::Error {
+    match error {
+        gone_on @ CopyError::GoneOn { .. } => {
+            anyhow::Error::from(gone_on).context(format!("nothing was copied: {cluster} goes on by itself"))
+        }
+        other => anyhow::Error::from(other).context("the ledger was not copied to its end; run it again to go on"),
+    }
+}
+
+/// The ledger to copy to, and whether it is a new one: it may be one that a copy was begun in.
+fn target(source: &SqliteLog, options: KafkaOptions) -> Result<(KafkaLog, bool)> {
     match KafkaLog::open(options.clone()) {
-        Ok(log) if log.created() == source.created() => Ok(log),
+        Ok(log) if log.created() == source.created() => Ok((log, false)),
         Ok(log) => bail!("there is another ledger already, {}; give --topic-prefix to copy beside it", log.created().ledger_id),
-        Err(LogError::Unfit(_) | LogError::Absent(_)) => Ok(KafkaLog::create(options, source.created().clone())?),
+        Err(LogError::Unfit(_) | LogError::Absent(_)) => Ok((KafkaLog::create(options, source.created().clone())?, true)),
         Err(other @ (LogError::Store(_) | LogError::Damaged { .. } | LogError::Locked(_) | LogError::ReadOnly(_))) => Err(other.into()),
     }
 }

@@ -40,8 +40,19 @@ pub(crate) fn a_ledger_moves_to_a_cluster_that_goes_on_with_it(brokers: &str) {
     let target = cluster.ledger();
     assert_eq!(target.slices().all().map(|slice| target.end(slice).expect("an end")).collect::<Vec<_>>(), ends);
     assert_eq!(target.read(0, 0, 10).expect("read"), first);
+    assert!(said(&moved).starts_with("Copied "), "{}", said(&moved));
     let again = migrate(&cluster.prefix);
-    assert!(again.status.success(), "there is nothing left to do: {}", said(&again));
+    let records: u64 = ends.iter().sum();
+    let nothing = format!("Nothing was left to copy: {records} records, 0 void, were there already");
+    assert!(again.status.success() && said(&again).starts_with(&nothing), "{}", said(&again));
+
+    // What the source decided since comes after it.
+    let more = json!({"partner_id": "late", "name": "Late", "roles": ["reseller"]}).to_string();
+    let decided = pledger().args(["command", "RegisterPartner", &more, "--data-dir"]).arg(old.path()).output().expect("pledger");
+    assert!(decided.status.success(), "{}", said(&decided));
+    let grown = migrate(&cluster.prefix);
+    assert!(grown.status.success() && said(&grown).contains(&format!(" records to the {records} that were there: ")), "{}", said(&grown));
+    let ends: Vec<u64> = cluster.ledger().slices().all().map(|slice| cluster.ledger().end(slice).expect("an end")).collect();
 
     let other = Cluster::init(brokers);
     let refused = migrate(&other.prefix);
@@ -54,5 +65,9 @@ pub(crate) fn a_ledger_moves_to_a_cluster_that_goes_on_with_it(brokers: &str) {
     // Its policies act on what was recorded before, too.
     until("policies look", || process.metric("pledger_policy_looks") > 1.0);
     assert!(ureq::get(format!("{}/readyz", process.url)).call().is_ok(), "nothing troubles it");
+    let apart = migrate(&cluster.prefix);
+    let gone_on = "goes on by itself: the target was written to since it was copied: slice ";
+    assert!(apart.status.code() == Some(1) && said(&apart).contains(gone_on), "{}", said(&apart));
+    assert!(said(&apart).contains("nothing is left to copy"), "{}", said(&apart));
     assert!(cluster.ledger().slices().all().any(|slice| cluster.ledger().end(slice).expect("an end") > ends[usize::from(slice)]));
 }

@@ -37,14 +37,38 @@ fn all(log: &dyn Log) -> Vec<Vec<Placed>> {
 pub(super) fn a_ledger_is_copied_to_the_byte(home: &dyn Home) {
     let (from, to) = (source(3_000), super::create(home));
     let mut told: Vec<Progress> = Vec::new();
-    let verified = copy(&from, &*to, &mut |progress| told.push(progress)).expect("copied");
+    let copied = copy(&from, &*to, &mut |progress| told.push(progress)).expect("copied");
     assert_eq!(all(&*to), all(&from));
-    assert_eq!(verified.void, 60);
+    assert_eq!((copied.before, copied.verified.void), (1, 60));
     let last = told.last().expect("it is told");
     assert_eq!((last.copied, last.all), (3_065, 3_065));
     assert!(told.windows(2).all(|pair| pair[0].copied <= pair[1].copied));
-    copy(&from, &*to, &mut |progress| assert_eq!(progress.copied, progress.all, "nothing is left to do")).expect("it is there");
+    let again = copy(&from, &*to, &mut |progress| assert_eq!(progress.copied, progress.all, "nothing is left to do"));
+    assert_eq!(again.expect("it is there").before, 3_065);
     assert_eq!(all(&*to), all(&from));
+}
+
+/// A writer takes these slices over.
+fn take_over(log: &dyn Log, slices: &[u16]) {
+    let mut scribe = Scribe::new(log.slices(), log.slices().all().map(|slice| head(log, slice)).collect());
+    append(log, vec![slices.iter().map(|slice| scribe.open(*slice)).collect()]);
+}
+
+pub(super) fn what_came_since_is_copied_and_a_target_that_went_on_is_told(home: &dyn Home) {
+    let (from, to) = (MemoryLog::new(created()), super::create(home));
+    take_over(&from, &[0, 1, 2, 3]);
+    copy(&from, &*to, &mut |_| {}).expect("copied");
+    take_over(&from, &[0, 3]);
+    let more = copy(&from, &*to, &mut |_| {}).expect("copied");
+    assert_eq!((more.before, more.verified.records), (5, 7));
+    take_over(&*to, &[1]);
+    let went_on = all(&*to);
+    let ahead = copy(&from, &*to, &mut |_| {});
+    assert!(matches!(ahead, Err(CopyError::GoneOn { slice: 1, missing: 0 })), "{ahead:?}");
+    take_over(&from, &[2, 3]);
+    let apart = copy(&from, &*to, &mut |_| {});
+    assert!(matches!(apart, Err(CopyError::GoneOn { slice: 1, missing: 2 })), "{apart:?}");
+    assert_eq!(all(&*to), went_on, "nothing was written");
 }
 
 pub(super) fn a_copy_that_was_cut_off_goes_on(home: &dyn Home) {

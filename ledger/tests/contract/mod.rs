@@ -48,6 +48,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_ledger_is_created_once", a_ledger_is_created_once),
     ("workers_of_an_async_runtime_may_use_it", workers_of_an_async_runtime_may_use_it),
     ("a_ledger_is_copied_to_the_byte", copying::a_ledger_is_copied_to_the_byte),
+    ("what_came_since_is_copied_and_a_target_that_went_on_is_told", copying::what_came_since_is_copied_and_a_target_that_went_on_is_told),
     ("a_copy_that_was_cut_off_goes_on", copying::a_copy_that_was_cut_off_goes_on),
     ("nothing_is_copied_over_another_ledger", copying::nothing_is_copied_over_another_ledger),
     ("a_deposed_writers_late_batch_is_void", writers::a_deposed_writers_late_batch_is_void),
