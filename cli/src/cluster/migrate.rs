@@ -54,16 +54,18 @@ pub(crate) fn migrate(from: &Path, cluster: &Cluster, topics: &NewTopics, postgr
     if let Some(postgres) = &postgres {
         PostgresKeyStore::copy_from(from, postgres).with_context(|| format!("the keys were not copied to {postgres}"))?;
     }
-    let tables = compare(Arc::new(source), Arc::new(target))?;
+    let digests = compare(Arc::new(source), Arc::new(target))?;
     if context.json {
         let copied = verified.records + verified.void - before;
         output::print_json(&json!({
-            "records": verified.records, "void": verified.void, "copied": copied, "tables_compared": tables, "keys": postgres.is_some(),
+            "records": verified.records, "void": verified.void, "copied": copied, "tables_compared": digests.len(),
+            "digests": digests, "keys": postgres.is_some(),
         }))?;
     } else {
         output::print(format!(
-            "{}: {cluster}. Both chains are intact, and {tables} tables of read models are the same.\n{}\nNext: {}",
+            "{}: {cluster}. Both chains are intact, and {} tables of read models are the same.\n{}\nNext: {}",
             told(before, &verified),
+            digests.len(),
             match &postgres {
                 Some(postgres) => format!("The keys of persons are in {postgres}."),
                 None =>
@@ -105,12 +107,12 @@ fn target(source: &SqliteLog, options: KafkaOptions) -> Result<(KafkaLog, bool)>
     }
 }
 
-/// Folds both ledgers; how many tables are the same.
-fn compare(source: Arc<dyn Log>, target: Arc<dyn Log>) -> Result<usize> {
+/// Folds both ledgers; the digests, which are the same.
+fn compare(source: Arc<dyn Log>, target: Arc<dyn Log>) -> Result<Vec<TableDigest>> {
     let (ours, theirs) = (folded(source)?, folded(target)?);
     match ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs) {
         Some((table, _)) => bail!("the read models of the copy differ in {}", table.table),
-        None => Ok(ours.len()),
+        None => Ok(ours),
     }
 }
 

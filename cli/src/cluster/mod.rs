@@ -34,7 +34,7 @@ pub(crate) use {
     letters::dead_letters,
     migrate::migrate,
     node::{ledger, topics},
-    reading::{check_owner, database, generations, key, to_read},
+    reading::{check_owner, database, generations, key, to_read, to_serve_with},
     serve::serve,
     switching::{Switching, order},
     waiting::waiting,
@@ -85,6 +85,10 @@ mod without {
         bail!(WITHOUT)
     }
 
+    pub(crate) fn to_serve_with(_: &Cluster, _: &PostgresFlags, _: &Context) -> Result<String> {
+        bail!(WITHOUT)
+    }
+
     pub(crate) fn key(_: &PostgresFlags, _: &Context) -> Result<LedgerKey> {
         bail!(WITHOUT)
     }
@@ -107,5 +111,5 @@ mod without {
 }
 #[cfg(not(feature = "kafka"))]
 pub(crate) use without::{
-    check_owner, database, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, topics, waiting,
+    check_owner, database, dead_letters, generations, init, key, ledger, migrate, order, serve, to_read, to_serve_with, topics, waiting,
 };

@@ -89,6 +89,11 @@ pub(super) fn to_serve(cluster: &Cluster, postgres: Option<&PostgresOptions>) ->
     format!("{}{}", cluster.to_serve(), schema.map(|schema| format!(" --postgres-schema {schema}")).unwrap_or_default())
 }
 
+/// The same, with the database that is named.
+pub(crate) fn to_serve_with(cluster: &Cluster, postgres: &PostgresFlags, context: &Context) -> Result<String> {
+    Ok(to_serve(cluster, postgres.options(context)?.as_ref()))
+}
+
 /// What opens the names of persons.
 fn keys(cluster: &Cluster, postgres: Option<&PostgresOptions>, data_dir: &Path) -> Result<Arc<dyn KeyStore>> {
     match postgres {

@@ -17,11 +17,15 @@ use pledger_consumers::background::Background;
 use pledger_ledger::{log::Log, postgres::PostgresOptions};
 use pledger_projections::{
     engine::{Engine, Options},
-    generation::{Answered, Generations, Keeper, KeeperLock, Order, OrderError, OrderNumber, Orders, PostgresGenerations, Seen},
+    generation::{Answered, Generations, Keeper, KeeperLock, Order, OrderError, OrderNumber, Orders, PostgresGenerations, Seen, is_ready},
 };
+use serde_json::json;
 
 use super::{Cluster, PostgresFlags, node::open, reading::to_serve};
-use crate::context::{Context, Usage};
+use crate::{
+    context::{Context, Usage},
+    verbs::generations::none_in_use,
+};
 
 /// How often it looks whether something is asked, and which generation is in use.
 const LOOK: Duration = Duration::from_millis(300);
@@ -182,7 +186,7 @@ fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Ans
     options.check_owner(&log.created().ledger_id)?;
     let log: Arc<dyn Log> = Arc::new(log);
     if generations.current()?.is_none() {
-        bail!("there are no read models yet; they are made by: {}", to_serve(cluster, Some(&options)));
+        return first(&generations, order, &to_serve(cluster, Some(&options)));
     }
     let engine = Engine::open_in(&generations, log, Options::shown())?;
     let answered = switch(&engine, &generations, order);
@@ -191,6 +195,17 @@ fn here(cluster: &Cluster, options: PostgresOptions, order: Order) -> Result<Ans
         .map_err(anyhow::Error::msg)
         .context("what was folded is not all written; it is folded again by the next server")?;
     Ok(answered)
+}
+
+/// Puts the first generation in use: there is none that it could be compared with.
+fn first(generations: &PostgresGenerations, order: Order, to_serve: &str) -> Result<Answered> {
+    match order {
+        Order::Promote(generation) if is_ready(generations, generation) => {
+            generations.promote(generation)?;
+            Ok(Answered { status: 200, body: json!({"generation": generation}).to_string() })
+        }
+        Order::Promote(_) | Order::RollBack | Order::RetryParked => bail!(none_in_use(generations, to_serve)),
+    }
 }
 
 /// Does some work while the lock is said to be held about once a second: who is silent for long loses it.

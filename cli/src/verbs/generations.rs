@@ -110,6 +110,29 @@ pub(crate) fn of_database(place: &PlaceFlags, ledger: &Ledger, context: &Context
     if place.names_a_database(context) { of_ledger(place, ledger, context).map(Some) } else { Ok(None) }
 }
 
+/// What starts whoever keeps the read models.
+pub(crate) fn to_serve(place: &PlaceFlags, context: &Context) -> Result<String> {
+    match place.cluster(context)? {
+        Some(named) => cluster::to_serve_with(&named, &place.postgres, context),
+        None => Ok("pledger serve".to_owned()),
+    }
+}
+
+/// That no read models are in use, and what puts some in use.
+pub(crate) fn none_in_use(generations: &dyn AllGenerations, to_serve: &str) -> String {
+    let all = generations.all().unwrap_or_default();
+    match all.into_iter().rev().find(|generation| is_ready(generations, *generation)) {
+        Some(filled) => format!(
+            "no read models are in use; generation {filled} is filled, and is put in use by: pledger generations promote {filled}, with the \
+             same flags, or by: {to_serve}"
+        ),
+        None => format!(
+            "there are no read models yet; they are made by: {to_serve}; or, without a server, by: pledger rebuild --promote, with the \
+             same flags"
+        ),
+    }
+}
+
 fn list(place: &PlaceFlags, context: &Context) -> Result<ExitCode> {
     let document = if place.cluster(context)?.is_some() {
         listed_generations(&*of(place, context)?).map_err(|told| refused(&told))?
@@ -182,7 +205,9 @@ pub(crate) fn promote(place: &PlaceFlags, context: &Context, generation: Generat
         for table in tables.filter(|table| table["same"] == false) {
             output::print(format!("  {}", line(table)))?;
         }
-        output::print("To go back: pledger generations rollback")?;
+        if !document["comparison"].is_null() {
+            output::print("To go back: pledger generations rollback")?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ mod erase;
 pub(crate) mod evidence;
 mod explain;
 mod export;
-mod generations;
+pub(crate) mod generations;
 mod import;
 mod init;
 mod items;

@@ -7,8 +7,10 @@ use clap::Args;
 use pledger_consumers::processor::{FileSnapshots, missing_end};
 use pledger_ledger::{log::Log, verify};
 use pledger_projections::{
+    digest::TableDigest,
     engine::{self, Engine, Options},
     generation::Generations,
+    table::Places,
 };
 use serde_json::json;
 
@@ -39,7 +41,8 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let log = Ledger::open(&self.place.cluster, context)?.log;
+        let ledger = Ledger::open(&self.place.cluster, context)?;
+        let log = Arc::clone(&ledger.log);
         let count = log.slices().count;
         if let Some(slice) = self.slice.filter(|slice| *slice >= count) {
             return Err(Usage(format!("there is no slice {slice}; this ledger has 0 to {}", count - 1)).into());
@@ -65,26 +68,41 @@ impl Verify {
                 return Ok(ExitCode::FAILURE);
             }
         };
-        let compared = if self.projections { Some(compare(&*generations::of(&self.place, context)?, log)?) } else { None };
-        if context.json {
-            output::print_json(&json!({"intact": true, "records": verified.records, "void": verified.void, "tables_compared": compared}))?;
-        } else {
+        if !context.json {
             output::print(format!("Intact: {} records, {} void.", verified.records, verified.void))?;
-            if let Some(tables) = compared {
-                output::print(format!("The read models equal a fresh fold: {tables} tables."))?;
-            }
+        }
+        let compared = if self.projections { Some(self.compare(&ledger, context)?) } else { None };
+        if context.json {
+            let (tables, digests) = compared.map_or((None, None), |compared| (Some(compared.tables), compared.digests));
+            output::print_json(&json!({
+                "intact": true, "records": verified.records, "void": verified.void, "tables_compared": tables, "digests": digests,
+            }))?;
+        } else if let Some(Compared { tables, .. }) = compared {
+            output::print(format!("The read models equal a fresh fold: {tables} tables; --json shows their digests."))?;
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    fn compare(&self, ledger: &Ledger, context: &Context) -> Result<Compared> {
+        let generations = generations::of_ledger(&self.place, ledger, context)?;
+        compare(&*generations, Arc::clone(&ledger.log), &generations::to_serve(&self.place, context)?)
+    }
 }
 
-/// Folds the ledger again in memory and compares every table's digest; the number of tables.
-fn compare(generations: &dyn Generations, log: Arc<dyn Log>) -> Result<usize> {
-    let current = generations.current()?.context("there are no read models yet; they are made by: pledger serve")?;
+/// Read models that equal a fresh fold.
+struct Compared {
+    tables: usize,
+    /// Absent where the ledger went on meanwhile.
+    digests: Option<Vec<TableDigest>>,
+}
+
+/// Folds the ledger again in memory and compares every table's digest. `to_serve` starts whoever keeps the read models.
+fn compare(generations: &dyn Generations, log: Arc<dyn Log>, to_serve: &str) -> Result<Compared> {
+    let current = generations.current()?.with_context(|| generations::none_in_use(generations, to_serve))?;
     let options = Options::default();
-    let live = Engine::beside(generations, current, Arc::clone(&log), options)?.context(
-        "the read models are damaged, or were made by other folds or from another ledger; they are made again by: pledger serve",
-    )?;
+    let live = Engine::beside(generations, current, Arc::clone(&log), options)?.with_context(|| {
+        format!("the read models are damaged, or were made by other folds or from another ledger; they are made again by: {to_serve}")
+    })?;
     let fresh = Engine::fresh(generations, current, log, options)?;
     let comparison = engine::compare(&live, &fresh)?;
     let [stored, folded] = comparison.parked;
@@ -94,5 +112,6 @@ fn compare(generations: &dyn Generations, log: Arc<dyn Log>) -> Result<usize> {
     if let Some(table) = comparison.differing().next() {
         bail!("the read models differ from a fresh fold in {} ({} rows, {} in the fold)", table.table, table.rows[0], table.rows[1]);
     }
-    Ok(comparison.tables.len())
+    let (stored, folded) = (live.digests(Places::Covered), fresh.digests(Places::Covered));
+    Ok(Compared { tables: comparison.tables.len(), digests: (stored == folded).then_some(folded) })
 }

@@ -46,6 +46,7 @@ const IN_POSTGRES: &[Case] = &[
     ("kafka::postgres::read_models_find_another_keeper", keepers::read_models_find_another_keeper),
     ("kafka::postgres::verbs_answer_from_postgres_as_a_server_does", reading::verbs_answer_from_postgres_as_a_server_does),
     ("kafka::postgres::a_place_is_named_once_in_the_configuration", reading::a_place_is_named_once_in_the_configuration),
+    ("kafka::postgres::read_models_after_a_move_are_those_before_it", moving::read_models_after_a_move_are_those_before_it),
     ("kafka::postgres::a_generation_is_put_in_use_beside_a_cluster", generations::a_generation_is_put_in_use_beside_a_cluster),
     (
         "kafka::postgres::one_rebuilds_at_a_time_and_a_killed_one_is_gone_on_with",

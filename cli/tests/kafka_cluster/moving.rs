@@ -6,9 +6,12 @@ use pledger_ledger::{
     log::Log,
     sqlite::{Mode, SqliteLog},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::processes::{Cluster, pledger, until};
+use crate::{
+    processes::{Cluster, pledger, until},
+    schemas::InPostgres,
+};
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -70,4 +73,45 @@ pub(crate) fn a_ledger_moves_to_a_cluster_that_goes_on_with_it(brokers: &str) {
     assert!(apart.status.code() == Some(1) && said(&apart).contains(gone_on), "{}", said(&apart));
     assert!(said(&apart).contains("nothing is left to copy"), "{}", said(&apart));
     assert!(cluster.ledger().slices().all().any(|slice| cluster.ledger().end(slice).expect("an end") > ends[usize::from(slice)]));
+}
+
+fn digests(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", said(output));
+    let digests = serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["digests"].clone();
+    assert!(digests.as_array().is_some_and(|digests| digests.len() > 10), "{digests}");
+    digests
+}
+
+pub(crate) fn read_models_after_a_move_are_those_before_it(brokers: &str) {
+    let home = InPostgres::new(&std::env::var("PLEDGER_TEST_POSTGRES").expect("left out where it is not there"));
+    let (old, cluster) = (tempfile::tempdir().expect("a directory"), Cluster::none(brokers));
+    let place = ["--postgres", &home.url, "--postgres-schema", &home.schema];
+    let here = |args: &[&str]| pledger().args(args).arg(old.path()).output().expect("pledger");
+    let made = here(&["demo", "--partners", "8", "--months", "6", "--no-serve", "--data-dir"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let before = digests(&here(&["verify", "--projections", "--json", "--data-dir"]));
+    let topics = ["--topic-prefix", &cluster.prefix, "--replicas", "1", "--json", "--from"];
+    let moved = here(&[&["migrate", "--to-kafka", brokers][..], &place, &topics].concat());
+    assert_eq!(digests(&moved), before);
+
+    let fails = |verb: &str, what: &[&str]| {
+        let failed = cluster.run(verb, &place);
+        let told = said(&failed);
+        assert!(failed.status.code() == Some(1) && what.iter().all(|what| told.contains(what)), "{verb}: {told}");
+    };
+    let serve = format!("pledger serve --kafka {brokers} --topic-prefix {}", cluster.prefix);
+    fails("verify --projections", &["Intact: ", "there are no read models yet", &serve, &home.schema, "pledger rebuild --promote"]);
+    let filled = cluster.run("rebuild", &place);
+    assert!(filled.status.success(), "{}", said(&filled));
+    fails("verify --projections", &["Intact: ", "no read models are in use; generation 1 is filled", "generations promote 1", &serve]);
+    fails("generations promote 2", &["no read models are in use; generation 1 is filled"]);
+    fails("generations rollback", &["no read models are in use; generation 1 is filled"]);
+    let promoted = cluster.run("generations promote 1", &place);
+    assert_eq!(said(&promoted), "Generation 1 is in use.\n", "there is none to go back to");
+    assert_eq!(digests(&cluster.run("verify --projections", &[&place[..], &["--json"]].concat())), before);
+    // Whoever keeps them goes on with them.
+    cluster.serve(&place).stop();
+    let listed = cluster.run("generations list", &[&place[..], &["--json"]].concat());
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!((listed["items"].as_array().map(Vec::len), &listed["items"][0]["state"]), (Some(1), &json!("in_use")), "{listed}");
 }
