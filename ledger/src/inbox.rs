@@ -52,18 +52,24 @@ pub struct Message {
     pub key: Option<Bytes>,
     /// Its headers.
     pub headers: Headers,
-    /// Its value; empty where it has none.
-    pub value: Bytes,
+    /// Its value; a tombstone has none.
+    pub value: Option<Bytes>,
     /// When the broker took it, where the topic says so. A sender's own clock is not believed.
     pub arrived_at: Option<Timestamp>,
 }
 
 impl Message {
+    /// The bytes of its value: none of a tombstone, which `value` tells from an empty one.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.value.as_deref().unwrap_or_default()
+    }
+
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
         let header = |(name, value): &(String, Option<Vec<u8>>)| name.len() + value.as_ref().map_or(0, Vec::len) + 48;
-        self.value.len() + self.key.as_ref().map_or(0, Bytes::len) + self.headers.iter().map(header).sum::<usize>() + 128
+        self.bytes().len() + self.key.as_ref().map_or(0, Bytes::len) + self.headers.iter().map(header).sum::<usize>() + 128
     }
 }
 

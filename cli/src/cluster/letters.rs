@@ -21,13 +21,16 @@ use crate::{
 /// The most of a value that a person is shown.
 const SHOWN: usize = 4096;
 
+/// What is said of a message without a value.
+const TOMBSTONE: &str = "It has no value: a tombstone, which is not the same as an empty one.";
+
 /// Does what is asked.
 pub(crate) fn dead_letters(cluster: &Cluster, action: Action, context: &Context) -> Result<ExitCode> {
     let letters = KafkaLetters::open(options(cluster))?;
     let now = SystemClock::new().now();
     match action {
         Action::List(filters) => list(&letters, &filters, context)?,
-        Action::Show { id, raw: true } => output::print_bytes(&letters.one(id)?.letter.message.value)?,
+        Action::Show { id, raw: true } => raw(&letters.one(id)?.letter.message)?,
         Action::Show { id, raw: false } => show(&letters.one(id)?, context)?,
         Action::Retry { id } => {
             let back = letters.retry(id, now)?;
@@ -49,11 +52,18 @@ fn told(context: &Context, document: &Value, sentence: &str) -> Result<()> {
     if context.json { output::print_json(document) } else { output::print(sentence) }
 }
 
+fn raw(message: &Message) -> Result<()> {
+    if message.value.is_none() {
+        eprintln!("{TOMBSTONE}");
+    }
+    output::print_bytes(message.bytes())
+}
+
 /// What a letter is about, as far as it says.
 fn attribute(message: &Message, name: &str) -> Option<String> {
     let header = message.headers.iter().find(|(known, _)| known.strip_prefix("ce_") == Some(name));
     let text = header.and_then(|(_, value)| String::from_utf8(value.clone()?).ok());
-    text.or_else(|| serde_json::from_slice::<Value>(&message.value).ok()?.get(name)?.as_str().map(str::to_owned))
+    text.or_else(|| serde_json::from_slice::<Value>(message.bytes()).ok()?.get(name)?.as_str().map(str::to_owned))
 }
 
 fn document(entry: &Entry) -> Value {
@@ -65,7 +75,7 @@ fn document(entry: &Entry) -> Value {
         "code": objection.code, "field": objection.field, "detail": objection.detail,
         "type": get("type"), "source": get("source"), "event_id": get("id"),
         "from": {"topic": topic, "place": message.place.to_string(), "arrived_at": message.arrived_at},
-        "bytes": cut.unwrap_or(message.value.len() as u64),
+        "bytes": cut.unwrap_or(message.bytes().len() as u64),
     });
     if let Some(mark) = mark {
         document["mark"] = json!({"at": mark.at, "reason": mark.reason});
@@ -104,10 +114,12 @@ fn show(entry: &Entry, context: &Context) -> Result<()> {
     let mut document = document(entry);
     document["key"] = message.key.as_deref().map_or(Value::Null, text);
     document["headers"] = message.headers.iter().map(header).collect();
-    document["value"] = text(&message.value);
-    if context.json {
-        return output::print_json(&document);
-    }
+    document["value"] = message.value.as_deref().map_or(Value::Null, text);
+    if context.json { output::print_json(&document) } else { output::print(in_words(&document, message)) }
+}
+
+/// A letter for a person.
+fn in_words(document: &Value, message: &Message) -> String {
     let mut said = String::new();
     let mut line = |name: &str, value: &Value| {
         if !value.is_null() {
@@ -120,10 +132,31 @@ fn show(entry: &Entry, context: &Context) -> Result<()> {
     for header in document["headers"].as_array().into_iter().flatten() {
         said.push_str(&format!("  {}: {}\n", output::cell(&header["name"]), output::cell(&header["value"])));
     }
-    let shown = &message.value[..message.value.len().min(SHOWN)];
+    let Some(value) = &message.value else { return said + &format!("\n{TOMBSTONE}\n") };
+    let shown = &value[..value.len().min(SHOWN)];
     said.push_str(&format!("\n{}\n", String::from_utf8_lossy(shown)));
-    if shown.len() < message.value.len() {
-        said.push_str(&format!("... {} of {} bytes; --raw writes all of them\n", shown.len(), message.value.len()));
+    if shown.len() < value.len() {
+        said.push_str(&format!("... {} of {} bytes; --raw writes all of them\n", shown.len(), value.len()));
     }
-    output::print(said)
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use pledger_ledger::inbox::Place;
+
+    use super::*;
+
+    #[test]
+    fn a_tombstone_is_told_from_an_empty_value() {
+        let told = |value: Option<&'static [u8]>| {
+            let place = Place { partition: 0, offset: 3 };
+            let message = Message { place, key: None, headers: Vec::new(), value: value.map(Into::into), arrived_at: None };
+            in_words(&json!({"id": "0-3"}), &message)
+        };
+        let id = format!("{:<10} 0-3\n\n", "id");
+        assert_eq!(told(None), format!("{id}{TOMBSTONE}\n"));
+        assert_eq!(told(Some(b"")), format!("{id}\n"));
+        assert_eq!(told(Some(b"{")), format!("{id}{{\n"));
+    }
 }

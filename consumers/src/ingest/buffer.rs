@@ -80,7 +80,7 @@ mod tests {
 
     fn message(offset: u64, len: usize) -> Message {
         let place = Place { partition: 0, offset };
-        Message { place, key: None, headers: Vec::new(), value: Bytes::from(vec![0; len]), arrived_at: None }
+        Message { place, key: None, headers: Vec::new(), value: Some(Bytes::from(vec![0; len])), arrived_at: None }
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Round<'_> {
 
     /// Every message as a command, or why it is none. Where an id is unknown, whatever else names it waits behind.
     fn prepare(&self, messages: &[Waiting]) -> Result<Vec<Prepared>, Abandoned> {
-        let events: Vec<_> = messages.iter().map(|waiting| CloudEvent::message(&waiting.message.headers, &waiting.message.value)).collect();
+        let events: Vec<_> =
+            messages.iter().map(|waiting| CloudEvent::message(&waiting.message.headers, waiting.message.bytes())).collect();
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
         loop {

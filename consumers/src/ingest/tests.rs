@@ -166,7 +166,7 @@ fn decided(command: &CommandEnvelope, refusal: Option<Rejection>) -> Decided {
 fn event(offset: u64, id: &str, kind: &str, data: &serde_json::Value) -> Message {
     let headers = [("ce_specversion", "1.0"), ("ce_id", id), ("ce_source", "/crm"), ("ce_type", kind)];
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
-    let value = Bytes::from(data.to_string());
+    let value = Some(Bytes::from(data.to_string()));
     Message { place: Place { partition: 0, offset }, key: None, headers, value, arrived_at: Some(at("2026-10-01T11:59:00Z")) }
 }
 
@@ -220,7 +220,7 @@ fn what_can_be_no_command_is_a_dead_letter_and_a_refusal_is_none() {
     let mut hostile = lost(2, "k-2", "a.com");
     hostile.headers.retain(|(name, _)| name != "ce_id");
     let mut large = lost(6, "k-6", "a.com");
-    large.value = Bytes::from(vec![b' '; 5 << 20]);
+    large.value = Some(Bytes::from(vec![b' '; 5 << 20]));
     let messages = vec![
         lost(0, "k-0", "a.com"),
         lost(1, "reused", "a.com"),

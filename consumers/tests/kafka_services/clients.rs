@@ -69,6 +69,8 @@ pub(crate) struct Clients {
 pub(crate) struct Read {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
+    /// It has no value, which is not the same as an empty one.
+    pub(crate) is_tombstone: bool,
     pub(crate) headers: Vec<(String, String)>,
 }
 
@@ -156,6 +158,7 @@ impl Clients {
             let line = rest.iter().position(|byte| *byte == b'\n').expect("a line of lengths");
             let lengths: Vec<i64> =
                 String::from_utf8_lossy(&rest[..line]).split(' ').map(|length| length.parse().expect("a length")).collect();
+            let is_tombstone = lengths[1] < 0;
             let lengths: Vec<usize> = lengths.into_iter().map(|length| usize::try_from(length).unwrap_or(0)).collect();
             rest = &rest[line + 1..];
             let (key, after) = rest.split_at(lengths[0]);
@@ -163,7 +166,7 @@ impl Clients {
             let end = after.windows(2).position(|pair| pair == b"\x01\n").expect("an end");
             let headers = String::from_utf8_lossy(&after[..end]).into_owned();
             let headers = headers.split(',').filter_map(|header| header.split_once('=')).map(|(name, value)| (name.into(), value.into()));
-            messages.push(Read { key: key.to_vec(), value: value.to_vec(), headers: headers.collect() });
+            messages.push(Read { key: key.to_vec(), value: value.to_vec(), is_tombstone, headers: headers.collect() });
             rest = &after[end + 2..];
         }
         messages

@@ -63,6 +63,7 @@ pub(crate) fn hostile_messages_become_letters_as_they_came(home: &Home) {
     let mut letters = home.clients.kcat_consumes(&home.topic("dead-letters"));
     letters.sort_by_key(place);
     let nothing = letters.pop().expect("the last one");
+    assert!(nothing.is_tombstone);
     assert_eq!((nothing.value.len(), nothing.header("dl_code"), nothing.header("dl_field")), (0, "InvalidCloudEvent", "data"));
     assert_eq!(letters.len(), cases.len());
     for (at, (letter, (headers, value, code, field))) in letters.iter().zip(&cases).enumerate() {
@@ -80,6 +81,13 @@ pub(crate) fn hostile_messages_become_letters_as_they_came(home: &Home) {
     let entries = home.letters().all().expect("letters");
     assert!(entries.iter().all(|entry| entry.mark.is_none()));
     assert_eq!(entries.len(), cases.len() + 1);
+    // What had no value has none still, also where it is put back.
+    let (tombstones, values): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.letter.message.value.is_none());
+    assert_eq!((tombstones.len(), values.len()), (1, cases.len()));
+    let back = home.letters().retry(tombstones[0].id, Timestamp::parse("2026-11-01").expect("a date")).expect("put back");
+    let sent = home.clients.kcat_consumes(&inbox);
+    let again = sent.iter().find(|message| message.header("dl_retry_of") == tombstones[0].id.to_string());
+    assert!(again.expect("it is in the inbox again").is_tombstone, "at {back}");
 }
 
 fn place(letter: &Read) -> Place {

@@ -23,7 +23,8 @@ pub(super) struct Parcel<'a> {
     pub(super) partition: u32,
     pub(super) key: Option<&'a [u8]>,
     pub(super) headers: OwnedHeaders,
-    pub(super) value: &'a [u8],
+    /// Absent in a tombstone.
+    pub(super) value: Option<&'a [u8]>,
 }
 
 /// What became of one.
@@ -88,9 +89,13 @@ impl Courier {
     pub(super) fn send(&self, receipt: Receipt, parcel: Parcel<'_>) -> Result<(), LogError> {
         let Parcel { topic, partition, key, headers, value } = parcel;
         let partition = i32::try_from(partition).map_err(|_| LogError::Store(format!("no topic has a partition {partition}")))?;
-        let message = BaseRecord::with_opaque_to(topic, Box::new(receipt)).partition(partition).headers(headers).payload(value);
+        let message = BaseRecord::with_opaque_to(topic, Box::new(receipt)).partition(partition).headers(headers);
         let message = match key {
             Some(key) => message.key(key),
+            None => message,
+        };
+        let message = match value {
+            Some(value) => message.payload(value),
             None => message,
         };
         self.client.send(message).map_err(|(error, _)| LogError::Store(format!("Kafka at {}: writing to {topic}: {error}", self.brokers)))

@@ -103,7 +103,7 @@ impl KafkaEvents {
     fn kept(&self) -> Result<BTreeMap<SliceId, (EventPlace, u64)>, LogError> {
         let mut kept = BTreeMap::new();
         scan(&self.options, &self.published, &[(0, 0)], |message| {
-            let read = serde_json::from_slice::<Kept>(&message.value).ok();
+            let read = serde_json::from_slice::<Kept>(message.bytes()).ok();
             match read.and_then(|read| Some((read.events_offset, read.place()?))) {
                 Some((offset, place)) => drop(kept.insert(place.position.slice, (place, offset))),
                 None => tracing::warn!(place = %message.place, "a message among the places of published events is none"),
@@ -211,7 +211,8 @@ impl Outlet for KafkaEvents {
             let headers = owned(headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))));
             let receipt = Receipt { number: place.position.slice.into(), to: self.to.clone() };
             let partition = place.position.slice.into();
-            self.courier.send(receipt, Parcel { topic: &self.events, partition, key: Some(key.as_bytes()), headers, value: &data })?;
+            self.courier
+                .send(receipt, Parcel { topic: &self.events, partition, key: Some(key.as_bytes()), headers, value: Some(&data) })?;
             line.sent = Some(place);
             line.flying.push_back(place);
             self.in_flight += 1;
@@ -240,7 +241,7 @@ impl Outlet for KafkaEvents {
         }
         let parcels = written.iter().map(|(key, value)| {
             let (topic, headers) = (self.published.as_str(), owned(std::iter::empty()));
-            Parcel { topic, partition: 0, key: Some(key.as_bytes()), headers, value }
+            Parcel { topic, partition: 0, key: Some(key.as_bytes()), headers, value: Some(value) }
         });
         self.courier.deliver(parcels, TO_WRITE).map(drop)
     }
@@ -291,7 +292,7 @@ mod tests {
             place: Place { partition, offset: 0 },
             key: None,
             headers: headers.to_vec(),
-            value: Bytes::new(),
+            value: Some(Bytes::new()),
             arrived_at: None,
         };
         assert_eq!(place_of(&message(3, &headers)), Some((place, Some("3:12:0".to_owned()))));

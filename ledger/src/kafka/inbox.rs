@@ -228,7 +228,7 @@ pub(super) fn read(message: &BorrowedMessage<'_>) -> Message {
         place: Place { partition: message.partition().unsigned_abs(), offset: message.offset().unsigned_abs() },
         key: bytes(message.key()),
         headers: message.headers().map(headers).unwrap_or_default(),
-        value: bytes(message.payload()).unwrap_or_default(),
+        value: bytes(message.payload()),
         arrived_at: match message.timestamp() {
             Stamp::LogAppendTime(millis) => Some(Timestamp::from_micros(millis.saturating_mul(1000))),
             Stamp::CreateTime(_) | Stamp::NotAvailable => None,

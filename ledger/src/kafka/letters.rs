@@ -120,7 +120,7 @@ impl KafkaLetters {
         Ok(Self { options, topic, inbox, partitions, courier })
     }
 
-    fn parcel<'a>(&'a self, letter: &'a Letter, ours: &'a [(&'static str, String)], value: &'a [u8]) -> Parcel<'a> {
+    fn parcel<'a>(&'a self, letter: &'a Letter, ours: &'a [(&'static str, String)], value: Option<&'a [u8]>) -> Parcel<'a> {
         let Message { place, key, headers, .. } = &letter.message;
         let originals = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         let headers = owned(originals.chain(ours.iter().map(|(name, value)| (*name, Some(value.as_bytes())))));
@@ -165,7 +165,8 @@ impl KafkaLetters {
         let headers = owned(originals.chain(std::iter::once((RETRY_OF, Some(name.as_bytes())))));
         let partitions = Topics::new(&self.options)?.partitions(&self.inbox)?.and_then(|count| u32::try_from(count).ok());
         let partitions = partitions.ok_or_else(|| LogError::Unfit(format!("there is no topic {}", self.inbox)))?;
-        let parcel = Parcel { topic: &self.inbox, partition: place.partition % partitions, key: key.as_deref(), headers, value };
+        let parcel =
+            Parcel { topic: &self.inbox, partition: place.partition % partitions, key: key.as_deref(), headers, value: value.as_deref() };
         let places = self.courier.deliver(std::iter::once(parcel), TO_WRITE)?;
         let back = *places.first().expect("one was delivered");
         self.mark(&entry, MarkKind::Retried, &format!("{} {back}", self.inbox), now)?;
@@ -194,7 +195,7 @@ impl KafkaLetters {
         let ours = [(MARK, kind.name().to_owned()), (LETTER, entry.id.to_string()), (REASON, reason.to_owned()), (AT, now.to_string())];
         let headers = owned(ours.iter().map(|(name, value)| (*name, Some(value.as_bytes()))));
         let key = entry.letter.message.key.as_deref();
-        let parcel = Parcel { topic: &self.topic, partition: entry.id.partition, key, headers, value: b"" };
+        let parcel = Parcel { topic: &self.topic, partition: entry.id.partition, key, headers, value: Some(b"") };
         self.courier.deliver(std::iter::once(parcel), TO_WRITE).map(drop)
     }
 
@@ -208,16 +209,17 @@ impl KafkaLetters {
 impl DeadLetters for KafkaLetters {
     fn keep(&self, letters: &[Letter]) -> Result<(), LogError> {
         let ours: Vec<_> = letters.iter().map(|letter| describe(letter, &self.inbox, None)).collect();
-        let parcels = letters.iter().zip(&ours).map(|(letter, ours)| self.parcel(letter, ours, &letter.message.value));
+        let parcels = letters.iter().zip(&ours).map(|(letter, ours)| self.parcel(letter, ours, letter.message.value.as_deref()));
         match self.courier.deliver(parcels, TO_WRITE) {
             Ok(_) => Ok(()),
             // The topic may not take one that large. A beginning of it says enough to find the whole in the inbox.
-            Err(error) if letters.iter().any(|letter| letter.message.value.len() > KEPT_OF_CUT) => {
+            Err(error) if letters.iter().any(|letter| letter.message.bytes().len() > KEPT_OF_CUT) => {
                 tracing::warn!(%error, "dead letters are kept without most of their bytes");
                 let ours: Vec<_> = letters.iter().map(|letter| describe(letter, &self.inbox, Some(KEPT_OF_CUT))).collect();
-                let cut = |letter: &Letter| letter.message.value.slice(..letter.message.value.len().min(KEPT_OF_CUT));
-                let values: Vec<Bytes> = letters.iter().map(cut).collect();
-                let parcels = letters.iter().zip(&ours).zip(&values).map(|((letter, ours), value)| self.parcel(letter, ours, value));
+                let cut = |letter: &Letter| letter.message.value.as_ref().map(|value| value.slice(..value.len().min(KEPT_OF_CUT)));
+                let values: Vec<Option<Bytes>> = letters.iter().map(cut).collect();
+                let parcels =
+                    letters.iter().zip(&ours).zip(&values).map(|((letter, ours), value)| self.parcel(letter, ours, value.as_deref()));
                 self.courier.deliver(parcels, TO_WRITE).map(drop)
             }
             Err(error) => Err(error),
@@ -238,8 +240,8 @@ fn describe(letter: &Letter, topic: &str, kept: Option<usize>) -> Vec<(&'static 
     ];
     ours.extend(message.arrived_at.map(|at| (ARRIVED_AT, at.to_string())));
     ours.extend(objection.field.as_ref().map(|field| (FIELD, field.chars().take(MAX_DETAIL).collect())));
-    if kept.is_some_and(|kept| message.value.len() > kept) {
-        ours.push((CUT, message.value.len().to_string()));
+    if kept.is_some_and(|kept| message.bytes().len() > kept) {
+        ours.push((CUT, message.bytes().len().to_string()));
     }
     ours
 }
@@ -333,7 +335,8 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
         let arrived_at = Some(Timestamp::from_micros(1_000_000));
         let place = Place { partition: 2, offset: 77 };
-        let message = Message { place, key: Some(Bytes::from_static(b"k\xff")), headers, value: Bytes::from_static(b"{\xff"), arrived_at };
+        let message =
+            Message { place, key: Some(Bytes::from_static(b"k\xff")), headers, value: Some(Bytes::from_static(b"{\xff")), arrived_at };
         let objection = Objection { code: "MalformedJson".into(), detail: "not JSON".into(), field: None };
         Letter { message, objection, at: Timestamp::from_micros(2_000_000) }
     }
@@ -348,7 +351,7 @@ mod tests {
     fn mark(kind: &str, letter: &str, offset: u64) -> Message {
         let pairs = [(MARK, kind), (LETTER, letter), (REASON, "why"), (AT, "2026-01-01T00:00:00Z")];
         let headers = pairs.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
-        Message { place: Place { partition: 1, offset }, key: None, headers, value: Bytes::new(), arrived_at: None }
+        Message { place: Place { partition: 1, offset }, key: None, headers, value: Some(Bytes::new()), arrived_at: None }
     }
 
     #[test]
