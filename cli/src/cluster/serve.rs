@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use pledger_command_api::{Metrics, Operations, Probe};
-use pledger_consumers::cluster::{Followed, ProcessorStatus};
+use pledger_consumers::cluster::{ClusterSink, Followed, ProcessorStatus};
 use pledger_ledger::{commands::CommandSink, log::Log};
 use pledger_projections::engine::{Engine, Options};
 
@@ -89,6 +89,7 @@ fn serve_node(
         probes.push(Probe::new("follower", move || followed.trouble().map_or(Ok(()), Err)));
     }
     if let Some(sending) = &node.sending {
+        watch_sink(&metrics, &sending.sink)?;
         let sink = Arc::clone(&sending.sink);
         probes.push(Probe::new("decisions", move || sink.undecided().map_or(Ok(()), Err)));
     }
@@ -136,6 +137,16 @@ fn watch_processor(metrics: &Metrics, status: &Arc<ProcessorStatus>) -> Result<(
     metrics.sampled("pledger_processor_failed_decisions", "Decisions that failed by a fault of pledger since the start.", move || {
         as_sample(failed.failed_decisions())
     })?;
+    Ok(())
+}
+
+fn watch_sink(metrics: &Metrics, sink: &Arc<ClusterSink>) -> Result<()> {
+    let sink = Arc::clone(sink);
+    metrics.sampled(
+        "pledger_commands_undecided_slices",
+        "Slices to which commands were sent from here and in which nothing was recorded for 15 s: does a process with the role processor run?",
+        move || as_sample(sink.silent_slices().len() as u64),
+    )?;
     Ok(())
 }
 

@@ -81,3 +81,21 @@ pub(crate) fn one_process_does_everything_and_is_found_again(brokers: &str) {
     assert_eq!((status, unknown["code"].as_str()), (404, Some("UnknownId")));
     told.hold_against(&valid(&cluster.ledger()));
 }
+
+pub(crate) fn who_sends_says_that_nobody_decides(brokers: &str) {
+    let cluster = Cluster::init(brokers);
+    let api = cluster.serve(&["--roles", "api,projections"]);
+    let undecided = || api.metric("pledger_commands_undecided_slices");
+    assert!(undecided() < 1.0, "nothing was asked");
+    let partner = json!({"partner_id": "p-1", "name": "Nordwind", "roles": ["reseller"]});
+    let (status, unknown) = api.send("RegisterPartner", &partner, "k1");
+    assert_eq!(status, 503, "{unknown}");
+    until("it is told", || undecided() > 0.0);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut ready = agent.get(format!("{}/readyz", api.url)).call().expect("an answer");
+    let told = ready.body_mut().read_to_string().expect("text");
+    assert!(ready.status() == 503 && told.contains("not decided in 1 slices") && told.contains("role processor"), "{told}");
+    let _processor = cluster.serve(&["--roles", "processor"]);
+    until("it is decided", || undecided() < 1.0);
+    until("it is ready again", || ureq::get(format!("{}/readyz", api.url)).call().is_ok());
+}

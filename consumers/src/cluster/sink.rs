@@ -10,7 +10,7 @@ use std::{
 use pledger_ledger::{
     commands::{CommandEnvelope, CommandSink, Decided, Undecided},
     commands_topic::CommandSender,
-    slices::{Position, Slices},
+    slices::{Position, SliceId, Slices},
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -92,15 +92,24 @@ impl ClusterSink {
     /// Why commands are sent in vain, where they are: nothing was recorded in a slice for longer than anybody waits.
     #[must_use]
     pub fn undecided(&self) -> Option<String> {
-        let patience = self.limits.patience + self.limits.patience / 2;
-        let silent = self.followed.silent(patience);
+        let silent = self.silent_slices();
         let first = silent.first()?;
         Some(format!(
             "commands are not decided in {} slices, the first of them {first}, for {:.0} s at least: does a process run there with the \
              role processor?",
             silent.len(),
-            patience.as_secs_f64()
+            self.silence().as_secs_f64()
         ))
+    }
+
+    /// The slices in which that is so.
+    #[must_use]
+    pub fn silent_slices(&self) -> Vec<SliceId> {
+        self.followed.silent(self.silence())
+    }
+
+    fn silence(&self) -> Duration {
+        self.limits.patience + self.limits.patience / 2
     }
 
     /// Why no command is taken, where none is.

@@ -202,10 +202,11 @@ fn who_waits_too_long_or_with_too_many_is_told(topics: &dyn Topics) {
     let ask = |key: &str| api.prepared(("PublishRules", publish(), key));
     let too_many = api.submit(vec![ask("a"), ask("b"), ask("c")]);
     assert!(too_many.iter().all(|decided| matches!(decided, Err(Undecided::Overloaded))), "{too_many:?}");
-    assert_eq!(sink.queued(), 0);
+    assert_eq!((sink.queued(), sink.silent_slices()), (0, Vec::new()), "what was refused was not sent");
     let waited = api.submit(vec![ask("a")]).remove(0).expect_err("nobody decides");
     assert!(matches!(waited, Undecided::Unknown(_)), "{waited}");
     until("it shows that nobody decides", || sink.undecided().is_some());
+    assert_eq!(sink.silent_slices().len(), 1);
     // Asked again with the same key, it is decided once, though it was sent twice.
     let _processor = of_all(topics);
     until("somebody decides", || sink.undecided().is_none());
