@@ -5,7 +5,6 @@ mod cluster;
 mod connection;
 mod context;
 mod demo;
-mod disk;
 mod folding;
 mod front;
 mod ledger;

@@ -34,10 +34,10 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::{Keeping, Switching};
 use crate::{
     analyst::{LedgerAnalyst, OpenKey},
-    disk,
     ledger::Ledger,
     node::{Node, explain, present, random_id},
     policies::EngineView,
+    room,
 };
 
 /// The file in the data directory that says where the server is.
@@ -155,7 +155,7 @@ impl Assembly {
         let ledger = Ledger { log: Arc::clone(&log), created: node.log.created().clone() };
         let acting = Some((edge.clone(), Arc::new(node.sink()) as Arc<dyn CommandSink>));
         let written_to = data_dir.to_owned();
-        let probes = vec![Probe::new("disk", move || disk::room(&written_to, disk::LEAST))];
+        let probes = vec![Probe::new("disk", move || room::enough(&written_to))];
         let mut assembly = Self::of_parts(edge, sink, log, engine, new_metrics()?, probes, acting)?;
         assembly.node = Some(node);
         assembly.keep_generations(Arc::new(DirectoryGenerations::of(data_dir)), data_dir);
