@@ -69,10 +69,10 @@ fn a_partner_is_shown_with_its_life_and_its_deals() {
     assert_eq!(
         pick(
             &found[0],
-            &["partner_id", "name", "roles", "phase", "region", "manager", "manager_name", "activated_at", "active_certifications"]
+            &["partner_id", "name", "roles", "phase", "region", "manager", "manager_name", "activated_at", "certifications_held"]
         ),
         json!({"partner_id": "p1", "name": "Nordwind GmbH", "roles": ["reseller", "si"], "phase": "active", "region": "EMEA", "manager": "s-1",
-               "manager_name": {"sealed": "AAEC"}, "activated_at": "2026-01-03T00:00:00Z", "active_certifications": 1})
+               "manager_name": {"sealed": "AAEC"}, "activated_at": "2026-01-03T00:00:00Z", "certifications_held": 1})
     );
     assert_eq!(
         pick(&found[0], &["deals", "open_deals", "won_deals", "first_deal_at", "first_win_at"]),
