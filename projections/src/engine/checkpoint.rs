@@ -107,12 +107,12 @@ fn keep_one(
     before: Option<&(GenerationNumber, Note)>,
 ) -> Result<(GenerationNumber, Note), CheckpointError> {
     let unwritten = |reason: String| CheckpointError::Unwritten { known_at, reason };
+    let begun = Note { state: State::Filling, ..Note::default() };
     let number = match before {
-        Some((number, _)) => checkpoints.copy(*number),
-        None => checkpoints.create(),
+        Some((number, _)) => checkpoints.copy(*number, &begun),
+        None => checkpoints.create(&begun),
     };
     let number = number.map_err(EngineError::from)?;
-    checkpoints.keep_note(number, &Note { state: State::Filling, ..Note::default() }).map_err(EngineError::from)?;
     let moment = Moment { known_at: Some(known_at), as_of: None };
     let engine = Engine::open_generation(checkpoints, number, Arc::clone(log), Options { moment, ..options })?;
     let engine = engine

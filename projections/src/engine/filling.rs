@@ -96,10 +96,10 @@ impl Purpose {
         if let Some(generation) = self.newest(generations, |_, note| note.state == State::Filling)? {
             return Ok(Begun { generation, resumed: true });
         }
-        let generation = generations.create()?;
         let (projections, rules_version) = (named(&self.projections).map(str::to_owned).collect(), self.rules_version);
         let begun_at = Some(SystemClock::new().now());
-        generations.keep_note(generation, &Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() })?;
+        let note = Note { state: State::Filling, projections, rules_version, begun_at, ..Note::default() };
+        let generation = generations.create(&note)?;
         Ok(Begun { generation, resumed: false })
     }
 

@@ -57,8 +57,7 @@ fn open(data: &Path, ledger: &Ledger) -> Engine {
 /// Fills a generation beside the one in use.
 fn fill(data: &Path, ledger: &Ledger, workers: usize, note: Note) -> GenerationNumber {
     let generations = DirectoryGenerations::of(data);
-    let generation = generations.create().expect("made");
-    generations.keep_note(generation, &Note { state: State::Filling, ..note.clone() }).expect("kept");
+    let generation = generations.create(&Note { state: State::Filling, ..note.clone() }).expect("made");
     let log = Arc::new(ledger.clone());
     let engine = Engine::open_generation(&generations, generation, log, options(workers)).expect("it starts").expect("it is ours");
     assert!(engine.wait_until_caught_up(LONG, |_| {}));
@@ -159,8 +158,7 @@ fn what_cannot_be_put_in_use_says_why() {
     let refused = |generation| live.promote(&generations, generation, options(2)).expect_err("refused");
     assert!(matches!(refused(77), PromoteError::Unknown { generation: 77, .. }));
     assert!(matches!(refused(first), PromoteError::InUse(_)));
-    let filling = generations.create().expect("made");
-    generations.keep_note(filling, &Note { state: State::Filling, ..Note::default() }).expect("kept");
+    let filling = generations.create(&Note { state: State::Filling, ..Note::default() }).expect("made");
     assert!(matches!(refused(filling), PromoteError::NotReady(_)));
     let stale = fill(data.path(), &ledger, 2, Note::default());
     tamper(data.path(), stale, "UPDATE generation SET fingerprint = 'of older folds'");
@@ -203,8 +201,7 @@ fn one_version_of_the_rules_governs_a_whole_generation_also_after_a_start() {
         Engine::at_moment(None, Arc::new(ledger.clone()), Options { moment, ..options(1) }, None, Some(2)).expect("it starts").engine;
     assert_eq!(compare(&live, &past).expect("compared").differing().count(), 0, "its past is folded under the same");
     let unknown = Note { rules_version: Some(9), ..Note::default() };
-    let none = generations.create().expect("made");
-    generations.keep_note(none, &unknown).expect("kept");
+    let none = generations.create(&unknown).expect("made");
     assert!(Engine::open_generation(&generations, none, Arc::new(ledger.clone()), options(1)).is_err());
 }
 
@@ -232,7 +229,7 @@ fn what_could_not_be_written_is_said_and_gone_on_with_later() {
     let ledger = Ledger::with(history());
     let live = open(data.path(), &ledger);
     let generations = DirectoryGenerations::of(data.path());
-    let generation = generations.create().expect("made");
+    let generation = generations.create(&Note::default()).expect("made");
     let store = Box::new(Full(generations.open(generation, Access::Write).expect("opened")));
     let full = Engine::start(Arc::new(ledger.clone()), options(2), vec![Shard::default()], Some((generation, store)), None);
     let full = full.expect("it starts");

@@ -15,6 +15,8 @@ use crate::store::{Store, StoreError, sqlite::SqliteStore};
 
 /// How long whoever has the lock may take to say who it is.
 const NAMED_WITHIN: Duration = Duration::from_secs(2);
+/// How long the making of an empty generation may take; a folder that is older and not whole is what somebody left behind.
+const MADE_WITHIN: Duration = Duration::from_secs(60);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -44,24 +46,16 @@ impl DirectoryGenerations {
     ///
     /// # Errors
     /// `StoreError`.
-    pub fn copy(&self, of: GenerationNumber) -> Result<GenerationNumber, StoreError> {
-        let generation = self.all()?.last().map_or(1, |last| last + 1);
+    pub fn copy(&self, of: GenerationNumber, note: &Note) -> Result<GenerationNumber, StoreError> {
+        let generation = self.folders()?.last().map_or(1, |last| last + 1);
         fs::create_dir(self.folder(generation))?;
         SqliteStore::open_read_only(&self.database(of))?.copy_to(&self.database(generation))?;
+        self.keep_note(generation, note)?;
         Ok(generation)
     }
 
-    fn folder(&self, generation: GenerationNumber) -> PathBuf {
-        self.directory.join(generation.to_string())
-    }
-
-    fn database(&self, generation: GenerationNumber) -> PathBuf {
-        self.folder(generation).join("read.db")
-    }
-}
-
-impl Generations for DirectoryGenerations {
-    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError> {
+    /// The folders of generations, also of those that were not made to their end.
+    fn folders(&self) -> Result<Vec<GenerationNumber>, StoreError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -75,6 +69,42 @@ impl Generations for DirectoryGenerations {
         Ok(numbers)
     }
 
+    /// Whether a folder was made to its end: what is known of the generation is written last.
+    fn is_whole(&self, generation: GenerationNumber) -> bool {
+        self.folder(generation).join(NOTE).exists()
+    }
+
+    /// Takes away what was left by those who were killed while they made a generation, and spares who makes one now.
+    fn remove_remains(&self) -> Result<(), StoreError> {
+        let current = self.current()?;
+        for generation in self.folders()? {
+            let folder = self.folder(generation);
+            let is_old =
+                || fs::metadata(&folder).and_then(|about| about.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > MADE_WITHIN));
+            if !self.is_whole(generation) && Some(generation) != current && is_old() {
+                fs::remove_dir_all(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, generation: GenerationNumber) -> PathBuf {
+        self.directory.join(generation.to_string())
+    }
+
+    fn database(&self, generation: GenerationNumber) -> PathBuf {
+        self.folder(generation).join("read.db")
+    }
+}
+
+impl Generations for DirectoryGenerations {
+    fn all(&self) -> Result<Vec<GenerationNumber>, StoreError> {
+        let current = self.current()?;
+        let mut all = self.folders()?;
+        all.retain(|generation| self.is_whole(*generation) || Some(*generation) == current);
+        Ok(all)
+    }
+
     fn current(&self) -> Result<Option<GenerationNumber>, StoreError> {
         let name = match fs::read_to_string(self.directory.join("current")) {
             Ok(name) => name,
@@ -84,11 +114,13 @@ impl Generations for DirectoryGenerations {
         Ok(name.trim().parse().ok().filter(|generation| self.database(*generation).exists()))
     }
 
-    fn create(&self) -> Result<GenerationNumber, StoreError> {
+    fn create(&self, note: &Note) -> Result<GenerationNumber, StoreError> {
         fs::create_dir_all(&self.directory)?;
-        let generation = self.all()?.last().map_or(1, |last| last + 1);
+        self.remove_remains()?;
+        let generation = self.folders()?.last().map_or(1, |last| last + 1);
         fs::create_dir(self.folder(generation))?;
         let made = SqliteStore::open(&self.database(generation)).and_then(|mut store| store.create());
+        let made = made.and_then(|()| self.keep_note(generation, note));
         // What could not be made whole is not left behind.
         made.inspect_err(|_| drop(fs::remove_dir_all(self.folder(generation))))?;
         Ok(generation)
@@ -203,12 +235,29 @@ mod tests {
         assert_eq!(generations.all().expect("read"), [0_u64; 0]);
         generations.start().expect("started");
         assert_eq!(generations.current().expect("read"), Some(1));
-        assert_eq!(generations.create().expect("made"), 2);
+        assert_eq!(generations.create(&Note::default()).expect("made"), 2);
         assert_eq!(generations.current().expect("read"), Some(1), "it is not in use yet");
         generations.start().expect("started");
         assert_eq!(generations.current().expect("read"), Some(3));
         assert_eq!(generations.all().expect("read"), [1, 3], "the one before stays");
         assert!(matches!(generations.remove(3), Err(StoreError::InUse(3))));
+    }
+
+    #[test]
+    fn of_a_generation_that_was_not_made_to_its_end_nothing_is_seen() {
+        let data = tempfile::tempdir().expect("a directory");
+        let generations = DirectoryGenerations::of(data.path());
+        generations.start().expect("started");
+        for torn in [2, 3] {
+            fs::create_dir(generations.folder(torn)).expect("a folder");
+            SqliteStore::open(&generations.database(torn)).and_then(|mut store| store.create()).expect("tables");
+        }
+        let long_ago = std::time::SystemTime::now() - 2 * MADE_WITHIN;
+        fs::File::open(generations.folder(2)).and_then(|folder| folder.set_modified(long_ago)).expect("aged");
+        assert_eq!(generations.all().expect("read"), [1]);
+        assert_eq!(generations.create(&Note::default()).expect("made"), 4, "somebody may be making 3");
+        assert_eq!(generations.all().expect("read"), [1, 4]);
+        assert_eq!(generations.folders().expect("read"), [1, 3, 4], "what was left behind is taken away");
     }
 
     #[test]

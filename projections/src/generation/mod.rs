@@ -70,11 +70,12 @@ pub trait Generations: Send + Sync {
     /// `StoreError`.
     fn current(&self) -> Result<Option<GenerationNumber>, StoreError>;
 
-    /// Makes an empty generation, with tables and a fingerprint. It is not in use.
+    /// Makes an empty generation, with tables, a fingerprint and what is known of it. It is not in use. Of one that was not made
+    /// to its end, as by a process that was killed, nothing is seen.
     ///
     /// # Errors
     /// `StoreError`.
-    fn create(&self) -> Result<GenerationNumber, StoreError>;
+    fn create(&self, note: &Note) -> Result<GenerationNumber, StoreError>;
 
     /// Opens the database of a generation.
     ///
@@ -119,8 +120,7 @@ pub trait Generations: Send + Sync {
     /// `StoreError`.
     fn start(&self) -> Result<GenerationNumber, StoreError> {
         let (before, current) = (self.all()?, self.current()?);
-        let generation = self.create()?;
-        self.keep_note(generation, &Note { replaced: current, ..Note::default() })?;
+        let generation = self.create(&Note { replaced: current, ..Note::default() })?;
         self.promote(generation)?;
         for generation in before {
             let stays = Some(generation) == current || self.note(generation).is_ok_and(|note| note.state == State::Filling);

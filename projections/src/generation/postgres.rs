@@ -118,7 +118,8 @@ impl Generations for PostgresGenerations {
         })
     }
 
-    fn create(&self) -> Result<GenerationNumber, StoreError> {
+    fn create(&self, note: &Note) -> Result<GenerationNumber, StoreError> {
+        let json = serde_json::to_string(note).map_err(std::io::Error::other)?;
         self.transact(async |connection, state| {
             self.prepare(connection, state).await?;
             let sql = format!("SELECT coalesce(max(number), 0) + 1 FROM {state}.generations");
@@ -126,8 +127,8 @@ impl Generations for PostgresGenerations {
             let number = number.cast_unsigned();
             let schema = schema_of(&self.options, number);
             connection.execute(AssertSqlSafe(create_tables(&schema))).await?;
-            let sql = format!("INSERT INTO {state}.generations (number, schema, fingerprint) VALUES ($1, $2, $3)");
-            let insert = sqlx::query(AssertSqlSafe(sql)).bind(number.cast_signed()).bind(schema).bind(fingerprint());
+            let sql = format!("INSERT INTO {state}.generations (number, schema, fingerprint, note) VALUES ($1, $2, $3, $4)");
+            let insert = sqlx::query(AssertSqlSafe(sql)).bind(number.cast_signed()).bind(schema).bind(fingerprint()).bind(&json);
             insert.execute(connection).await?;
             Ok(number)
         })

@@ -1,6 +1,9 @@
 //! Generations as schemas.
 
-use pledger_projections::{generation::Generations, store::StoreError};
+use pledger_projections::{
+    generation::{Generations, Note},
+    store::StoreError,
+};
 
 use crate::{
     cases::history,
@@ -19,7 +22,7 @@ pub(crate) fn generations_are_put_in_use_and_taken_away(home: &InPostgres) {
     assert_eq!(count(), "2");
     // A view of somebody's own stays.
     home.sql("CREATE VIEW {}.mine AS SELECT deal FROM {}.deals").expect("made");
-    assert_eq!(generations.create().expect("made"), 2);
+    assert_eq!(generations.create(&Note::default()).expect("made"), 2);
     assert_eq!(count(), "2", "the new one is not in use");
     generations.promote(2).expect("put in use");
     assert_eq!((generations.current().expect("read"), count().as_str()), (Some(2), "0"));

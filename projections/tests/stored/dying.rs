@@ -36,8 +36,8 @@ impl Generations for Dying<'_> {
     fn current(&self) -> Result<Option<GenerationNumber>, StoreError> {
         self.generations.current()
     }
-    fn create(&self) -> Result<GenerationNumber, StoreError> {
-        self.generations.create()
+    fn create(&self, note: &Note) -> Result<GenerationNumber, StoreError> {
+        self.generations.create(note)
     }
     fn open(&self, generation: GenerationNumber, access: Access) -> Result<Box<dyn Store>, StoreError> {
         Ok(Box::new(DyingStore { store: self.generations.open(generation, access)?, writes: Arc::clone(&self.writes) }))
