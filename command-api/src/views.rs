@@ -67,8 +67,12 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let engine = engine(api, moment, Some(view)).await?;
     reach(api, &engine, &at_least).await?;
     let is_first = query.cursor.is_none();
+    let supposed = engine
+        .rules_version()
+        .map(|version| format!("the read models in use are folded under version {version} of the rules, whichever their decisions name"));
     let (mut page, unknown) = ask(engine, view, query, moment).await?;
-    let said: Vec<String> = unknown.into_iter().chain(ahead(moment, api.edge.clock.now())).filter(|_| is_first).collect();
+    let said = unknown.into_iter().chain(ahead(moment, api.edge.clock.now())).chain(supposed);
+    let said: Vec<String> = said.filter(|_| is_first).collect();
     Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),

@@ -74,7 +74,7 @@ struct Verify {
     /// The file
     file: PathBuf,
     /// The public key of the ledger that it has to be of
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = |text: &str| text.to_ascii_lowercase().parse::<PublicKey>())]
     key: Option<PublicKey>,
 }
 

@@ -17,6 +17,7 @@ fn evidence_is_verified_far_from_its_ledger() {
     assert!(told.contains("refused"), "a refusal is evidence too: {told}");
     assert_eq!(json(elsewhere, &["evidence", "verify", file])["signed_by"], key.trim());
 
+    succeed(elsewhere, &["evidence", "verify", file, "--key", &key.trim().to_uppercase()]);
     fail(elsewhere, &["evidence", "verify", file, "--key", "4711"], 2);
     // Another ledger's key, made with its first evidence.
     let other_dir = elsewhere.join("other");

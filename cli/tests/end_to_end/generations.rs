@@ -121,6 +121,8 @@ fn what_cannot_be_rebuilt_says_why() {
     assert!(fail(dir, &["generations", "promote"], 1).contains("pledger rebuild"));
     assert!(fail(dir, &["generations", "rollback"], 1).contains("replaced none"));
     succeed(dir, &["rebuild", "--rules-version", "1", "--promote"]);
+    let told = text(&pledger(dir, &["query", "attribution", "--by", "model"]));
+    assert!(told.contains("the read models in use are folded under version 1 of the rules, whichever their decisions name"), "{told}");
     assert!(succeed(dir, &["verify", "--projections"]).contains("equal a fresh fold"));
 }
 
