@@ -61,6 +61,11 @@ mod tests {
         [tables.accounts]
         file = "accounts.csv"
         key = "id"
+        [[emit]]
+        from = "accounts"
+        command = "ActivatePartner"
+        at = "{since}"
+        payload = { partner_id = "{id}" }
     "#;
 
     #[test]
