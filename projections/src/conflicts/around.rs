@@ -3,10 +3,7 @@
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use super::{
-    fold::is_contended,
-    row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey},
-};
+use super::row::{Conflict, ConflictKey, ConflictKind, Contender, ContenderKey};
 use crate::{
     deals::{Deal, DealKey},
     query::Rows,
@@ -52,14 +49,15 @@ impl<'a> Around<'a> {
         self.rows.shards().find_map(|shard| shard.deals.deals.get(&key))
     }
 
-    /// Whether a dispute has no ruling, or several partners still have open deals for what is contended.
+    /// Whether a dispute has no ruling, or what is contended still is: by several partners' open deals, or one beside a direct claim.
     pub(super) fn is_open(&self, key: &ConflictKey, conflict: &Conflict) -> bool {
         match conflict.kind {
             ConflictKind::Dispute => conflict.ruled_at.is_none(),
             ConflictKind::HistoricalOverlap
             | ConflictKind::Overlap
+            | ConflictKind::DirectClaim
             | ConflictKind::RefusedDirectClaim
-            | ConflictKind::RefusedRegistration => self.rows.shards().any(|shard| is_contended(key, &shard.deals)),
+            | ConflictKind::RefusedRegistration => self.rows.shards().any(|shard| shard.conflicts.is_contended(key, &shard.deals)),
         }
     }
 }

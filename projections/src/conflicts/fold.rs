@@ -3,12 +3,12 @@
 use std::{cmp::Reverse, fmt::Display};
 
 use compact_str::{CompactString, format_compact};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use pledger_domain::{
     account::{AccountEvent, Share},
     rejection::Rejection,
     rules::ProtectionScope,
-    values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp, folded},
+    values::{Amount, DealId, DirectClaimId, DisputeId, Label, PartnerId, StaffId, Text, Timestamp, folded},
 };
 use pledger_ledger::{
     outline::Outline,
@@ -34,6 +34,8 @@ pub struct Conflicts {
     pub contenders: Table<Contender>,
     /// Derived: the accounts with conflicts. Nearly all have none, and their deals need not be looked up among them.
     accounts: HashSet<Symbol>,
+    /// Derived: by account and subject how many direct claims there are, contended or not.
+    claims: HashMap<Symbol, HashMap<CompactString, u32>>,
 }
 
 /// Deals that are listed with one that comes beside them, at most.
@@ -63,6 +65,10 @@ impl Fold for Conflicts {
 
     fn loaded(&mut self, _deals: &Deals) {
         self.accounts = self.conflicts.iter().map(|(key, ..)| key.account).collect();
+        self.claims.clear();
+        for (key, ..) in self.contenders.iter().filter(|(_, row, _)| row.decided == Decided::Claimed) {
+            *self.claims.entry(key.account).or_default().entry(key.subject.clone()).or_default() += 1;
+        }
     }
 
     fn tables(&self) -> Vec<&dyn AnyTable> {
@@ -78,9 +84,13 @@ impl Conflicts {
     fn event(&mut self, event: &AccountEvent, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
         match event {
             // One that competes alone changes no contest, and most do.
-            AccountEvent::DealRegistered(registered) if deals.are_competing(at.key) => {
+            AccountEvent::DealRegistered(registered) if deals.are_competing(at.key) || self.claims.contains_key(&at.key) => {
                 self.come_beside(&registered.deal_id, None, decision, at, deals);
+                self.come_beside_claims(&registered.deal_id, decision, at, deals);
                 self.look_again(&registered.deal_id, decision.effective_at, at, deals);
+            }
+            AccountEvent::DirectClaimed { claim_id, seller, product } => {
+                self.direct_claim(claim_id, seller, product.as_ref(), decision, at, deals);
             }
             AccountEvent::DisputeOpened { dispute_id, deal_id, contender, reason } => {
                 self.dispute(dispute_id, deal_id, contender, reason, decision, at, deals);
@@ -93,6 +103,7 @@ impl Conflicts {
             }
             AccountEvent::DealUpdated { deal_id, .. } => {
                 self.come_beside(deal_id, None, decision, at, deals);
+                self.come_beside_claims(deal_id, decision, at, deals);
                 self.look_again(deal_id, decision.effective_at, at, deals);
             }
             AccountEvent::DealReassigned { deal_id, from, .. } => {
@@ -117,7 +128,6 @@ impl Conflicts {
             | AccountEvent::StageAdvanced { .. }
             | AccountEvent::NextStepSet { .. }
             | AccountEvent::NoteAdded { .. }
-            | AccountEvent::DirectClaimed { .. }
             | AccountEvent::TouchpointRecorded { .. }
             | AccountEvent::RevenueRecorded { .. } => {}
         }
@@ -145,6 +155,67 @@ impl Conflicts {
         }
         let partner = from.map_or(deal.partner, |from| Symbol::of(from.as_str()));
         self.registration(&subject, id.as_str(), deal, partner, at);
+    }
+
+    /// The direct sellers claimed a product, or the whole account: where partners' deals compete for it, all of them contend.
+    fn direct_claim(
+        &mut self,
+        id: &DirectClaimId,
+        seller: &StaffId,
+        product: Option<&Label>,
+        decision: &Outline<'_>,
+        at: &At<'_>,
+        deals: &Deals,
+    ) {
+        let product = product.map(|product| Symbol::of(product.as_str()));
+        let subject = product.map_or(WHOLE_ACCOUNT, product_subject);
+        let claim = Contender {
+            partner: None,
+            seller: Some(Symbol::of(seller.as_str())),
+            deal: Some(id.as_str().into()),
+            amount: None,
+            currency: None,
+            at: decision.effective_at,
+            command: Symbol::of("ClaimAccountDirect"),
+            decided: Decided::Claimed,
+            code: None,
+            held_by: None,
+            held_deal: None,
+            held_until: None,
+            rules: decision.rules,
+            position: at.position,
+        };
+        self.contend(ContenderKey { account: at.key, subject: subject.clone(), entry: format_compact!("claim:{id}") }, claim, at);
+        *self.claims.entry(at.key).or_default().entry(subject.clone()).or_default() += 1;
+        let mut others: Vec<(&CompactString, &Deal)> = competing(&subject, at.key, deals).collect();
+        others.sort_unstable_by_key(|(id, other)| (other.partner.name(), *id));
+        if others.is_empty() {
+            return;
+        }
+        self.contest(claimed_kind(decision), product, None, decision.effective_at, at);
+        for (other, deal) in others.iter().take(MAX_OVERLAPS) {
+            self.registration(&subject, other, deal, deal.partner, at);
+        }
+    }
+
+    /// A deal came to compete for what the direct sellers claimed: both contend it.
+    fn come_beside_claims(&mut self, id: &DealId, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
+        let Some(claims) = self.claims.get(&at.key) else { return };
+        let Some(deal) = deals.get(at.key, id).filter(|deal| deal.competes()) else { return };
+        let mut claimed = subjects(id, at, deals);
+        claimed.retain(|subject| claims.contains_key(subject) && self.contenders.get(&deals_entry(at.key, subject, id)).is_none());
+        for subject in claimed {
+            let product = (subject != WHOLE_ACCOUNT).then_some(deal.product);
+            self.contest(claimed_kind(decision), product, None, decision.effective_at, at);
+            self.registration(&subject, id.as_str(), deal, deal.partner, at);
+        }
+    }
+
+    /// Whether deals of two partners or more compete for what the contest is about, or one for what the direct sellers claimed.
+    pub(super) fn is_contended(&self, key: &ConflictKey, deals: &Deals) -> bool {
+        let mut partners = competing(&key.subject, key.account, deals).map(|(_, deal)| deal.partner);
+        let is_claimed = || self.claims.get(&key.account).is_some_and(|claims| claims.contains_key(&key.subject));
+        partners.next().is_some_and(|first| is_claimed() || partners.any(|other| other != first))
     }
 
     /// A deal was given to another partner, who contends in what contests there are for it.
@@ -198,7 +269,7 @@ impl Conflicts {
         for subject in subjects(id, at, deals).into_iter().chain(left) {
             let key = ConflictKey { account: at.key, subject };
             let Some(contest) = self.conflicts.get(&key) else { continue };
-            let ruled_at = (!is_contended(&key, deals)).then(|| contest.ruled_at.unwrap_or(when));
+            let ruled_at = (!self.is_contended(&key, deals)).then(|| contest.ruled_at.unwrap_or(when));
             if ruled_at != contest.ruled_at
                 && let Some(contest) = self.conflicts.change(&key, at)
             {
@@ -230,7 +301,7 @@ impl Conflicts {
         // Only what is told of the attempt depends on the payload: one that cannot be read tells nothing.
         let attempt: Attempt = serde_json::from_str(command.payload.get()).unwrap_or_default();
         let key = ConflictKey { account: at.key, subject: subject.clone() };
-        let is_decided = !is_contended(&key, deals);
+        let is_decided = !self.is_contended(&key, deals);
         let number = self.conflicts.change(&key, at).map_or(0, |conflict| {
             conflict.refused += 1;
             // The refusal says whose it is, unless others contend still.
@@ -314,7 +385,9 @@ impl Conflicts {
         let subject = product.map_or(WHOLE_ACCOUNT, product_subject);
         let key = ConflictKey { account: at.key, subject: subject.clone() };
         self.accounts.insert(at.key);
-        let contest = self.conflicts.upsert(key, at, || Conflict { product, ..conflict(kind, when) });
+        // Direct claims were there before anybody contended them.
+        let contenders = self.claims.get(&at.key).and_then(|claims| claims.get(&subject)).copied().unwrap_or(0);
+        let contest = self.conflicts.upsert(key, at, || Conflict { product, contenders, ..conflict(kind, when) });
         contest.kind = contest.kind.max(kind);
         contest.last_at = when;
         if let Some((partner, deal)) = held {
@@ -375,10 +448,9 @@ fn competing<'d>(subject: &str, account: Symbol, deals: &'d Deals) -> impl Itera
     deals.competing(account).filter(move |(_, deal)| product.is_none_or(|product| folded(deal.product.name()) == product))
 }
 
-/// Whether deals of two partners or more compete for what the contest is about.
-pub(super) fn is_contended(key: &ConflictKey, deals: &Deals) -> bool {
-    let mut partners = competing(&key.subject, key.account, deals).map(|(_, deal)| deal.partner);
-    partners.next().is_some_and(|first| partners.any(|other| other != first))
+/// What kind of contest a direct claim begins.
+const fn claimed_kind(decision: &Outline<'_>) -> ConflictKind {
+    if decision.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::DirectClaim }
 }
 
 /// A contender as it was registered for this partner.

@@ -14,6 +14,8 @@ pub enum ConflictKind {
     HistoricalOverlap,
     /// Deals of several partners came to stand beside each other, and nothing was protected.
     Overlap,
+    /// The direct sellers claimed what a partner had an open deal for, or a partner registered one for what they had claimed.
+    DirectClaim,
     /// The direct sellers' claim was refused because a partner was protected.
     RefusedDirectClaim,
     /// A registration, or its approval, was refused because another partner was protected.
@@ -29,6 +31,8 @@ pub enum Decided {
     Registered,
     /// A deal was given to it.
     Reassigned,
+    /// The direct sellers' claim was let in.
+    Claimed,
     /// It was refused.
     Refused,
     /// It opened a dispute.
@@ -38,11 +42,12 @@ pub enum Decided {
 word_field!(ConflictKind {
     HistoricalOverlap = "historical_overlap",
     Overlap = "overlap",
+    DirectClaim = "direct_claim",
     RefusedDirectClaim = "refused_direct_claim",
     RefusedRegistration = "refused_registration",
     Dispute = "dispute",
 });
-word_field!(Decided { Registered = "registered", Reassigned = "reassigned", Refused = "refused", Disputed = "disputed" });
+word_field!(Decided { Registered = "registered", Reassigned = "reassigned", Claimed = "claimed", Refused = "refused", Disputed = "disputed" });
 
 /// A partner's share by a ruling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +85,7 @@ row! {
         refused: u32,
         /// To whom a dispute was escalated.
         escalated_to: Option<Symbol>,
-        /// When a dispute was ruled, or a contest was decided: by the last refusal, or by what left no two partners with open deals.
+        /// When a dispute was ruled, or a contest was decided: by the last refusal, or by what left no two partners with open deals, and none beside a direct claim.
         ruled_at: Option<Timestamp>,
         /// How a dispute was ruled.
         shares: Json<Vec<Ruled>>,
@@ -90,14 +95,15 @@ row! {
 }
 
 row! {
-    /// One who contended: a registration that was let in, a partner that was given one, or one attempt that was refused.
+    /// One who contended: a registration that was let in, a partner that was given one, or one attempt that was refused. A direct
+    /// claim is kept where nobody contends it, too.
     Contender keyed ContenderKey in "contenders" {
         key {
             /// The account's key.
             account: Symbol,
             /// The conflict's subject.
             subject: CompactString,
-            /// `deal:<id>` of a registration, `given:<n>` where the n-th contender was given one, `refused:<n>` of the n-th refusal, `dispute`.
+            /// `deal:<id>` of a registration, `given:<n>` where the n-th contender was given one, `claim:<id>` of a direct claim, `refused:<n>` of the n-th refusal, `dispute`.
             entry: CompactString,
         }
         /// The partner; none for the vendor's own direct sellers.

@@ -117,6 +117,42 @@ fn an_overlap_is_open_while_several_partners_compete() {
     assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at"]), decided);
 }
 
+#[test]
+fn a_direct_claim_and_a_partners_deal_contend_whichever_came_first() {
+    let claimed = |id: &str, product: Option<&str>| AccountEvent::DirectClaimed {
+        claim_id: id.parse().expect("an id"),
+        seller: StaffId::parse("s1").expect("an id"),
+        product: product.map(|product| Label::parse(product).expect("a label")),
+    };
+    let event = |day: &str, event| Given::account("acme.com", day, vec![event]);
+    let registered = |day: &str| event(day, registered("d1", "p1", "GTX Pro", "100.00"));
+    let fields = ["conflict_id", "kind", "status", "holder", "contender_count", "refused_count"];
+    for (claim, subject) in [(Some("gtx pro"), "acme.com,product:gtx pro"), (None, "acme.com,account")] {
+        let open = json!({"conflict_id": subject, "kind": "direct_claim", "status": "open", "holder": null, "contender_count": 2,
+                          "refused_count": 0});
+        for mut given in [
+            vec![registered("2026-01-01"), event("2026-01-02", claimed("c1", claim))],
+            vec![event("2026-01-01", claimed("c1", claim)), registered("2026-01-02")],
+        ] {
+            assert!(conflicts(given[..1].to_vec(), &[]).is_empty(), "alone it is none");
+            let found = conflicts(given.clone(), &[]);
+            assert_eq!((found.len(), pick(&found[0], &fields)), (1, open.clone()));
+            let contenders = pick(&found[0], &["contenders"])["contenders"].clone();
+            let told = |at: usize| ["partner", "seller", "deal_id", "command", "decided"].map(|name| contenders[at][name].clone());
+            let both = [told(0), told(1)];
+            assert!(both.contains(&[Value::Null, json!("s1"), json!("c1"), json!("ClaimAccountDirect"), json!("claimed")]), "{both:?}");
+            assert!(both.contains(&[json!("p1"), Value::Null, json!("d1"), json!("RegisterDeal"), json!("registered")]), "{both:?}");
+            // Another claim is one more contender, and the end of the deal decides it.
+            given.push(event("2026-01-05", claimed("c2", claim)));
+            given.push(event("2026-02-01", AccountEvent::DealCanceled { deal_id: deal_id("d1") }));
+            let decided = json!({"status": "ruled", "ruled_at": "2026-02-01T00:00:00Z", "contender_count": 3});
+            assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at", "contender_count"]), decided);
+        }
+    }
+    let apart = [registered("2026-01-01"), event("2026-01-02", claimed("c1", Some("Other")))];
+    assert!(conflicts(apart, &[]).is_empty(), "they compete for different products");
+}
+
 fn moved(when: &str, deal: &str, product: &str) -> Given {
     Given::account("acme.com", when, vec![updated(deal, product, true)])
 }

@@ -44,6 +44,7 @@ fn told(row: &Contender) -> String {
     match row.decided {
         Decided::Registered => "the deal was registered".to_owned(),
         Decided::Reassigned => "the deal was given to this partner".to_owned(),
+        Decided::Claimed => "the claim was let in: no partner was protected".to_owned(),
         Decided::Disputed => "the dispute was opened".to_owned(),
         Decided::Refused => refused(row).map_or_else(|| "refused".to_owned(), |rejection| rejection.to_string()),
     }

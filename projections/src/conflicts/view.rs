@@ -29,7 +29,8 @@ const SHOWN: usize = 10;
 const DUPLICATE: &str = "possible_duplicate";
 /// What the subject of such a pair begins with; the other account follows.
 pub const DUPLICATE_OF: &str = "duplicate:";
-const KINDS: &[&str] = &["historical_overlap", "overlap", "refused_direct_claim", "refused_registration", "dispute", DUPLICATE];
+const KINDS: &[&str] =
+    &["historical_overlap", "overlap", "direct_claim", "refused_direct_claim", "refused_registration", "dispute", DUPLICATE];
 const STATUSES: &[&str] = &["open", "ruled"];
 
 /// Who competed, what was decided and why, and what is still open.
@@ -49,7 +50,11 @@ const FILTERS: &[FieldSpec] = &[
     FieldSpec::new("account", Text, "The account's key."),
     FieldSpec::new("partner", Text, "A partner that holds the account or contends for it."),
     FieldSpec::new("product", Text, "The product, as first written; empty for the whole account."),
-    FieldSpec::new("kind", Text, "historical_overlap, overlap, refused_direct_claim, refused_registration, dispute or possible_duplicate."),
+    FieldSpec::new(
+        "kind",
+        Text,
+        "historical_overlap, overlap, direct_claim, refused_direct_claim, refused_registration, dispute or possible_duplicate.",
+    ),
     FieldSpec::new("status", Text, "open or ruled."),
 ];
 
@@ -59,12 +64,12 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "kind",
         Text,
-        "historical_overlap, overlap, refused_direct_claim, refused_registration, dispute or possible_duplicate; of a contest the sharpest that happened.",
+        "historical_overlap, overlap, direct_claim, refused_direct_claim, refused_registration, dispute or possible_duplicate; of a contest the sharpest that happened.",
     ),
     FieldSpec::new(
         "status",
         Text,
-        "open: a dispute without a ruling, several partners' open deals, or a pair of accounts to look at; else ruled.",
+        "open: a dispute without a ruling, several partners' open deals, one beside a direct claim, or a pair of accounts to look at; else ruled.",
     ),
     FieldSpec::new("product", Text, "The product; null where the whole account is contended."),
     FieldSpec::new("holder", Text, "The partner that held the account at the last decision; null where nobody did."),
@@ -90,7 +95,7 @@ const FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "ruled_at",
         Time,
-        "When it was ruled: a dispute by its ruling, a contest by the last refusal or by what left no two partners with open deals; null while it is open.",
+        "When it was ruled: a dispute by its ruling, a contest by the last refusal or by what left no two partners with open deals, and none beside a direct claim; null while it is open.",
     ),
     FieldSpec::new("shares", Objects, "How it was ruled: partner and share, adding up to 1."),
     FieldSpec::new("reason", Text, "Why, in the words of the ruling or of the one who opened the dispute."),
