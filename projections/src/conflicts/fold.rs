@@ -8,7 +8,7 @@ use pledger_domain::{
     account::{AccountEvent, Share},
     rejection::Rejection,
     rules::ProtectionScope,
-    values::{Amount, DealId, DirectClaimId, DisputeId, Label, PartnerId, StaffId, Text, Timestamp, folded},
+    values::{Amount, DealId, DirectClaimId, DisputeId, PartnerId, StaffId, Text, Timestamp, folded},
 };
 use pledger_ledger::{
     outline::Outline,
@@ -35,11 +35,11 @@ pub struct Conflicts {
     /// Derived: the accounts with conflicts. Nearly all have none, and their deals need not be looked up among them.
     accounts: HashSet<Symbol>,
     /// Derived: by account and subject how many direct claims there are, contended or not.
-    claims: HashMap<Symbol, HashMap<CompactString, u32>>,
+    pub(super) claims: HashMap<Symbol, HashMap<CompactString, u32>>,
 }
 
 /// Deals that are listed with one that comes beside them, at most.
-const MAX_OVERLAPS: usize = 10;
+pub(super) const MAX_OVERLAPS: usize = 10;
 
 /// What a refused payload says of the contender.
 #[derive(Default, Deserialize)]
@@ -157,60 +157,6 @@ impl Conflicts {
         self.registration(&subject, id.as_str(), deal, partner, at);
     }
 
-    /// The direct sellers claimed a product, or the whole account: where partners' deals compete for it, all of them contend.
-    fn direct_claim(
-        &mut self,
-        id: &DirectClaimId,
-        seller: &StaffId,
-        product: Option<&Label>,
-        decision: &Outline<'_>,
-        at: &At<'_>,
-        deals: &Deals,
-    ) {
-        let product = product.map(|product| Symbol::of(product.as_str()));
-        let subject = product.map_or(WHOLE_ACCOUNT, product_subject);
-        let claim = Contender {
-            partner: None,
-            seller: Some(Symbol::of(seller.as_str())),
-            deal: Some(id.as_str().into()),
-            amount: None,
-            currency: None,
-            at: decision.effective_at,
-            command: Symbol::of("ClaimAccountDirect"),
-            decided: Decided::Claimed,
-            code: None,
-            held_by: None,
-            held_deal: None,
-            held_until: None,
-            rules: decision.rules,
-            position: at.position,
-        };
-        self.contend(ContenderKey { account: at.key, subject: subject.clone(), entry: format_compact!("claim:{id}") }, claim, at);
-        *self.claims.entry(at.key).or_default().entry(subject.clone()).or_default() += 1;
-        let mut others: Vec<(&CompactString, &Deal)> = competing(&subject, at.key, deals).collect();
-        others.sort_unstable_by_key(|(id, other)| (other.partner.name(), *id));
-        if others.is_empty() {
-            return;
-        }
-        self.contest(claimed_kind(decision), product, None, decision.effective_at, at);
-        for (other, deal) in others.iter().take(MAX_OVERLAPS) {
-            self.registration(&subject, other, deal, deal.partner, at);
-        }
-    }
-
-    /// A deal came to compete for what the direct sellers claimed: both contend it.
-    fn come_beside_claims(&mut self, id: &DealId, decision: &Outline<'_>, at: &At<'_>, deals: &Deals) {
-        let Some(claims) = self.claims.get(&at.key) else { return };
-        let Some(deal) = deals.get(at.key, id).filter(|deal| deal.competes()) else { return };
-        let mut claimed = subjects(id, at, deals);
-        claimed.retain(|subject| claims.contains_key(subject) && self.contenders.get(&deals_entry(at.key, subject, id)).is_none());
-        for subject in claimed {
-            let product = (subject != WHOLE_ACCOUNT).then_some(deal.product);
-            self.contest(claimed_kind(decision), product, None, decision.effective_at, at);
-            self.registration(&subject, id.as_str(), deal, deal.partner, at);
-        }
-    }
-
     /// Whether deals of two partners or more compete for what the contest is about, or one for what the direct sellers claimed.
     pub(super) fn is_contended(&self, key: &ConflictKey, deals: &Deals) -> bool {
         let mut partners = competing(&key.subject, key.account, deals).map(|(_, deal)| deal.partner);
@@ -280,7 +226,7 @@ impl Conflicts {
     }
 
     /// Lists a registered deal among the contenders, once.
-    fn registration(&mut self, subject: &CompactString, id: &str, deal: &Deal, partner: Symbol, at: &At<'_>) {
+    pub(super) fn registration(&mut self, subject: &CompactString, id: &str, deal: &Deal, partner: Symbol, at: &At<'_>) {
         let stand = deals_entry(at.key, subject, id);
         if self.contenders.get(&stand).is_none() {
             self.contend(stand, registered(id, deal, partner), at);
@@ -314,15 +260,11 @@ impl Conflicts {
             deal: attempt.deal_id.map(|deal| deal.as_str().into()).or(attempt.claim_id.map(|claim| claim.as_str().into())),
             amount: attempt.amount.map(|amount| amount.minor()),
             currency: attempt.amount.map(|amount| amount.currency()),
-            at: decision.effective_at,
-            command: Symbol::of(&command.name),
-            decided: Decided::Refused,
             code: Some(Symbol::of("AccountProtected")),
             held_by: Some(Symbol::of(holder.as_str())),
             held_deal: Some(deal_id.as_str().into()),
             held_until: Some(*protected_until),
-            rules: decision.rules,
-            position: at.position,
+            ..contender_by(&command.name, Decided::Refused, decision, at)
         };
         let entry = format_compact!("refused:{number}");
         self.contend(ContenderKey { account: at.key, subject, entry }, contender, at);
@@ -353,28 +295,14 @@ impl Conflicts {
         if let Some(deal) = deal {
             self.registration(&subject, deal_id.as_str(), deal, deal.partner, at);
         }
-        let contender = Contender {
-            partner: Some(Symbol::of(contender.as_str())),
-            seller: None,
-            deal: None,
-            amount: None,
-            currency: None,
-            at: decision.effective_at,
-            command: Symbol::of("OpenDispute"),
-            decided: Decided::Disputed,
-            code: None,
-            held_by: None,
-            held_deal: None,
-            held_until: None,
-            rules: decision.rules,
-            position: at.position,
-        };
+        let contender =
+            Contender { partner: Some(Symbol::of(contender.as_str())), ..contender_by("OpenDispute", Decided::Disputed, decision, at) };
         let entry = CompactString::const_new("dispute");
         self.contend(ContenderKey { account: at.key, subject, entry }, contender, at);
     }
 
     /// The contest for a product, or for the whole account; its subject.
-    fn contest(
+    pub(super) fn contest(
         &mut self,
         kind: ConflictKind,
         product: Option<Symbol>,
@@ -397,7 +325,7 @@ impl Conflicts {
         subject
     }
 
-    fn contend(&mut self, key: ContenderKey, contender: Contender, at: &At<'_>) {
+    pub(super) fn contend(&mut self, key: ContenderKey, contender: Contender, at: &At<'_>) {
         let conflict = ConflictKey { account: key.account, subject: key.subject.clone() };
         self.contenders.upsert(key, at, || contender);
         if let Some(conflict) = self.conflicts.change(&conflict, at) {
@@ -417,12 +345,12 @@ fn dispute_key(account: Symbol, id: &DisputeId) -> ConflictKey {
     ConflictKey { account, subject: format_compact!("dispute:{id}") }
 }
 
-fn deals_entry(account: Symbol, subject: &CompactString, id: impl Display) -> ContenderKey {
+pub(super) fn deals_entry(account: Symbol, subject: &CompactString, id: impl Display) -> ContenderKey {
     ContenderKey { account, subject: subject.clone(), entry: format_compact!("deal:{id}") }
 }
 
 /// The subject of a contest for the whole account.
-const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
+pub(super) const WHOLE_ACCOUNT: CompactString = CompactString::const_new("account");
 
 /// Whether the rules protect whole accounts, and not a product on them.
 fn is_about_accounts(at: &At<'_>) -> bool {
@@ -438,19 +366,34 @@ pub(super) fn product_subject(product: Symbol) -> CompactString {
 }
 
 /// The contests that a deal is part of as it stands, where there are such.
-fn subjects(id: &DealId, at: &At<'_>, deals: &Deals) -> Vec<CompactString> {
+pub(super) fn subjects(id: &DealId, at: &At<'_>, deals: &Deals) -> Vec<CompactString> {
     deals.get(at.key, id).map_or_else(Vec::new, |deal| vec![product_subject(deal.product), WHOLE_ACCOUNT])
 }
 
 /// The deals that compete for what a contest is about.
-fn competing<'d>(subject: &str, account: Symbol, deals: &'d Deals) -> impl Iterator<Item = (&'d CompactString, &'d Deal)> {
+pub(super) fn competing<'d>(subject: &str, account: Symbol, deals: &'d Deals) -> impl Iterator<Item = (&'d CompactString, &'d Deal)> {
     let product = subject.strip_prefix(PRODUCT);
     deals.competing(account).filter(move |(_, deal)| product.is_none_or(|product| folded(deal.product.name()) == product))
 }
 
-/// What kind of contest a direct claim begins.
-const fn claimed_kind(decision: &Outline<'_>) -> ConflictKind {
-    if decision.historical { ConflictKind::HistoricalOverlap } else { ConflictKind::DirectClaim }
+/// Whoever came to contend by the decision that is being folded; who that is, and with what, is left open.
+pub(super) fn contender_by(command: &str, decided: Decided, decision: &Outline<'_>, at: &At<'_>) -> Contender {
+    Contender {
+        partner: None,
+        seller: None,
+        deal: None,
+        amount: None,
+        currency: None,
+        at: decision.effective_at,
+        command: Symbol::of(command),
+        decided,
+        code: None,
+        held_by: None,
+        held_deal: None,
+        held_until: None,
+        rules: decision.rules,
+        position: at.position,
+    }
 }
 
 /// A contender as it was registered for this partner.

@@ -146,7 +146,14 @@ fn a_direct_claim_and_a_partners_deal_contend_whichever_came_first() {
             given.push(event("2026-01-05", claimed("c2", claim)));
             given.push(event("2026-02-01", AccountEvent::DealCanceled { deal_id: deal_id("d1") }));
             let decided = json!({"status": "ruled", "ruled_at": "2026-02-01T00:00:00Z", "contender_count": 3});
-            assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at", "contender_count"]), decided);
+            assert_eq!(pick(&conflicts(given.clone(), &[])[0], &["status", "ruled_at", "contender_count"]), decided);
+            // It may be claimed anew beside another deal, and be decided again.
+            given.push(event("2026-03-01", crate::given::registered("d2", "p1", "GTX Pro", "10.00")));
+            given.push(event("2026-03-02", claimed("c3", claim)));
+            assert_eq!(pick(&conflicts(given.clone(), &[])[0], &["status", "ruled_at"]), json!({"status": "open", "ruled_at": null}));
+            given.push(event("2026-04-01", won("d2", "9.00", "2026-04-01")));
+            let again = json!({"status": "ruled", "ruled_at": "2026-04-01T00:00:00Z"});
+            assert_eq!(pick(&conflicts(given, &[])[0], &["status", "ruled_at"]), again);
         }
     }
     let apart = [registered("2026-01-01"), event("2026-01-02", claimed("c1", Some("Other")))];
