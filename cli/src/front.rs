@@ -1,9 +1,14 @@
-//! The address that is listened on.
+//! The address that is listened on, and the signals to stop.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// How long what is still asked may take once nothing more is served.
 const TO_END: Duration = Duration::from_secs(1);
@@ -18,6 +23,7 @@ pub(crate) struct Front {
     listener: std::net::TcpListener,
     /// Where it is.
     pub(crate) url: String,
+    pub(crate) signalled: Signalled,
 }
 
 impl Front {
@@ -28,7 +34,8 @@ impl Front {
             .block_on(TcpListener::bind(listen))
             .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
         let url = format!("http://{}", listener.local_addr()?);
-        Ok(Self { runtime, listener: listener.into_std()?, url })
+        let signalled = Signalled::from_now_on().context("signals cannot be waited for")?;
+        Ok(Self { runtime, listener: listener.into_std()?, url, signalled })
     }
 
     /// Serves to the end.
@@ -58,20 +65,55 @@ impl Front {
     }
 }
 
-/// Ends at Ctrl-C or SIGTERM. Another Ctrl-C ends the process at once: what is acknowledged is in the ledger all the same.
-pub(crate) async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        drop(tokio::signal::ctrl_c().await);
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Whether the process was told to stop, by Ctrl-C or SIGTERM. Whoever waits for it later hears of it all the same: a signal that
+/// comes while nobody waits is not lost.
+#[derive(Clone)]
+pub(crate) struct Signalled(watch::Receiver<bool>);
+
+impl Signalled {
+    /// Signals no longer end the process. Another Ctrl-C after the first signal does, whatever it is at: what is acknowledged is in the
+    /// ledger all the same.
+    fn from_now_on() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let entered = runtime.enter();
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        drop(entered);
+        let (tell, told) = watch::channel(false);
+        let listening = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            tell.send_replace(true);
+            if interrupt.recv().await.is_some() {
+                std::process::exit(INTERRUPTED);
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listening))?;
+        Ok(Self(told))
     }
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(INTERRUPTED);
+
+    /// Ends when it is told to stop, or was.
+    pub(crate) async fn told(mut self) {
+        drop(self.0.wait_for(|told| *told).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_came_while_nobody_waited_is_heard_of() {
+        let signalled = Signalled::from_now_on().expect("signals");
+        assert!(!*signalled.0.borrow());
+        let sent = Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        for waits in [signalled.clone(), signalled] {
+            runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), waits.told()).await }).expect("it is told");
         }
-    });
+    }
 }

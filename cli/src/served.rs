@@ -8,7 +8,7 @@ use pledger_command_api::Operations;
 use pledger_consumers::policies::LOOK_EVERY;
 
 use crate::{
-    front::{Front, signalled},
+    front::{Front, Signalled},
     node::Node,
     output,
     serving::{Announcement, Assembly},
@@ -28,7 +28,7 @@ pub(crate) enum Served {
 
 /// Serves until a signal comes, and closes what is served.
 pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: &str, front: Front) -> Result<()> {
-    let url = front.url.clone();
+    let (url, signalled) = (front.url.clone(), front.signalled.clone());
     let outcome = front.serve(async |listener| {
         match &mut served {
             Served::Api(assembly) => {
@@ -40,18 +40,18 @@ pub(crate) fn serve_until_signalled(mut served: Served, data_dir: &Path, label: 
                 }
                 assembly.node().map(Node::verify_behind);
                 assembly.start_policies(LOOK_EVERY)?;
-                pledger_command_api::serve(listener, assembly.state(), stopping()).await?;
+                pledger_command_api::serve(listener, assembly.state(), stopping(signalled)).await?;
             }
             #[cfg(feature = "kafka")]
             Served::Folding(assembly) => {
                 say_watched(&url, label);
                 assembly.start_policies(LOOK_EVERY)?;
-                pledger_command_api::serve_operations(listener, Operations::of(&assembly.state()), stopping()).await?;
+                pledger_command_api::serve_operations(listener, Operations::of(&assembly.state()), stopping(signalled)).await?;
             }
             #[cfg(feature = "kafka")]
             Served::Watched(operations) => {
                 say_watched(&url, label);
-                pledger_command_api::serve_operations(listener, operations.clone(), stopping()).await?;
+                pledger_command_api::serve_operations(listener, operations.clone(), stopping(signalled)).await?;
             }
         }
         Ok(())
@@ -85,7 +85,7 @@ fn say_watched(url: &str, label: &str) {
 }
 
 /// Ends at Ctrl-C or SIGTERM.
-async fn stopping() {
-    signalled().await;
+async fn stopping(signalled: Signalled) {
+    signalled.told().await;
     eprintln!("\nStopping: no new requests are taken, and those in progress are waited for; Ctrl-C again ends at once.");
 }

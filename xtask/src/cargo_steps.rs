@@ -1,5 +1,8 @@
 //! The steps that are one cargo command each.
 
+use std::time::Duration;
+
+use crate::limited;
 use crate::python;
 use crate::service::Service;
 use crate::step::{Step, Verdict};
@@ -49,18 +52,23 @@ pub(crate) const TESTS: Step = Step {
     run: run_tests,
 };
 
+/// How long all tests may take, on a slow machine that builds everything first: one that waits for what never comes fails.
+const LONGEST: Duration = Duration::from_secs(45 * 60);
+
 fn run_tests(tree: &Tree) -> anyhow::Result<Verdict> {
     let mut services = tree.variables()?;
     let missing: Vec<Service> = Service::ALL.into_iter().filter(|service| !tree.has(*service)).collect();
     services.push((python::PYTHON.to_owned(), python::interpreter()?.display().to_string()));
     let env: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let passed = tree.cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"], &env)?;
+    let mut tests = tree.command("cargo");
+    tests.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]).envs(env);
+    let verdict = limited::run(&mut tests, LONGEST)?;
     // What needed them is done.
     tree.drop_services()?;
     for service in &missing {
         tree.leave_out(left_out(tree, *service, &missing)?);
     }
-    Ok(Verdict::from_success(passed))
+    Ok(verdict)
 }
 
 /// The tests that need the service: those in files that are named after it, and those named after it in a file of another

@@ -8,6 +8,7 @@ mod cargo_steps;
 mod duplicates;
 mod file_sizes;
 mod licences;
+mod limited;
 mod links;
 mod machine_names;
 mod metadata;

@@ -14,10 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    front::{Front, signalled},
-    output,
-};
+use crate::{front::Front, output};
 
 /// How soon who was away is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -41,11 +38,12 @@ impl Starting {
         let (at, shown) = watch::channel(OPENING.to_owned());
         let probe = Probe::new("start", move || Err(shown.borrow().clone()));
         let (end, ended) = oneshot::channel();
+        let signalled = front.signalled.clone();
         let answering = front.beside(|listener| async {
             tokio::select! {
                 served = serve_waiting(listener, probe, async { drop(ended.await) }) => served,
                 // Nothing was begun that has to be brought to an end.
-                () = signalled() => process::exit(0),
+                () = signalled.told() => process::exit(0),
             }
         })?;
         Ok(Self { front, at, end, answering })

@@ -9,6 +9,7 @@ use std::{
     },
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -106,6 +107,13 @@ pub(crate) fn token(dir: &Path) -> String {
     announced["token"].as_str().expect("a token").to_owned()
 }
 
+/// How long an answer or an end may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
+}
+
 /// A server on a free port, stopped at the end.
 pub(crate) struct Server {
     child: Child,
@@ -130,15 +138,14 @@ impl Server {
 
     /// Status, the header `Pledger-Warning` and body of an answer.
     pub(crate) fn get(&self, path: &str) -> (u16, Option<String>, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut answer = agent.get(format!("{}{path}", self.url)).call().expect("an answer");
+        let mut answer = agent().get(format!("{}{path}", self.url)).call().expect("an answer");
         let warning = answer.headers().get("pledger-warning").map(|text| text.to_str().expect("ASCII").to_owned());
         (answer.status().as_u16(), warning, answer.body_mut().read_json().expect("JSON"))
     }
 
     /// Status, headers and body of an answer.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, ureq::http::HeaderMap, Vec<u8>) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -164,6 +171,11 @@ impl Server {
     pub(crate) fn stop(mut self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
         assert!(status.success());
-        assert!(self.child.wait().expect("it ends").success(), "a graceful stop exits with 0");
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("asked").is_none() {
+            assert!(Instant::now() < until, "it was told to stop, and goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(self.child.wait().expect("it ended").success(), "a graceful stop exits with 0");
     }
 }

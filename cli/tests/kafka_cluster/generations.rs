@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    processes::{Process, pledger, until},
+    processes::{Process, agent, pledger, until},
     reading::{Told, over_http, said},
 };
 
@@ -21,8 +21,7 @@ pub(crate) fn states(told: &Told) -> Vec<String> {
 }
 
 pub(crate) fn post(process: &Process, path: &str, token: &str) -> (u16, Value) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let request = agent.post(format!("{}{path}", process.url)).header("authorization", format!("Bearer {token}"));
+    let request = agent().post(format!("{}{path}", process.url)).header("authorization", format!("Bearer {token}"));
     let mut response = request.send_empty().expect("an answer");
     (response.status().as_u16(), response.body_mut().read_json().expect("JSON"))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     load::{open, under_load, under_load_of},
-    processes::{Cluster, Process, until},
+    processes::{Cluster, Process, agent, until},
     schemas::InPostgres,
     told::{Told, more, valid},
 };
@@ -31,7 +31,7 @@ fn over_http(process: &Process) -> Vec<[String; 4]> {
     let (mut deals, mut next) = (Vec::new(), Some(String::new()));
     while let Some(after) = next {
         let url = format!("{}/v1/deals?limit=1000{after}", process.url);
-        let page: Value = ureq::get(url).call().expect("an answer").body_mut().read_json().expect("JSON");
+        let page: Value = agent().get(url).call().expect("an answer").body_mut().read_json().expect("JSON");
         let text = |deal: &Value, field: &str| deal.pointer(field).and_then(Value::as_str).expect(field).to_owned();
         let items = page["items"].as_array().expect("items");
         deals.extend(items.iter().map(|deal| ["/deal_id", "/status", "/amount/amount", "/position"].map(|field| text(deal, field))));
@@ -55,7 +55,7 @@ fn all_agree(processes: &[&Process], home: &InPostgres, told: &[&Told]) {
     let expected = in_sql(home);
     for process in processes {
         until("the views are the same", || over_http(process) == expected);
-        until("it is ready", || ureq::get(format!("{}/readyz", process.url)).call().is_ok());
+        until("it is ready", || process.is_ready());
     }
     // Who lost the lock and who got it may both be on their way.
     until("one process keeps the read models", || processes.iter().filter(|process| keeps(process)).count() == 1);

@@ -39,6 +39,7 @@ const CASES: &[Case] = &[
     ("kafka::services_send_events_and_read_what_was_decided", services::services_send_events_and_read_what_was_decided),
     ("kafka::a_ledger_moves_to_a_cluster_that_goes_on_with_it", moving::a_ledger_moves_to_a_cluster_that_goes_on_with_it),
     ("kafka::a_broker_that_is_away_at_the_start_is_waited_for", starting::a_broker_that_is_away_at_the_start_is_waited_for),
+    ("kafka::who_is_told_to_stop_while_it_starts_ends", starting::who_is_told_to_stop_while_it_starts_ends),
     ("kafka::what_does_not_fit_is_said", mistakes::what_does_not_fit_is_said),
 ];
 

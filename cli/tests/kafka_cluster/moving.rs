@@ -67,7 +67,7 @@ pub(crate) fn a_ledger_moves_to_a_cluster_that_goes_on_with_it(brokers: &str) {
     assert_eq!(process.send("RegisterPartner", &partner, "k1").0, 200);
     // Its policies act on what was recorded before, too.
     until("policies look", || process.metric("pledger_policy_looks") > 1.0);
-    assert!(ureq::get(format!("{}/readyz", process.url)).call().is_ok(), "nothing troubles it");
+    assert!(process.is_ready(), "nothing troubles it");
     let apart = migrate(&cluster.prefix);
     let gone_on = "goes on by itself: the target was written to since it was copied: slice ";
     assert!(apart.status.code() == Some(1) && said(&apart).contains(gone_on), "{}", said(&apart));

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -62,15 +62,13 @@ impl Cluster {
 
     pub(crate) fn serve_in(&self, dir: TempDir, args: &[&str]) -> Process {
         let process = self.begin_in(dir, args);
-        until("it is ready", || ureq::get(format!("{}/readyz", process.url)).call().is_ok());
+        until("it is ready", || process.is_ready());
         process
     }
 
     /// Starts a process, and waits until it says where it is, be it ready or not.
     pub(crate) fn begin_in(&self, dir: TempDir, args: &[&str]) -> Process {
-        let mut command = self.command("serve");
-        command.args(args).args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("pledger");
+        let mut child = self.server(&dir, args).spawn().expect("pledger");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let said = lines.find_map(|line| {
             let line = line.expect("text");
@@ -80,6 +78,21 @@ impl Cluster {
         // What follows is read by nobody, and may not stop it.
         std::thread::spawn(move || lines.for_each(drop));
         Process { url: format!("http://{}", said.expect("it says where it serves")), child, dir: Some(dir) }
+    }
+
+    fn server(&self, dir: &TempDir, args: &[&str]) -> Command {
+        let mut command = self.command("serve");
+        command.args(args).args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path()).stdout(Stdio::piped());
+        command
+    }
+
+    /// Starts a process, tells it to stop after a while, and answers how it ended.
+    pub(crate) fn serve_for(&self, while_it_starts: Duration) -> ExitStatus {
+        let dir = TempDir::new().expect("a directory");
+        let child = self.server(&dir, &[]).stdout(Stdio::null()).spawn().expect("pledger");
+        let mut process = Process { url: String::new(), child, dir: Some(dir) };
+        std::thread::sleep(while_it_starts);
+        process.end()
     }
 
     pub(crate) fn ledger(&self) -> KafkaLog {
@@ -102,9 +115,14 @@ impl Process {
 
     /// Ends it in order; answers its directory.
     pub(crate) fn stop(mut self) -> TempDir {
-        self.signal("-TERM");
-        assert!(self.child.wait().expect("it ends").success());
+        assert!(self.end().success());
         self.dir.take().expect("a process has one")
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        until("it ends", || self.child.try_wait().expect("asked").is_some());
+        self.child.wait().expect("it ended")
     }
 
     /// The token of whoever started it.
@@ -115,17 +133,20 @@ impl Process {
         announced["token"].as_str().expect("a token").to_owned()
     }
 
+    pub(crate) fn is_ready(&self) -> bool {
+        agent().get(format!("{}/readyz", self.url)).call().is_ok_and(|answer| answer.status() == 200)
+    }
+
     /// A metric of its own.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = ureq::get(format!("{}/metrics", self.url)).call().expect("metrics").body_mut().read_to_string().expect("text");
+        let text = agent().get(format!("{}/metrics", self.url)).call().expect("metrics").body_mut().read_to_string().expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect(name);
         line.parse().expect("a number")
     }
 
     /// Sends a command; answers the status and the body.
     pub(crate) fn send(&self, name: &str, payload: &Value, key: &str) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
-        let request = agent.post(format!("{}/v1/commands/{name}", self.url)).header("idempotency-key", key);
+        let request = agent().post(format!("{}/v1/commands/{name}", self.url)).header("idempotency-key", key);
         let mut response = request.send_json(payload).expect("an answer");
         (response.status().as_u16(), response.body_mut().read_json().expect("JSON"))
     }
@@ -136,6 +157,11 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// What asks servers. A refusal is an answer, and one that does not come is not waited for for ever.
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
 }
 
 /// Waits until something is so.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     keepers::CUT,
-    processes::{Cluster, Process, pledger, until},
+    processes::{Cluster, Process, agent, pledger, until},
     schemas::InPostgres,
 };
 
@@ -84,7 +84,7 @@ fn succeeded(output: &Output) -> String {
 
 /// What a server answers.
 pub(crate) fn over_http(process: &Process, path: &str) -> Value {
-    let mut answer = ureq::get(format!("{}{path}", process.url)).call().expect("an answer");
+    let mut answer = agent().get(format!("{}{path}", process.url)).call().expect("an answer");
     answer.body_mut().read_json().expect("JSON")
 }
 
@@ -98,7 +98,7 @@ fn analyses_are_the_same(told: &Told, server: &Process) {
     std::fs::write(path("draft.toml"), &draft).expect("written");
     let operator = format!("Bearer {}", server.token());
     let asked = json!({"drafts": [{"name": path("draft.toml"), "program": draft}], "to": "2026-09-30"});
-    let request = ureq::post(format!("{}/v1/simulate", server.url)).header("authorization", &operator);
+    let request = agent().post(format!("{}/v1/simulate", server.url)).header("authorization", &operator);
     let simulated: Value = request.send_json(&asked).expect("an answer").body_mut().read_json().expect("JSON");
     let by_verb = told.cluster.run("simulate", &["--rules", &path("draft.toml"), "--to", "2026-09-30", "--json"]);
     let by_verb: Value = serde_json::from_str(&succeeded(&by_verb)).expect("JSON");
@@ -106,7 +106,7 @@ fn analyses_are_the_same(told: &Told, server: &Process) {
     assert_eq!(simulated["drafts"][0]["changes"][0]["before"], "4");
 
     let deal = over_http(server, "/v1/deals?limit=1")["items"][0]["deal_id"].as_str().expect("a deal").to_owned();
-    let request = ureq::get(format!("{}/v1/evidence?deal={deal}", server.url)).header("authorization", &operator);
+    let request = agent().get(format!("{}/v1/evidence?deal={deal}", server.url)).header("authorization", &operator);
     let file = request.call().expect("an answer").body_mut().read_to_vec().expect("a file");
     std::fs::write(path("a.evidence"), file).expect("written");
     // The verb signs with the same key: the cluster's.

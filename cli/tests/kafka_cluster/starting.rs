@@ -2,6 +2,7 @@
 
 use std::{
     net::{TcpListener, TcpStream},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::Output,
     thread,
@@ -12,12 +13,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    processes::{Cluster, Process, until},
+    processes::{Cluster, Process, agent, until},
     server::Server,
 };
 
 /// How soon a process says what is wrong.
 const TOLD: Duration = Duration::from_secs(15);
+
+/// Its number, everywhere.
+const SIGTERM: i32 = 15;
 
 fn directory() -> TempDir {
     TempDir::new().expect("a directory")
@@ -29,8 +33,7 @@ fn broker() -> String {
 
 /// The status of an answer, after how many seconds to ask again, and the body.
 fn ask(process: &Process, path: &str) -> (u16, Option<String>, Value) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.get(format!("{}{path}", process.url)).call().expect("an answer");
+    let mut response = agent().get(format!("{}{path}", process.url)).call().expect("an answer");
     let again = response.headers().get("retry-after").map(|seconds| seconds.to_str().expect("text").to_owned());
     (response.status().as_u16(), again, response.body_mut().read_json().expect("JSON"))
 }
@@ -48,7 +51,7 @@ fn waits_for(process: &Process, whom: &str) {
 
 fn works(process: &Process) {
     // Who comes just when the waiting is over may be hung up on.
-    until("it is ready", || ureq::get(format!("{}/readyz", process.url)).call().is_ok());
+    until("it is ready", || process.is_ready());
     let partner = json!({"partner_id": "p-1", "name": "Nordwind", "roles": ["reseller"]});
     let (status, decided) = process.send("RegisterPartner", &partner, "p-1");
     assert_eq!(status, 200, "{decided}");
@@ -100,6 +103,23 @@ pub(crate) fn a_broker_that_is_away_at_the_start_is_waited_for(broker: &str) {
     thread::spawn(move || listener.incoming().for_each(|client| carry(&client.expect("a client"), &broker)));
     works(&process);
     drop(process.stop());
+}
+
+/// How long after one another processes are told to stop, and how many are: the last of them serve by then, on a quiet machine.
+const APART: Duration = Duration::from_millis(250);
+const TOLD_TO_STOP: u32 = 8;
+
+pub(crate) fn who_is_told_to_stop_while_it_starts_ends(broker: &str) {
+    let cluster = &Cluster::init(broker);
+    thread::scope(|scope| {
+        for nth in 0..TOLD_TO_STOP {
+            scope.spawn(move || {
+                let ended = cluster.serve_for(APART * nth);
+                // Before it listens a signal ends it as it does any program.
+                assert!(ended.success() || ended.signal() == Some(SIGTERM), "{ended} after {nth} x {APART:?}");
+            });
+        }
+    });
 }
 
 /// Carries what a client and a broker say to each other.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     load::{open, under_load},
-    processes::{Cluster, Process, until},
+    processes::{Cluster, Process, agent, until},
     told::{more, valid},
 };
 
@@ -91,11 +91,10 @@ pub(crate) fn who_sends_says_that_nobody_decides(brokers: &str) {
     let (status, unknown) = api.send("RegisterPartner", &partner, "k1");
     assert_eq!(status, 503, "{unknown}");
     until("it is told", || undecided() > 0.0);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut ready = agent.get(format!("{}/readyz", api.url)).call().expect("an answer");
+    let mut ready = agent().get(format!("{}/readyz", api.url)).call().expect("an answer");
     let told = ready.body_mut().read_to_string().expect("text");
     assert!(ready.status() == 503 && told.contains("not decided in 1 slices") && told.contains("role processor"), "{told}");
     let _processor = cluster.serve(&["--roles", "processor"]);
     until("it is decided", || undecided() < 1.0);
-    until("it is ready again", || ureq::get(format!("{}/readyz", api.url)).call().is_ok());
+    until("it is ready again", || api.is_ready());
 }

@@ -5,7 +5,7 @@ mod jars;
 mod kafka;
 pub(crate) mod postgres;
 mod probe;
-mod process;
+pub(crate) mod process;
 mod secure;
 
 use std::ffi::OsString;

@@ -36,6 +36,11 @@ pub(super) fn launch(command: &mut Command, log: &Path, group: Group) -> anyhow:
 
 /// Whether the process runs and is the one recorded: its command line names `mark`. Ids are used again.
 pub(super) fn is_ours(pid: u32, mark: &Path) -> bool {
+    command_line(pid).contains(&*mark.to_string_lossy())
+}
+
+/// The program that a process runs and its arguments; nothing once it has ended.
+pub(crate) fn command_line(pid: u32) -> String {
     let proc = Path::new("/proc");
     let line = if proc.join("self").exists() {
         // Empty once it has ended, even before its parent has taken notice.
@@ -43,11 +48,11 @@ pub(super) fn is_ours(pid: u32, mark: &Path) -> bool {
     } else {
         Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output().map(|output| output.stdout).unwrap_or_default()
     };
-    String::from_utf8_lossy(&line).contains(&*mark.to_string_lossy())
+    String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
 }
 
 /// Sends a signal by its name. The shell's own `kill` is everywhere, the program is not.
-pub(super) fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
+pub(crate) fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
     let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]).status().context("running sh")?;
     if !status.success() {
         bail!("process {pid} took no signal {name}");
@@ -56,7 +61,7 @@ pub(super) fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
 }
 
 /// The processes that a process started and that still run.
-pub(super) fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+pub(crate) fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
     let proc = Path::new("/proc");
     if !proc.join("self").exists() {
         let output = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().context("running ps")?;
