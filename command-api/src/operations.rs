@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use axum::{Router, http::Uri, routing::get};
 
-use crate::{Api, Metrics, Probe, health};
+use crate::{Api, Metrics, Probe, health, problem::Problem};
 
 /// What a process without an API is watched by.
 #[derive(Clone)]
@@ -34,5 +34,12 @@ impl Operations {
             .route("/healthz", get(|| async { health::healthz() }))
             .route("/readyz", get(move || async move { health::readiness(health::probed(&ready.0.probes)) }))
             .route("/metrics", get(move || async move { metrics.0.metrics.text() }))
+            .fallback(|uri: Uri| async move { not_here(uri.path()) })
     }
+}
+
+fn not_here(path: &str) -> Problem {
+    let shown: String = path.chars().take(200).collect();
+    Problem::not_found(format!("there is no {shown} here: this process has no role api, so it takes no commands and answers no questions"))
+        .accepted("/healthz, /readyz or /metrics here; everything else at a process with the role api")
 }

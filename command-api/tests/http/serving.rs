@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use pledger_command_api::serve;
+use pledger_command_api::{Operations, serve, serve_operations};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -109,4 +109,16 @@ async fn a_head_that_cannot_be_read_is_answered() {
     }
     stop.send(()).expect("it runs");
     tokio::time::timeout(WAIT, served).await.expect("it stops in time").expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn a_process_without_an_api_says_what_it_answers() {
+    let stack = Stack::ready().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(serve_operations(listener, Operations::of(&stack.api), std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    stream.write_all(b"GET /v1/deals HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+    let answer = read_until(&mut stream, "/metrics here").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("there is no /v1/deals here: this process has no role api"), "{answer}");
 }
