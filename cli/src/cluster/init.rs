@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{
     Cluster, NewTopics,
-    node::{ClusterNode, Writes, options},
+    node::{ClusterNode, Writes, follow, options},
 };
 use crate::{
     context::Context,
@@ -38,7 +38,8 @@ pub(crate) fn init(cluster: &Cluster, slices: Slices, topics: &NewTopics, contex
     // The rules name nobody, and nothing is worth a snapshot yet.
     let keys: Arc<dyn KeyStore> = Arc::new(MemoryKeyStore::default());
     let snapshots: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::default());
-    let node = ClusterNode::start(log, &keys, &snapshots, true, Writes::These(slices.references().collect()))?;
+    let follower = follow(&log)?;
+    let node = ClusterNode::start(log, Some(follower), &keys, &snapshots, Writes::These(slices.references().collect()))?;
     let published = publish(&node);
     node.stop();
     published?;

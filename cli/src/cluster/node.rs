@@ -89,18 +89,22 @@ impl Writes {
     }
 }
 
+/// Follows the ledger, from its beginning: what was decided, and where ids lead.
+pub(super) fn follow(log: &KafkaLog) -> Result<Follower> {
+    Ok(Follower::start(Arc::new(log.clone()), KeyLimits::default())?)
+}
+
 impl ClusterNode {
-    /// Starts what this process does. Restores the follower first, then the processor.
+    /// Starts what this process does; commands are sent where there is a follower.
     pub(super) fn start(
         log: KafkaLog,
+        follower: Option<Follower>,
         keys: &Arc<dyn KeyStore>,
         snapshots: &Arc<dyn SnapshotStore>,
-        sends: bool,
         writes: Writes,
     ) -> Result<Self> {
         let commands = KafkaCommands::of(&log);
         let ledger: Arc<dyn Log> = Arc::new(log.clone());
-        let follower = sends.then(|| Follower::start(Arc::clone(&ledger), KeyLimits::default())).transpose()?;
         let directory = follower.as_ref().map(|follower| follower.followed().directory()).unwrap_or_default();
         let clock = present(&log, follower.as_ref().map(Follower::followed).as_deref());
         let edge = Edge { slices: log.slices(), keys: Arc::clone(keys), directory, clock, randomness: Arc::new(SystemRandomness) };

@@ -12,7 +12,7 @@ use super::{
     Cluster, Joining,
     flags::Role,
     keeper::Candidacy,
-    node::{ClusterNode, Writes, open, options},
+    node::{ClusterNode, Writes, follow, open, options},
     reading::signing_key,
     services::{Services, as_sample},
     starting::Starting,
@@ -57,7 +57,10 @@ pub(crate) fn serve(cluster: &Cluster, joining: &Joining, context: &Context, lis
     // The server is found by a file there, wherever the rest is.
     std::fs::create_dir_all(&context.data_dir).with_context(|| format!("{} cannot be made", context.data_dir.display()))?;
     let sends = [Role::Api, Role::Policies, Role::Ingest].into_iter().any(|role| joining.has(role));
-    let node = ClusterNode::start(log, &stores.keys, &stores.snapshots, sends, writes)?;
+    let follower = if sends { Some(follow(&log)?) } else { None };
+    // Others take notice of this process.
+    starting.begin();
+    let node = ClusterNode::start(log, follower, &stores.keys, &stores.snapshots, writes)?;
     let served = serve_node(&node, &mut stores, joining, context, starting, cluster);
     node.stop();
     served.map(|()| ExitCode::SUCCESS)

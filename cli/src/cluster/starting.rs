@@ -2,7 +2,12 @@
 
 use std::{
     fmt::Display,
-    process, thread,
+    future, process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,6 +34,8 @@ pub(super) struct Starting {
     front: Front,
     at: watch::Sender<String>,
     end: oneshot::Sender<()>,
+    /// Whether anything was begun that has to be brought to an end.
+    begun: Arc<AtomicBool>,
     answering: JoinHandle<std::io::Result<()>>,
 }
 
@@ -38,15 +45,22 @@ impl Starting {
         let (at, shown) = watch::channel(OPENING.to_owned());
         let probe = Probe::new("start", move || Err(shown.borrow().clone()));
         let (end, ended) = oneshot::channel();
-        let signalled = front.signalled.clone();
+        let (signalled, begun) = (front.signalled.clone(), Arc::<AtomicBool>::default());
+        let is_begun = Arc::clone(&begun);
+        let told_in_vain = async move {
+            signalled.told().await;
+            if is_begun.load(Ordering::Acquire) {
+                // Whoever serves afterwards finds that it was told to stop, and ends everything in order.
+                future::pending::<()>().await;
+            }
+        };
         let answering = front.beside(|listener| async {
             tokio::select! {
                 served = serve_waiting(listener, probe, async { drop(ended.await) }) => served,
-                // Nothing was begun that has to be brought to an end.
-                () = signalled.told() => process::exit(0),
+                () = told_in_vain => process::exit(0),
             }
         })?;
-        Ok(Self { front, at, end, answering })
+        Ok(Self { front, at, end, begun, answering })
     }
 
     /// Asks somebody until it is reached, however long that takes.
@@ -76,6 +90,11 @@ impl Starting {
             self.at.send_replace(OPENING.into());
         }
         Ok(())
+    }
+
+    /// From now on a signal ends this process in order, when the start is over: it is a member of groups that others wait for.
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
     }
 
     fn say(&self, whom: &impl Display) {
