@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     connection::{Ask, Connection},
     context::{Context, Usage},
+    ledger::Ledger,
     output,
 };
 
@@ -69,6 +70,7 @@ impl Import {
             path.metadata().map_err(|error| Usage(format!("{}: {error}", path.display())))?;
         }
         let sources = Sources::find(&mapping, &self.from).map_err(Usage)?;
+        warn_of_a_generated_history(context);
         if self.dry_run {
             let persons = Persons { keys: Arc::new(MemoryKeyStore::default()), sender: mapping.sender() };
             // Everything is read: whoever mends rows wants to know of all of them.
@@ -120,6 +122,18 @@ impl Import {
         sending.flush()?;
         progress.finish_and_clear();
         Ok(report)
+    }
+}
+
+/// Who tried the demo and then imports may have forgotten where that is.
+fn warn_of_a_generated_history(context: &Context) {
+    // Whether there is a ledger, and a sound one, is told by whoever writes to it.
+    if Ledger::in_directory(context).is_ok_and(|ledger| ledger.created.generated.is_some()) {
+        eprintln!(
+            "warning: {} holds a generated history (pledger demo), and what is recorded stays: to keep them apart, import into a \
+             directory of its own with --data-dir",
+            context.data_dir.display()
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pledger_domain::rules::Rules;
 
-use crate::program::{fail, json, succeed};
+use crate::program::{fail, json, pledger, succeed, text};
 
 /// Partners, some with a date on which they signed.
 const PARTNERS: &str = "id,since,signed\np-1,2016-10-20,2016-11-01\np-2,2016-10-21,20x6-11-02\np-3,2016-10-22,2016-11-03\n";
@@ -136,4 +136,15 @@ fn what_is_dated_before_its_registration_is_told_as_that() {
     std::fs::write(dir.join("deals.csv"), "id,registered,closed\nd-1,2017-02-15,2017-01-15\nd-2,2017-02-15,2017-03-15\n").expect("written");
     let told = fail(dir, &IMPORT, 1);
     assert!(told.contains("deals.csv:2: ClosedBeforeRegistered: CloseWon") && !told.contains("DealUnknown"), "{told}");
+}
+
+#[test]
+fn whoever_imports_into_a_generated_history_is_warned() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    mapping(dir, "2016-01-01", Rules::DEFAULT, "");
+    let warning = "holds a generated history (pledger demo)";
+    assert!(!text(&pledger(dir, &[&IMPORT[..], &["--dry-run"]].concat())).contains(warning));
+    succeed(dir, &["demo", "--partners", "2", "--months", "2", "--no-serve"]);
+    assert!(text(&pledger(dir, &[&IMPORT[..], &["--dry-run"]].concat())).contains(warning));
 }
