@@ -19,7 +19,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 
 use context::{Context, Settings};
 
@@ -50,7 +50,8 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage.";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     context::start_logging(arguments.settings.verbose);
     let outcome = Context::new(arguments.settings)
         .and_then(|context| arguments.verb.run(&context).map_err(|error| room::explained(error, &context.data_dir)));
@@ -58,13 +59,25 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast::<context::Usage>() {
-            Ok(usage) => Arguments::command().error(ErrorKind::ValueValidation, usage.0).exit(),
+            Ok(usage) => misused(&matches, &usage.0).exit(),
             Err(error) => {
                 eprintln!("pledger: {}", output::chain(&error));
                 ExitCode::FAILURE
             }
         },
     }
+}
+
+/// What is wrong, and how the verb is used that was asked for.
+fn misused(mut matches: &ArgMatches, told: &str) -> clap::Error {
+    let mut command = Arguments::command();
+    command.build();
+    let mut verb = &mut command;
+    while let Some((name, below)) = matches.subcommand() {
+        verb = verb.find_subcommand_mut(name).expect("the arguments were read by it");
+        matches = below;
+    }
+    verb.error(ErrorKind::ValueValidation, told)
 }
 
 /// Whoever read our output has seen enough.

@@ -248,3 +248,17 @@ fn an_export_says_what_is_missing() {
         assert!(output.status.code() == Some(2) && told.starts_with(&format!("error: {said}: {such}")), "{told}");
     }
 }
+
+#[test]
+fn wrong_usage_is_told_with_the_usage_of_the_verb() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    with_a_deal(dir);
+    for (arguments, usage) in [
+        (&["query", "deals", "--filter", "status=wonn"][..], "\nUsage: pledger query [OPTIONS] <VIEW> [KEY]\n"),
+        (&["dead-letters", "list"], "\nUsage: pledger dead-letters list [OPTIONS]"),
+    ] {
+        let told = fail(dir, arguments, 2);
+        assert!(told.contains(usage), "{told}");
+    }
+}
