@@ -79,6 +79,10 @@ pub enum Rejection {
     AlreadyProtected { deal_id: DealId, protected_until: Timestamp },
     #[error("the deal {deal_id} was registered in this ledger, and is protected by its approval")]
     DealNotHistorical { deal_id: DealId },
+    #[error(
+        "an opening grants from today on, and is no history: send it without an effective time; an import's mapping says `opening = true`"
+    )]
+    OpeningNotHistory {},
     #[error("the deal {deal_id} exists on this account already")]
     DealExists { deal_id: DealId },
     #[error("there is no deal {deal_id} on this account")]

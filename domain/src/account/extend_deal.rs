@@ -48,15 +48,17 @@ impl CommandPayload for ExtendDeal {
         let deal = state.known_while(&self.deal_id, |phase| phase == DealPhase::Approved)?;
         protected_partner(facts, &deal.partner_id)?;
         let rules = &facts.rules.rules.deal_registration;
-        if deal.protected_until.is_none() && deal.expires_at.is_none() {
+        // History protects nothing any longer than it was.
+        let protection = deal.protected_until.filter(|_| !facts.historical);
+        if protection.is_none() && deal.expires_at.is_none() {
             return Err(Rejection::NeverExpires { deal_id: self.deal_id.clone() });
         }
         if deal.extensions >= rules.max_extensions {
             return Err(Rejection::NoExtensionLeft { deal_id: self.deal_id.clone(), extensions: deal.extensions });
         }
         let extended = |end: Timestamp| end.plus_days(i64::from(rules.extension_days));
-        let mut protected_until = deal.protected_until.map(extended);
-        if protected_until.is_some_and(|until| until > facts.now) {
+        let mut protected_until = protection.map(extended).or(deal.protected_until);
+        if protection.is_some() && protected_until.is_some_and(|until| until > facts.now) {
             state.unprotected(facts, Some(&deal.product), Some(&deal.partner_id))?;
             if let Some((beside, until)) = state.protected_beside(facts, &self.deal_id, deal, &deal.product) {
                 if deal.expires_at.is_none() {
@@ -90,6 +92,7 @@ mod tests {
             (Story::approved().at("2027-02-01"), extended(Some("2027-03-30"), Some("2027-06-28"))),
             (unprotected, extended(None, Some("2027-06-28"))),
             (everlasting, extended(Some("2027-03-30"), None)),
+            (Story::approved().import(true).dated("2026-10-02"), extended(Some("2026-12-30"), Some("2027-06-28"))),
         ] {
             assert_eq!(story.event("ExtendDeal", &d1()), event);
         }
@@ -110,6 +113,7 @@ mod tests {
         let deal_id = || "d-1".parse().expect("an id");
         let again = Story::approved().then("ExtendDeal", &d1());
         let historical = Story::registered().import(true).then("ApproveDeal", &d1()).api();
+        let everlasting = Story::registered().rules(|rules| rules.validity_days = 0).then("ApproveDeal", &d1()).import(true);
         let taken = Story::approved().at("2027-01-10").then("RegisterDeal", &deal("d-2", "p-2"));
         let taken = taken.then("ApproveDeal", &json!({"deal_id": "d-2"}));
         let protected = Rejection::AccountProtected {
@@ -122,6 +126,7 @@ mod tests {
         for (story, refusal) in [
             (again, Rejection::NoExtensionLeft { deal_id: deal_id(), extensions: 1 }),
             (historical, Rejection::NeverExpires { deal_id: deal_id() }),
+            (everlasting, Rejection::NeverExpires { deal_id: deal_id() }),
             (taken, protected),
             (Story::registered(), wrong_phase("in_review")),
         ] {

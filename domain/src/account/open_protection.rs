@@ -49,6 +49,9 @@ impl CommandPayload for OpenProtection {
         if !deal.historical {
             return Err(Rejection::DealNotHistorical { deal_id: self.deal_id.clone() });
         }
+        if facts.historical {
+            return Err(Rejection::OpeningNotHistory {});
+        }
         protected_partner(facts, &deal.partner_id)?;
         if state.is_unmatched() {
             return Err(Rejection::AccountRequired {});
@@ -103,6 +106,7 @@ mod tests {
             (unmatched, until("2026-11-01"), Some(Rejection::AccountRequired {})),
             (Story::registered(), until("2026-11-01"), Some(Rejection::DealNotHistorical { deal_id: "d-1".parse().expect("an id") })),
             (moved("d-1", "p-1").then("CancelDeal", &d1()), until("2026-11-01"), Some(wrong_phase("canceled"))),
+            (moved("d-1", "p-1").import(true), until("2026-11-01"), Some(Rejection::OpeningNotHistory {})),
         ] {
             assert_eq!(story.decide("OpenProtection", &payload).err(), refusal, "{payload}");
         }

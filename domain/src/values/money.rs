@@ -159,7 +159,9 @@ impl Money {
         let number: Decimal = plain.then(|| amount.parse().ok()).flatten().ok_or_else(unreadable)?;
         let number = number.normalize();
         let digits = currency.digits();
-        if number.scale() > digits {
+        // Beyond what a decimal holds it was rounded: what was written counts.
+        let written = amount.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len());
+        if written > digits as usize {
             return Err(InvalidMoney::Precision { amount: amount.to_owned(), digits, currency });
         }
         let overflow = || InvalidMoney::Overflow(amount.to_owned());
@@ -383,6 +385,7 @@ mod tests {
             (r#"{"amount":"0.1","currency":"EUR"}"#, 10, "0.10"),
             (r#"{"amount":"500","currency":"JPY"}"#, 500, "500"),
             (r#"{"amount":"1.250","currency":"KWD"}"#, 1250, "1.250"),
+            (r#"{"amount":"1.10000000000000000000000000000000","currency":"USD"}"#, 110, "1.10"),
         ] {
             let amount = parse(json).expect(json);
             assert_eq!(amount.minor(), minor, "{json}");
@@ -398,6 +401,7 @@ mod tests {
             (r#"{"amount":"1e5","currency":"USD"}"#, "not a decimal number"),
             (r#"{"amount":"","currency":"USD"}"#, "not a decimal number"),
             (r#"{"amount":"0.001","currency":"USD"}"#, "decimal places of USD"),
+            (r#"{"amount":"1.009999999999999999999999999999","currency":"USD"}"#, "decimal places of USD"),
             (r#"{"amount":"-1.00","currency":"USD"}"#, "is negative"),
             (r#"{"amount":"1000000000000.00","currency":"USD"}"#, "too large"),
             (r#"{"amount":"99999999999999999999999999999999999.00","currency":"USD"}"#, "not a decimal number"),

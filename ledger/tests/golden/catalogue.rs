@@ -47,7 +47,7 @@ names!(
     RetirementBlocked, CompletionExists, CourseNotCompleted, PrerequisiteMissing, CertificationHeld, CertificationNotHeld,
     UnknownCertificationLevel, NotDue, EndsBeforeItBegins, UnknownTier, TierEvaluated, AccountProtected, AlreadyProtected, DealNotHistorical, DealExists,
     DealUnknown, WrongDealPhase, ExpectedCloseInPast, StageNotAhead, NoExtensionLeft, ClosedBeforeRegistered,
-    NoProtectionByRules, AccountRequired, TouchpointExists, RevenueExists, RefundExceeded, DirectClaimExists, DisputeExists, DisputeNotOpen,
+    NoProtectionByRules, OpeningNotHistory, AccountRequired, TouchpointExists, RevenueExists, RefundExceeded, DirectClaimExists, DisputeExists, DisputeNotOpen,
     NotAParty, SharesNotWhole, ShareOutOfRange, NeverExpires, NoDecisionDue, SamePartner, BudgetExists, BudgetUnknown,
     OutsideBudgetPeriod, AllocationExists, AllocationUnknown, BudgetExceeded, AllocationExceeded, RequestExceeded,
     MoreThanAsked, RequestExists, RequestUnknown, WrongRequestPhase, StaleRevision, ClaimExists, ClaimUnknown,
