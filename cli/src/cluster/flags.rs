@@ -38,13 +38,8 @@ pub(crate) struct Cluster {
 impl ClusterFlags {
     /// The cluster that is meant; none where the ledger of a directory is.
     pub(crate) fn cluster(&self, context: &Context) -> Result<Option<Cluster>> {
-        let file = &context.file;
-        match self.kafka.clone().or_else(|| file.kafka.clone()) {
-            Some(brokers) => {
-                let prefix = self.topic_prefix.clone().or_else(|| file.topic_prefix.clone());
-                let given = if self.kafka_config.is_empty() { &file.kafka_config } else { &self.kafka_config };
-                Cluster::of(brokers, prefix, given).map(Some)
-            }
+        match self.kafka.clone().or_else(|| context.file.kafka.clone()) {
+            Some(brokers) => Cluster::named(brokers, self.topic_prefix.clone(), &self.kafka_config, context).map(Some),
             None => self.given().map_or(Ok(None), |flag| Err(without_kafka(flag))),
         }
     }
@@ -67,8 +62,14 @@ fn without_kafka(flag: &str) -> anyhow::Error {
 }
 
 impl Cluster {
-    /// The cluster of these brokers.
-    pub(crate) fn of(brokers: String, prefix: Option<String>, kafka_config: &[String]) -> Result<Self> {
+    /// The cluster of these brokers; what is not given of it is as the configuration has it.
+    pub(crate) fn named(brokers: String, prefix: Option<String>, kafka_config: &[String], context: &Context) -> Result<Self> {
+        let file = &context.file;
+        let given = if kafka_config.is_empty() { &file.kafka_config } else { kafka_config };
+        Self::of(brokers, prefix.or_else(|| file.topic_prefix.clone()), given)
+    }
+
+    fn of(brokers: String, prefix: Option<String>, kafka_config: &[String]) -> Result<Self> {
         let mut properties = BTreeMap::new();
         for given in kafka_config {
             match given.strip_prefix('@') {

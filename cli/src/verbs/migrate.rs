@@ -36,7 +36,7 @@ pub(crate) struct Migrate {
 
 impl Migrate {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let cluster = Cluster::of(self.to_kafka, self.topic_prefix, &self.kafka_config)?;
+        let cluster = Cluster::named(self.to_kafka, self.topic_prefix, &self.kafka_config, context)?;
         cluster::migrate(&self.from, &cluster, &self.topics, &self.postgres, context)
     }
 }

@@ -193,6 +193,12 @@ pub(crate) fn a_place_is_named_once_in_the_configuration(brokers: &str) {
     // A flag wins over the file.
     let other = run(&file, &["query", "partners", "--topic-prefix", "nobody."]);
     assert!(other.status.code() == Some(1) && said(&other).contains("nobody.ledger"), "{}", said(&other));
+    // A ledger that is moved goes there too, and there is another one.
+    succeeded(
+        &pledger().current_dir(dir.path()).args(["demo", "--partners", "2", "--months", "2", "--no-serve"]).output().expect("pledger"),
+    );
+    let moved = run(&file, &["migrate", "--from", "pledger-data", "--to-kafka", brokers]);
+    assert!(moved.status.code() == Some(1) && said(&moved).contains("there is another ledger already"), "{}", said(&moved));
     for (text, args, what) in [
         ("roles = \"cook\"", &["serve"][..], "roles in the configuration"),
         ("slices = \"some\"", &["serve"], "slices in the configuration"),

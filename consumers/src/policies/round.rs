@@ -89,8 +89,10 @@ impl Line {
             if desk.stopping.is_set() {
                 return Ended::Settled;
             }
-            let mut again = None;
-            for (wanted, decided) in desk.ask(self.policy.sender(), batch, now).await {
+            let Asked { answers, never, later } = desk.ask(self.policy.sender(), batch, now).await;
+            self.decided.extend(never.into_iter().map(|wanted| wanted.key.clone()));
+            let mut again = later.map(Ended::Trouble);
+            for (wanted, decided) in answers {
                 match self.judge(wanted, &decided, desk) {
                     Verdict::Done => drop(self.decided.insert(wanted.key.clone())),
                     Verdict::Said => {}
@@ -127,9 +129,18 @@ impl Line {
     }
 }
 
+/// What came of commands that were to be decided.
+struct Asked<'w> {
+    answers: Vec<(&'w Wanted, Decided)>,
+    /// Those that the edge does not take, now or later.
+    never: Vec<&'w Wanted>,
+    /// Why others were not sent that may be later.
+    later: Option<String>,
+}
+
 impl Desk {
-    /// Has commands decided, and says what came of each. What the edge does not take is left out: it never will.
-    async fn ask<'w>(&self, sender: &'static str, batch: &'w [Wanted], now: Timestamp) -> Vec<(&'w Wanted, Decided)> {
+    /// Has commands decided, and says what came of each.
+    async fn ask<'w>(&self, sender: &'static str, batch: &'w [Wanted], now: Timestamp) -> Asked<'w> {
         let incoming = batch.iter().map(|wanted| Incoming {
             key: Some(&wanted.key),
             received_at: Some(now),
@@ -138,18 +149,23 @@ impl Desk {
             ..Incoming::new(wanted.command, wanted.payload.as_bytes(), Arc::from(sender), Channel::Policy)
         });
         let (mut sent, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        let (mut never, mut later) = (Vec::new(), None);
         for (wanted, prepared) in batch.iter().zip(self.edge.prepare_batch(incoming.collect())) {
             match prepared {
                 Ok(envelope) => {
                     sent.push(wanted);
                     envelopes.push(envelope);
                 }
-                Err(refused) => tracing::error!(policy = sender, key = wanted.key, %refused, "a policy's command cannot be sent"),
+                Err(refused) if refused.may_pass_later() => later = Some(refused.to_string()),
+                Err(refused) => {
+                    tracing::error!(policy = sender, key = wanted.key, %refused, "a policy's command cannot be sent");
+                    never.push(wanted);
+                }
             }
         }
         let mut answers = self.sink.submit(envelopes).await;
         answers.resize(sent.len(), Err(Undecided::Unknown("no answer came".to_owned())));
-        sent.into_iter().zip(answers).collect()
+        Asked { answers: sent.into_iter().zip(answers).collect(), never, later }
     }
 
     /// Those positions that lie in reference slices: what a decision may be made to wait for.
@@ -257,6 +273,43 @@ mod tests {
             assert_eq!(look(&mut line, &desk), Ended::Settled, "{answered:?}");
             assert_eq!(sink.take_keys(), vec!["p-0001/2026-Q3"; usize::from(again)], "{answered:?}");
         }
+    }
+
+    /// Wants the same, always.
+    struct Fixed(Vec<Wanted>);
+
+    impl Policy for Fixed {
+        fn sender(&self) -> &'static str {
+            "policy:fixed"
+        }
+
+        fn wanted(&mut self, _: &dyn PolicyView, _: Timestamp, most: usize) -> Result<Vec<Wanted>, Unread> {
+            Ok(self.0.iter().take(most).cloned().collect())
+        }
+
+        fn expects(&self, _: &Rejection) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_the_edge_never_takes_is_asked_once_and_what_it_may_take_later_is_trouble() {
+        let wanted = |payload: &str, key: &str| Wanted {
+            command: "ExpireDeal",
+            payload: payload.to_owned(),
+            key: key.to_owned(),
+            cause: "test".into(),
+            as_of: Vec::new(),
+        };
+        let sink = Answering::default();
+        let desk = desk(Read::default(), &sink);
+        let mut line = Line::new(Box::new(Fixed(vec![wanted("{}", "never")])));
+        assert_eq!(look(&mut line, &desk), Ended::Settled);
+        assert!(line.decided.contains("never"), "or it would be told again and again");
+        // No deal of that id is known, yet.
+        let mut line = Line::new(Box::new(Fixed(vec![wanted(r#"{"deal_id":"d-1"}"#, "later")])));
+        assert!(matches!(look(&mut line, &desk), Ended::Trouble(_)));
+        assert!(line.decided.is_empty() && sink.take_keys().is_empty());
     }
 
     #[test]

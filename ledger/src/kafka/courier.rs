@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
     config::RDKafkaLogLevel,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, Message as _, OwnedHeaders},
     producer::{BaseRecord, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
 };
@@ -32,7 +32,27 @@ pub(super) struct Delivered {
     /// The number that it was sent with.
     pub(super) number: u64,
     /// Where it lies, or why nobody knows.
-    pub(super) outcome: Result<Place, String>,
+    pub(super) outcome: Result<Place, Unwritten>,
+}
+
+/// Why a message was not written for certain.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub(super) reason: String,
+    /// Its topic takes none of that size, or the client does not.
+    pub(super) is_too_large: bool,
+}
+
+impl From<KafkaError> for Unwritten {
+    fn from(error: KafkaError) -> Self {
+        Self { is_too_large: error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge), reason: error.to_string() }
+    }
+}
+
+impl From<Unwritten> for LogError {
+    fn from(unwritten: Unwritten) -> Self {
+        Self::Store(unwritten.reason)
+    }
 }
 
 /// Whom a message is reported to, and by which number.
@@ -64,9 +84,9 @@ impl ProducerContext for Deliveries {
             Ok(message) => match (u32::try_from(message.partition()), u64::try_from(message.offset())) {
                 (Ok(partition), Ok(offset)) => Ok(Place { partition, offset }),
                 // It was there already when it was sent once more.
-                _ => Err("the broker does not say where it lies".to_owned()),
+                _ => Err(Unwritten { reason: "the broker does not say where it lies".to_owned(), is_too_large: false }),
             },
-            Err((error, _)) => Err(error.to_string()),
+            Err((error, _)) => Err(error.clone().into()),
         };
         // Whoever sent it may have gone.
         drop(receipt.to.send(Delivered { number: receipt.number, outcome }));
@@ -86,9 +106,10 @@ impl Courier {
     }
 
     /// Hands a message over; its report follows.
-    pub(super) fn send(&self, receipt: Receipt, parcel: Parcel<'_>) -> Result<(), LogError> {
+    pub(super) fn send(&self, receipt: Receipt, parcel: Parcel<'_>) -> Result<(), Unwritten> {
         let Parcel { topic, partition, key, headers, value } = parcel;
-        let partition = i32::try_from(partition).map_err(|_| LogError::Store(format!("no topic has a partition {partition}")))?;
+        let no_partition = |_| Unwritten { reason: format!("no topic has a partition {partition}"), is_too_large: false };
+        let partition = i32::try_from(partition).map_err(no_partition)?;
         let message = BaseRecord::with_opaque_to(topic, Box::new(receipt)).partition(partition).headers(headers);
         let message = match key {
             Some(key) => message.key(key),
@@ -98,14 +119,14 @@ impl Courier {
             Some(value) => message.payload(value),
             None => message,
         };
-        self.client.send(message).map_err(|(error, _)| LogError::Store(format!("Kafka at {}: writing to {topic}: {error}", self.brokers)))
+        self.client.send(message).map_err(|(error, _)| self.named(&format!("writing to {topic}"), error.into()))
     }
 
     /// Sends messages and waits until each is reported.
     ///
     /// # Errors
-    /// `LogError::Store` where one was not written for certain.
-    pub(super) fn deliver<'a>(&self, parcels: impl Iterator<Item = Parcel<'a>>, wait: Duration) -> Result<Vec<Place>, LogError> {
+    /// Where one was not written for certain.
+    pub(super) fn deliver<'a>(&self, parcels: impl Iterator<Item = Parcel<'a>>, wait: Duration) -> Result<Vec<Place>, Unwritten> {
         let (to, delivered) = mpsc::channel();
         let mut places = Vec::new();
         for (number, parcel) in (0..).zip(parcels) {
@@ -115,14 +136,18 @@ impl Courier {
         let until = Instant::now() + wait;
         for _ in 0..places.len() {
             let Ok(Delivered { number, outcome }) = delivered.recv_timeout(until.saturating_duration_since(Instant::now())) else {
-                return Err(LogError::Store(format!("Kafka at {}: messages were not written within {} s", self.brokers, wait.as_secs())));
+                let reason = format!("Kafka at {}: messages were not written within {} s", self.brokers, wait.as_secs());
+                return Err(Unwritten { reason, is_too_large: false });
             };
-            let place =
-                outcome.map_err(|reason| LogError::Store(format!("Kafka at {}: a message was not written: {reason}", self.brokers)))?;
+            let place = outcome.map_err(|unwritten| self.named("a message was not written", unwritten))?;
             let slot = usize::try_from(number).ok().and_then(|number| places.get_mut(number));
             *slot.expect("only what was sent is reported") = Some(place);
         }
         Ok(places.into_iter().flatten().collect())
+    }
+
+    fn named(&self, what: &str, unwritten: Unwritten) -> Unwritten {
+        Unwritten { reason: format!("Kafka at {}: {what}: {}", self.brokers, unwritten.reason), ..unwritten }
     }
 }
 

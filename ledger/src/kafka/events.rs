@@ -124,7 +124,7 @@ impl KafkaEvents {
                 Ok(())
             }
             (Ok(_), None) => Ok(()),
-            (Err(reason), _) => Err(LogError::Store(format!("an event of slice {slice} was not published: {reason}"))),
+            (Err(unwritten), _) => Err(LogError::Store(format!("an event of slice {slice} was not published: {}", unwritten.reason))),
         }
     }
 
@@ -243,7 +243,7 @@ impl Outlet for KafkaEvents {
             let (topic, headers) = (self.published.as_str(), owned(std::iter::empty()));
             Parcel { topic, partition: 0, key: Some(key.as_bytes()), headers, value: Some(value) }
         });
-        self.courier.deliver(parcels, TO_WRITE).map(drop)
+        Ok(self.courier.deliver(parcels, TO_WRITE).map(drop)?)
     }
 }
 

@@ -196,7 +196,7 @@ impl KafkaLetters {
         let headers = owned(ours.iter().map(|(name, value)| (*name, Some(value.as_bytes()))));
         let key = entry.letter.message.key.as_deref();
         let parcel = Parcel { topic: &self.topic, partition: entry.id.partition, key, headers, value: Some(b"") };
-        self.courier.deliver(std::iter::once(parcel), TO_WRITE).map(drop)
+        Ok(self.courier.deliver(std::iter::once(parcel), TO_WRITE).map(drop)?)
     }
 
     /// Reads all partitions from their beginnings to the ends they have now.
@@ -212,17 +212,17 @@ impl DeadLetters for KafkaLetters {
         let parcels = letters.iter().zip(&ours).map(|(letter, ours)| self.parcel(letter, ours, letter.message.value.as_deref()));
         match self.courier.deliver(parcels, TO_WRITE) {
             Ok(_) => Ok(()),
-            // The topic may not take one that large. A beginning of it says enough to find the whole in the inbox.
-            Err(error) if letters.iter().any(|letter| letter.message.bytes().len() > KEPT_OF_CUT) => {
-                tracing::warn!(%error, "dead letters are kept without most of their bytes");
+            // The topic does not take one that large. A beginning of it says enough to find the whole in the inbox.
+            Err(unwritten) if unwritten.is_too_large => {
+                tracing::warn!(reason = unwritten.reason, "dead letters are kept without most of their bytes");
                 let ours: Vec<_> = letters.iter().map(|letter| describe(letter, &self.inbox, Some(KEPT_OF_CUT))).collect();
                 let cut = |letter: &Letter| letter.message.value.as_ref().map(|value| value.slice(..value.len().min(KEPT_OF_CUT)));
                 let values: Vec<Option<Bytes>> = letters.iter().map(cut).collect();
                 let parcels =
                     letters.iter().zip(&ours).zip(&values).map(|((letter, ours), value)| self.parcel(letter, ours, value.as_deref()));
-                self.courier.deliver(parcels, TO_WRITE).map(drop)
+                Ok(self.courier.deliver(parcels, TO_WRITE).map(drop)?)
             }
-            Err(error) => Err(error),
+            Err(unwritten) => Err(unwritten.into()),
         }
     }
 }

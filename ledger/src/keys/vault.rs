@@ -164,7 +164,10 @@ impl<B: Backing> KeyStore for Vault<B> {
     fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
         let _writing = self.settling.lock();
         self.write_pending()?;
-        let erasure = self.backing.erase(subject, reason, at)?;
+        let erasure = self.backing.erase(subject, reason, at).inspect_err(|_| {
+            // It may be erased all the same: whoever needs the key next asks the backing.
+            self.known.lock().keys.remove(subject);
+        })?;
         match erasure {
             Erasure::Erased | Erasure::ErasedBefore { .. } => {
                 self.known.lock().keys.insert(subject.clone(), Some(Kept::Erased));
@@ -236,7 +239,7 @@ mod tests {
             Ok(())
         }
         fn erase(&self, _: &PersonId, _: &str, _: Timestamp) -> Result<Erasure, KeyStoreError> {
-            Ok(Erasure::UnknownSubject)
+            if self.fails.load(Ordering::Relaxed) { Err(KeyStoreError::Store("full".into())) } else { Ok(Erasure::UnknownSubject) }
         }
     }
 
@@ -258,6 +261,19 @@ mod tests {
         assert_eq!(vault.settle(), Ok(()));
         let written = vault.backing.written.lock();
         assert_eq!((written.keys.len(), written.rows.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_key_is_used_no_more_of_which_nobody_knows_whether_it_was_erased() {
+        let vault = vault();
+        let subject = vault.stage_subject("crm", "1").expect("staged");
+        let Personal::Sealed(sealed) = vault.stage_seal(&subject, "Ada").expect("staged") else { panic!("it has a key") };
+        vault.settle().expect("written");
+        assert_eq!(vault.open(&sealed), Ok(Opened::Plain("Ada".into())));
+        vault.backing.fails.store(true, Ordering::Relaxed);
+        assert!(vault.erase(&subject, "asked", Timestamp::from_micros(0)).is_err());
+        // The backing is asked, and has no key.
+        assert_eq!(vault.open(&sealed), Ok(Opened::Unreadable));
     }
 
     impl Known {

@@ -47,11 +47,14 @@ impl DirectoryGenerations {
     /// # Errors
     /// `StoreError`.
     pub fn copy(&self, of: GenerationNumber, note: &Note) -> Result<GenerationNumber, StoreError> {
+        self.remove_remains()?;
         let generation = self.folders()?.last().map_or(1, |last| last + 1);
-        fs::create_dir(self.folder(generation))?;
-        SqliteStore::open_read_only(&self.database(of))?.copy_to(&self.database(generation))?;
-        self.keep_note(generation, note)?;
-        Ok(generation)
+        let folder = self.folder(generation);
+        fs::create_dir(&folder)?;
+        let copied = SqliteStore::open_read_only(&self.database(of))
+            .and_then(|mut original| original.copy_to(&self.database(generation)))
+            .and_then(|()| self.keep_note(generation, note));
+        copied.map(|()| generation).inspect_err(|_| drop(fs::remove_dir_all(&folder)))
     }
 
     /// The folders of generations, also of those that were not made to their end.
@@ -258,6 +261,21 @@ mod tests {
         assert_eq!(generations.create(&Note::default()).expect("made"), 4, "somebody may be making 3");
         assert_eq!(generations.all().expect("read"), [1, 4]);
         assert_eq!(generations.folders().expect("read"), [1, 3, 4], "what was left behind is taken away");
+    }
+
+    #[test]
+    fn of_a_copy_that_comes_to_nothing_nothing_is_left() {
+        let data = tempfile::tempdir().expect("a directory");
+        let generations = DirectoryGenerations::of(data.path());
+        generations.start().expect("started");
+        assert_eq!(generations.copy(1, &Note::default()).expect("copied"), 2);
+        assert!(generations.copy(7, &Note::default()).is_err(), "there is no such generation");
+        assert_eq!(generations.folders().expect("read"), [1, 2]);
+        fs::create_dir(generations.folder(3)).expect("a folder");
+        let long_ago = std::time::SystemTime::now() - 2 * MADE_WITHIN;
+        fs::File::open(generations.folder(3)).and_then(|folder| folder.set_modified(long_ago)).expect("aged");
+        assert_eq!(generations.copy(1, &Note::default()).expect("copied"), 3, "what somebody left who was killed is taken away");
+        assert_eq!(generations.all().expect("read"), [1, 2, 3]);
     }
 
     #[test]
