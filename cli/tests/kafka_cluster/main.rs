@@ -35,6 +35,7 @@ const CASES: &[Case] = &[
     ("kafka::a_processor_that_is_killed_is_replaced", take_over::a_processor_that_is_killed_is_replaced),
     ("kafka::a_processor_that_comes_back_from_a_stop_harms_nothing", take_over::a_processor_that_comes_back_from_a_stop_harms_nothing),
     ("kafka::who_sends_says_that_nobody_decides", take_over::who_sends_says_that_nobody_decides),
+    ("kafka::who_comes_back_is_told_what_it_missed", take_over::who_comes_back_is_told_what_it_missed),
     ("kafka::one_process_does_everything_and_is_found_again", take_over::one_process_does_everything_and_is_found_again),
     ("kafka::services_send_events_and_read_what_was_decided", services::services_send_events_and_read_what_was_decided),
     ("kafka::a_ledger_moves_to_a_cluster_that_goes_on_with_it", moving::a_ledger_moves_to_a_cluster_that_goes_on_with_it),

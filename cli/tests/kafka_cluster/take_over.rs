@@ -1,8 +1,11 @@
 //! Processors come and go; nothing that was acknowledged is lost or doubled.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader},
+    time::Duration,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     load::{open, under_load},
@@ -80,6 +83,48 @@ pub(crate) fn one_process_does_everything_and_is_found_again(brokers: &str) {
     let (status, unknown) = all.send("ApproveDeal", &json!({"deal_id": "nowhere"}), "x");
     assert_eq!((status, unknown["code"].as_str()), (404, Some("UnknownId")));
     told.hold_against(&valid(&cluster.ledger()));
+}
+
+/// What a listener hears, each by its id and its position; `after` is the last that it heard before.
+fn listen(process: &Process, after: Option<&str>) -> impl Iterator<Item = (String, String)> + use<> {
+    let request = agent().get(format!("{}/v1/changes", process.url));
+    let request = if let Some(id) = after { request.header("last-event-id", id) } else { request };
+    let mut lines = BufReader::new(request.call().expect("an answer").into_body().into_reader()).lines().map(|line| line.expect("text"));
+    std::iter::from_fn(move || {
+        let (mut id, mut position) = (None, None);
+        while id.is_none() || position.is_none() {
+            let line = lines.next()?;
+            id = line.strip_prefix("id: ").map(str::to_owned).or(id);
+            let change = line.strip_prefix("data: ").map(|data| serde_json::from_str::<Value>(data).expect("JSON"));
+            position = change.map(|change| change["position"].as_str().expect("a position").to_owned()).or(position);
+        }
+        Some((id?, position?))
+    })
+}
+
+pub(crate) fn who_comes_back_is_told_what_it_missed(brokers: &str) {
+    let cluster = Cluster::init(brokers);
+    let all = cluster.serve(&[]);
+    let register = |n: usize| {
+        let partner = json!({"partner_id": format!("p-{n}"), "name": "Nordwind", "roles": ["reseller"]});
+        let (status, decided) = all.send("RegisterPartner", &partner, &n.to_string());
+        assert_eq!(status, 200, "{decided}");
+        decided["position"].as_str().expect("a position").to_owned()
+    };
+    let mut listener = listen(&all, None);
+    let first = register(0);
+    let (id, heard) = listener.next().expect("it is heard of");
+    assert_eq!(heard, first);
+    drop(listener);
+    let mut missed: Vec<String> = (1..20).map(register).collect();
+    let mut back = listen(&all, Some(&id));
+    let mut told: Vec<String> = back.by_ref().take(missed.len()).map(|(_, position)| position).collect();
+    // Between slices the order is that of arrival.
+    missed.sort();
+    told.sort();
+    assert_eq!(told, missed);
+    let then = register(20);
+    assert_eq!(back.next().expect("it is heard of").1, then);
 }
 
 pub(crate) fn who_sends_says_that_nobody_decides(brokers: &str) {

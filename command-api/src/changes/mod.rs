@@ -21,9 +21,10 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
+use parking_lot::Mutex;
 use pledger_ledger::{
     chain::{ChainHead, Verdict},
-    log::{Log, LogError, Placed},
+    log::{Log, LogError, Placed, UpTo},
     record::{Body as RecordBody, Decision, Outcome},
     slices::Position,
 };
@@ -56,13 +57,41 @@ struct Change {
 #[derive(Clone)]
 pub(crate) struct Changes {
     sender: broadcast::Sender<Option<Change>>,
-    reading: Arc<AtomicBool>,
+    /// Whether somebody reads. Held while a reader begins or ends: who comes meanwhile is heard by one or the other.
+    reading: Arc<Mutex<bool>>,
     closed: Arc<AtomicBool>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
         Self { sender: broadcast::channel(BACKLOG).0, reading: Arc::default(), closed: Arc::default() }
+    }
+}
+
+/// Somebody reads. However that ends, its listeners are sent away, and the next one begins anew.
+struct Reading {
+    changes: Changes,
+    is_over: bool,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut reading = self.changes.reading.lock();
+            // Nobody listening is no error.
+            let _ = self.changes.sender.send(None);
+            *reading = false;
+        }
+    }
+}
+
+impl Reading {
+    /// Ends where nobody listens any more; answers whether that is so.
+    fn is_over(&mut self) -> bool {
+        let mut reading = self.changes.reading.lock();
+        self.is_over = self.changes.sender.receiver_count() == 0;
+        *reading = !self.is_over;
+        self.is_over
     }
 }
 
@@ -74,37 +103,38 @@ impl Changes {
         let _ = self.sender.send(None);
     }
 
+    /// Hears everything that comes behind the log's end as it is now. It blocks while the reader begins.
     fn listen(&self, log: &Arc<dyn Log>) -> Result<broadcast::Receiver<Option<Change>>, LogError> {
+        let mut reading = self.reading.lock();
         let receiver = self.sender.subscribe();
-        if self.reading.swap(true, Ordering::SeqCst) {
+        if *reading {
             return Ok(receiver);
         }
-        let started = Reader::at_the_end(Arc::clone(log)).and_then(|reader| {
-            let changes = self.clone();
-            let thread = std::thread::Builder::new().name("changes".into());
-            thread.spawn(move || changes.read_on(reader)).map_err(|error| LogError::Store(error.to_string()))
-        });
-        if started.is_err() {
-            self.reading.store(false, Ordering::SeqCst);
-        }
-        started.map(|_| receiver)
+        let reader = Reader::at_the_end(&**log)?;
+        *reading = true;
+        // Where no thread can be started, what is dropped with its work takes this lock.
+        drop(reading);
+        let here = Reading { changes: self.clone(), is_over: false };
+        let thread = std::thread::Builder::new().name("changes".into());
+        thread.spawn(move || here.read_on(reader)).map_err(|error| LogError::Store(error.to_string()))?;
+        Ok(receiver)
     }
+}
 
-    fn read_on(&self, mut reader: Reader) {
-        while !self.closed.load(Ordering::SeqCst) && self.sender.receiver_count() > 0 {
-            match reader.next(WAIT) {
-                Ok(changes) => changes.into_iter().flatten().for_each(|change| {
+impl Reading {
+    fn read_on(mut self, mut reader: Reader) {
+        while !self.changes.closed.load(Ordering::SeqCst) && !self.is_over() {
+            match reader.next() {
+                Ok(changes) => changes.into_iter().for_each(|change| {
                     // The last listener may have gone just now.
-                    let _ = self.sender.send(Some(change));
+                    let _ = self.changes.sender.send(Some(change));
                 }),
                 Err(error) => {
                     tracing::warn!(%error, "new decisions cannot be read; their listeners are sent away");
-                    let _ = self.sender.send(None);
-                    break;
+                    return;
                 }
             }
         }
-        self.reading.store(false, Ordering::SeqCst);
     }
 }
 
@@ -116,25 +146,17 @@ struct Reader {
 
 impl Reader {
     /// Begins behind the last record of every slice. That record is taken for valid: nothing before it is read.
-    fn at_the_end(log: Arc<dyn Log>) -> Result<Self, LogError> {
-        let last = |slice| place::head_before(&*log, slice, log.end(slice)?).map(Option::unwrap_or_default);
+    fn at_the_end(log: &dyn Log) -> Result<Self, LogError> {
+        let last = |slice| place::head_before(log, slice, log.end(slice)?).map(Option::unwrap_or_default);
         let heads: Vec<ChainHead> = log.slices().all().map(last).collect::<Result<_, _>>()?;
-        Self::from(&*log, heads)
-    }
-
-    /// Begins behind these heads.
-    fn from(log: &dyn Log, heads: Vec<ChainHead>) -> Result<Self, LogError> {
         let from: Vec<u64> = heads.iter().map(|head| head.next_offset).collect();
         Ok(Self { tail: log.tail(&from)?, heads })
     }
 
-    /// The changes among the next records; none where there was no record within `wait`.
-    fn next(&mut self, wait: Duration) -> Result<Option<Vec<Change>>, LogError> {
-        let placed = self.tail.next(READ_AHEAD, wait)?;
-        if placed.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(placed.iter().filter_map(|placed| change(placed, &mut self.heads)).collect()))
+    /// The changes among the records that come within a while.
+    fn next(&mut self) -> Result<Vec<Change>, LogError> {
+        let placed = self.tail.next(READ_AHEAD, WAIT)?;
+        Ok(placed.iter().filter_map(|placed| change(placed, &mut self.heads)).collect())
     }
 }
 
@@ -165,6 +187,9 @@ fn change_json(position: Position, decision: &Decision<'_>) -> String {
 }
 
 pub(crate) async fn get(api: ApiState, headers: HeaderMap) -> Response<Body> {
+    if let Err(problem) = api.principals.principal(&headers) {
+        return problem.into_response();
+    }
     let (log, changes) = (Arc::clone(&api.log), api.changes.clone());
     let Some(id) = headers.get(LAST_EVENT_ID) else {
         let listening = tokio::task::spawn_blocking(move || changes.listen(&log)).await;
@@ -215,31 +240,35 @@ fn catch_up(changes: Changes, log: Arc<dyn Log>, heads: Vec<ChainHead>) -> impl 
 
 impl Changes {
     /// Tells what lies behind `heads`, until the listener has all of it and hears the rest with the others.
-    fn tell_missed(&self, log: &Arc<dyn Log>, heads: Vec<ChainHead>, tell: &mpsc::Sender<CaughtUp>) -> Result<(), LogError> {
-        let mut reader = Reader::from(&**log, heads)?;
+    fn tell_missed(&self, log: &Arc<dyn Log>, mut heads: Vec<ChainHead>, tell: &mpsc::Sender<CaughtUp>) -> Result<(), LogError> {
         // Up to the end before it listens, so that it does not fall behind what is heard while it still reads.
-        if !self.tell_to_the_end(&mut reader, tell)? {
+        if !self.tell_to_the_end(&**log, &mut heads, tell)? {
             return Ok(());
         }
         let receiver = self.listen(log)?;
         // What came before it listened and after the end above.
-        if self.tell_to_the_end(&mut reader, tell)? {
+        if self.tell_to_the_end(&**log, &mut heads, tell)? {
             // A listener that went away needs nothing more.
-            let _ = tell.blocking_send(CaughtUp::Listening(receiver, reader.heads));
+            let _ = tell.blocking_send(CaughtUp::Listening(receiver, heads));
         }
         Ok(())
     }
 
-    /// Whether the listener is still there at the end.
-    fn tell_to_the_end(&self, reader: &mut Reader, tell: &mpsc::Sender<CaughtUp>) -> Result<bool, LogError> {
-        while let Some(missed) = reader.next(Duration::ZERO)? {
-            for change in missed {
+    /// Tells what lies between `heads` and the end that the log has now; whether the listener is still there then.
+    fn tell_to_the_end(&self, log: &dyn Log, heads: &mut [ChainHead], tell: &mpsc::Sender<CaughtUp>) -> Result<bool, LogError> {
+        let from: Vec<u64> = heads.iter().map(|head| head.next_offset).collect();
+        let mut missed = UpTo::the_end(log, &from)?;
+        loop {
+            let placed = missed.next(READ_AHEAD)?;
+            if placed.is_empty() {
+                return Ok(true);
+            }
+            for change in placed.iter().filter_map(|placed| change(placed, heads)) {
                 if self.closed.load(Ordering::SeqCst) || tell.blocking_send(CaughtUp::Missed(change)).is_err() {
                     return Ok(false);
                 }
             }
         }
-        Ok(true)
     }
 }
 
