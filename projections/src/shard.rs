@@ -86,6 +86,9 @@ macro_rules! read_models {
         pub struct Shard {
             /// The last record taken in of every slice it owns.
             pub heads: Vec<(SliceId, ChainHead)>,
+            /// Whether something was folded late that is not written: it stands before the cursors. It is set and taken while the shard
+            /// is held, with the rows that it is about.
+            pub is_late: bool,
             /// Slices whose rows are not loaded: they are folded from their beginning.
             pub left_out: Vec<SliceId>,
             /// The rules as published.

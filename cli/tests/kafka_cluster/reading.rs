@@ -197,7 +197,8 @@ pub(crate) fn a_place_is_named_once_in_the_configuration(brokers: &str) {
     succeeded(
         &pledger().current_dir(dir.path()).args(["demo", "--partners", "2", "--months", "2", "--no-serve"]).output().expect("pledger"),
     );
-    let moved = run(&file, &["migrate", "--from", "pledger-data", "--to-kafka", brokers]);
+    let prefix = format!("topic_prefix = {:?}\n", told.cluster.prefix);
+    let moved = run(&prefix, &["migrate", "--from", "pledger-data", "--to-kafka", brokers]);
     assert!(moved.status.code() == Some(1) && said(&moved).contains("there is another ledger already"), "{}", said(&moved));
     for (text, args, what) in [
         ("roles = \"cook\"", &["serve"][..], "roles in the configuration"),

@@ -9,7 +9,7 @@ use super::{PostgresOptions, Session, SessionError};
 pub enum OwnerError {
     /// It is another one's.
     #[error(
-        "the schema {schema} of {database} belongs to the ledger {owner}, and this is {ledger_id}; name another one by --postgres-schema, \
+        "{database}, belongs to the ledger {owner}, and this is {ledger_id}; name another one by --postgres-schema, \
          or drop the schemas {schema}* where that ledger and the persons in it are gone for good"
     )]
     Another {

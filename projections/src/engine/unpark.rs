@@ -105,8 +105,8 @@ impl Shared {
             Some(row) => RetryOutcome::Parked { at: row.since, reason: row.reason.to_string() },
             None => RetryOutcome::TakenUp { records },
         };
-        drop(shard);
         self.is_unwritten.store(true, std::sync::atomic::Ordering::Release);
+        drop(shard);
         told(outcome)
     }
 
@@ -157,6 +157,7 @@ impl Shared {
             }
         }
         shard.settle(usize::MAX);
+        shard.is_late = true;
     }
 }
 

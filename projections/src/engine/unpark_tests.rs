@@ -194,6 +194,9 @@ fn rules_that_another_stream_made_known_stand_on_the_first_that_needed_them() {
     let tried = engine.retry_parked().expect("read");
     assert_eq!(tried[0].outcome, RetryOutcome::TakenUp { records: 2 });
     assert_eq!(engine.digests(Places::Covered), folded(&ledger, options(1)).digests(Places::Covered));
+    // Nothing is written of it, or whoever writes would take with the rows that they are late.
+    let late = engine.shared().shards.iter().filter(|shard| shard.read().is_late).count();
+    assert_eq!(late, 1, "the stream's own");
 }
 
 proptest! {

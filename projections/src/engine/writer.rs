@@ -104,8 +104,7 @@ impl Writer {
         let done = self.shared.done.load(Ordering::Acquire);
         let is_unwritten = self.shared.is_unwritten.swap(false, Ordering::AcqRel);
         let shared = Arc::clone(&self.shared);
-        let written: Result<Vec<()>, _> =
-            shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard, is_unwritten)).collect();
+        let written: Result<Vec<()>, _> = shared.shards.iter().enumerate().map(|(number, shard)| self.write(number, shard)).collect();
         let mut trouble = self.shared.writer_trouble.lock();
         match written {
             Ok(_) => {
@@ -134,13 +133,14 @@ impl Writer {
 
     /// Writes a shard as it stands now. It may be read and changed meanwhile: the shard is held only while a few chunks
     /// are made.
-    fn write(&mut self, number: usize, shard: &RwLock<Shard>, is_late: bool) -> Result<(), StoreError> {
-        let (cursors, tables, emptied) = {
+    fn write(&mut self, number: usize, shard: &RwLock<Shard>) -> Result<(), StoreError> {
+        let (cursors, tables, emptied, is_late) = {
             let mut shard = shard.write();
             let emptied =
                 shard.tables_mut().into_iter().enumerate().filter_map(|(at, table)| table.begin_emptied().then_some(at)).collect();
             let begin = |table: &mut dyn AnyTable| (table.name(), table.begin_write());
-            (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>(), emptied)
+            let is_late = std::mem::take(&mut shard.is_late);
+            (shard.heads.clone(), shard.tables_mut().into_iter().map(begin).collect::<Vec<_>>(), emptied, is_late)
         };
         let make = |at: usize, chunks: &[u32]| -> Vec<Vec<u8>> {
             let mut shard = shard.write();
@@ -151,6 +151,7 @@ impl Writer {
         let written = self.store.write(&changes);
         if written.is_err() {
             let mut shard = shard.write();
+            shard.is_late |= is_late;
             for (at, (table, (_, chunks))) in shard.tables_mut().into_iter().zip(&changes.tables).enumerate() {
                 table.give_back(chunks, changes.emptied.contains(&at));
             }
