@@ -18,7 +18,7 @@ impl<'k> Opener<'k> {
         Self { keys: rights.persons.then_some(keys) }
     }
 
-    /// Every sealed value in `value`.
+    /// Every sealed value in `value`. It blocks, too.
     pub(crate) fn open(self, value: Value) -> Value {
         match self.keys {
             Some(keys) => keys::open_all(keys, value),
@@ -26,14 +26,13 @@ impl<'k> Opener<'k> {
         }
     }
 
-    /// The fields of a view's items that name persons.
+    /// The fields of a view's items that name persons. Keys may be in a database: it blocks.
     pub(crate) fn open_items(self, view: &ViewSpec, items: &mut [Item]) {
         let is_person = |name: &str| view.fields.iter().any(|field| field.kind == FieldKind::Person && field.name == name);
-        if self.keys.is_none() || !view.fields.iter().any(|field| field.kind == FieldKind::Person) {
-            return;
-        }
+        let Some(keys) = self.keys.filter(|_| view.fields.iter().any(|field| field.kind == FieldKind::Person)) else { return };
+        let mut opening = keys::Opening::by(keys);
         for (_, value) in items.iter_mut().flat_map(|item| &mut item.0).filter(|(name, _)| is_person(name)) {
-            *value = self.open(value.take());
+            *value = opening.open(value.take());
         }
     }
 }

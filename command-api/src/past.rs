@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +43,8 @@ struct Kept {
     /// The one view that it can be asked by; any where absent.
     only: Option<&'static str>,
     engine: Arc<Engine>,
+    /// Whether it has come to the ledger's end once.
+    is_folded: Arc<AtomicBool>,
     asked: Instant,
 }
 
@@ -53,7 +58,7 @@ impl Past {
     /// The read models of a moment, folded up to the ledger's end, to be asked by `view`, or by any. It blocks while they are.
     ///
     /// # Errors
-    /// 422 where history begins after the moment, 503 while it is still being folded.
+    /// 422 where history begins after the moment, 503 while it is still being folded, or others are.
     pub(crate) fn engine(
         &self,
         checkpoints: Option<&dyn Generations>,
@@ -61,12 +66,12 @@ impl Past {
         which: Which,
         view: Option<&'static ViewSpec>,
     ) -> Result<Arc<Engine>, Problem> {
-        let engine = self.find_or_start(checkpoints, log, which, view)?;
+        let (engine, is_folded) = self.find_or_start(checkpoints, log, which, view)?;
         if !engine.wait_until_caught_up(FOLDING_TIMEOUT, |_| {}) {
             let lag = engine.lag().map_err(|error| Problem::internal(&error))?;
-            let detail = format!("history is still being folded: {lag} records are to come");
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "FoldingHistory", detail).retry_after(RETRY_S));
+            return Err(busy(&format!("history is still being folded: {lag} records are to come")));
         }
+        is_folded.store(true, Ordering::Release);
         match engine.begins_later() {
             None => Ok(engine),
             Some(begins) => {
@@ -86,21 +91,26 @@ impl Past {
         log: &Arc<dyn Log>,
         which: Which,
         view: Option<&'static ViewSpec>,
-    ) -> Result<Arc<Engine>, Problem> {
+    ) -> Result<(Arc<Engine>, Arc<AtomicBool>), Problem> {
         let answers = |one: &Kept| one.which == which && one.only.is_none_or(|only| view.is_some_and(|view| view.name == only));
+        // What is let go of is dropped when others may ask again.
+        let mut let_go = Vec::new();
         let mut kept = self.kept.lock();
-        kept.retain(|one| one.which == which || one.asked.elapsed() < KEPT);
+        let_go.extend(kept.extract_if(.., |one| one.which != which && one.asked.elapsed() >= KEPT));
         if let Some(one) = kept.iter_mut().find(|one| answers(one)) {
             one.asked = Instant::now();
-            return Ok(Arc::clone(&one.engine));
+            return Ok((Arc::clone(&one.engine), Arc::clone(&one.is_folded)));
+        }
+        // Whoever folds is not stopped by others, or nobody would ever be answered.
+        let folding: Vec<Which> = kept.iter().filter(|one| !one.is_folded.load(Ordering::Acquire)).map(|one| one.which).collect();
+        if folding.len() >= MAX_KEPT {
+            return Err(busy("as many other times in the past as are kept are just being folded"));
         }
         let all: HashSet<Which> = kept.iter().map(|one| one.which).collect();
-        if all.len() >= MAX_KEPT
-            && !all.contains(&which)
-            && let Some(oldest) =
-                all.into_iter().min_by_key(|which| kept.iter().filter(|one| one.which == *which).map(|one| one.asked).max())
-        {
-            kept.retain(|one| one.which != oldest);
+        if all.len() >= MAX_KEPT && !all.contains(&which) {
+            let last_asked = |which: &Which| kept.iter().filter(|one| one.which == *which).map(|one| one.asked).max();
+            let oldest = all.into_iter().filter(|which| !folding.contains(which)).min_by_key(last_asked);
+            let_go.extend(kept.extract_if(.., |one| Some(one.which) == oldest));
         }
         let Which { moment, rules_version } = which;
         let past = Engine::at_moment(checkpoints, Arc::clone(log), Options { moment, ..Options::default() }, view, rules_version);
@@ -108,9 +118,48 @@ impl Past {
         let engine = Arc::new(engine);
         if only.is_none() {
             // It answers whatever the others do.
-            kept.retain(|one| one.which != which);
+            let_go.extend(kept.extract_if(.., |one| one.which == which));
         }
-        kept.push(Kept { which, only, engine: Arc::clone(&engine), asked: Instant::now() });
-        Ok(engine)
+        let is_folded = Arc::<AtomicBool>::default();
+        kept.push(Kept { which, only, engine: Arc::clone(&engine), is_folded: Arc::clone(&is_folded), asked: Instant::now() });
+        Ok((engine, is_folded))
+    }
+}
+
+fn busy(detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "FoldingHistory", detail).retry_after(RETRY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use pledger_domain::values::Timestamp;
+    use pledger_ledger::{
+        memory::MemoryLog,
+        record::{FORMAT, LedgerCreated},
+        slices::Slices,
+    };
+
+    use super::*;
+
+    fn which(day: i64) -> Which {
+        let moment = Moment { as_of: Some(Timestamp::from_micros(day * 86_400_000_000)), ..Moment::default() };
+        Which { moment, rules_version: None }
+    }
+
+    #[test]
+    fn no_more_are_folded_at_a_time_than_are_kept_and_none_of_them_gives_way() {
+        let created_at = Timestamp::from_micros(0);
+        let created = LedgerCreated { v: FORMAT, ledger_id: "l".into(), slices: Slices::default(), created_at, generated: None };
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new(created));
+        let past = Past::default();
+        let ask = |day| past.find_or_start(None, &log, which(day), None);
+        let begun: Vec<_> = (1..=3).map(|day| ask(day).expect("it is begun")).collect();
+        let refused = ask(4).map(drop).expect_err("three are being folded");
+        assert_eq!((refused.status().as_u16(), refused.code()), (503, "FoldingHistory"));
+        ask(2).expect("it is being folded already");
+        begun[1].1.store(true, Ordering::Release);
+        ask(4).expect("one is folded, and makes room");
+        let kept = past.kept.lock().iter().map(|one| one.which).collect::<Vec<_>>();
+        assert_eq!(kept, [which(1), which(3), which(4)]);
     }
 }

@@ -17,7 +17,7 @@ use pledger_projections::{
 
 use serde::Serialize;
 
-use crate::{ApiState, csv, input, opened::Opener, past::Which, problem::Problem, query::Parameters, respond};
+use crate::{ApiState, csv, input, opened::Opener, past::Which, principal::Rights, problem::Problem, query::Parameters, respond};
 
 /// Items a page, where nothing else is asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -70,10 +70,9 @@ async fn answer(api: &ApiState, view: &str, key: Option<String>, headers: &Heade
     let supposed = engine
         .rules_version()
         .map(|version| format!("the read models in use are folded under version {version} of the rules, whichever their decisions name"));
-    let (mut page, unknown) = ask(engine, view, query, moment).await?;
+    let (page, unknown) = ask(api, engine, (view, query), moment, rights).await?;
     let said = unknown.into_iter().chain(ahead(moment, api.edge.clock.now())).chain(supposed);
     let said: Vec<String> = said.filter(|_| is_first).collect();
-    Opener::new(&*api.edge.keys, rights).open_items(view, &mut page.items);
     let mut response = match (form, page.items.as_slice()) {
         (Form::Csv, _) => csv_response(&columns, &page),
         (Form::Json, [item]) if single => respond::json(item),
@@ -137,11 +136,19 @@ fn time(parameters: &mut Parameters, name: &'static str) -> Result<Option<Timest
     read.map(Some).map_err(|problem| problem.accepted("RFC 3339 like 2026-03-31T18:00:00Z, or a date like 2026-03-31 for its end"))
 }
 
-/// Asks where it may take some milliseconds; of an empty answer also why it may be empty.
-async fn ask(engine: Arc<Engine>, view: &'static ViewSpec, query: Query, moment: Moment) -> Result<(Page, Vec<String>), Problem> {
+/// Asks where it may take some milliseconds, and opens what may be seen; of an empty answer also why it may be empty.
+async fn ask(
+    api: &ApiState,
+    engine: Arc<Engine>,
+    (view, query): (&'static ViewSpec, Query),
+    moment: Moment,
+    rights: Rights,
+) -> Result<(Page, Vec<String>), Problem> {
+    let keys = Arc::clone(&api.edge.keys);
     let answering = move || {
-        let page = engine.query(view.name, &query).map_err(|error| unanswered(&engine, view, &error, moment))?;
+        let mut page = engine.query(view.name, &query).map_err(|error| unanswered(&engine, view, &error, moment))?;
         let unknown = if page.items.is_empty() { unknown_values(&engine, &query) } else { Vec::new() };
+        Opener::new(&*keys, rights).open_items(view, &mut page.items);
         Ok((page, unknown))
     };
     tokio::task::spawn_blocking(answering).await.map_err(|failed| Problem::internal(&failed))?

@@ -37,12 +37,15 @@ async fn answer(api: &ApiState, view: &str, key: String, headers: &HeaderMap, ur
     let asked = Asked { view, key, field, after, query, moment };
     let explaining = {
         let api = Arc::clone(api);
-        tokio::task::spawn_blocking(move || asked.explain(&api, &engine))
+        tokio::task::spawn_blocking(move || {
+            let explanation = asked.explain(&api, &engine)?;
+            let incomplete = views::incomplete(&explanation.incomplete);
+            let value = serde_json::to_value(explanation).map_err(|error| Problem::internal(&error))?;
+            Ok::<_, Problem>((Opener::new(&*api.edge.keys, rights).open(value), incomplete))
+        })
     };
-    let explanation = explaining.await.map_err(|failed| Problem::internal(&failed))??;
-    let incomplete = views::incomplete(&explanation.incomplete);
-    let value = serde_json::to_value(explanation).map_err(|error| Problem::internal(&error))?;
-    let mut response = respond::json(&Opener::new(&*api.edge.keys, rights).open(value))?;
+    let (explanation, incomplete) = explaining.await.map_err(|failed| Problem::internal(&failed))??;
+    let mut response = respond::json(&explanation)?;
     response.headers_mut().extend(incomplete);
     respond::warn(&mut response, views::ahead(moment, api.edge.clock.now()).as_slice());
     Ok(response)

@@ -19,7 +19,7 @@ use pledger_domain::values::{PersonId, Personal, Timestamp};
 pub use envelope::subject_of;
 pub use memory::MemoryKeyStore;
 pub use mint::Minting;
-pub use opening::open_all;
+pub use opening::{Opening, open_all};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresKeyStore;
 pub use sqlite::{KEYS_FILE, SqliteKeyStore};
