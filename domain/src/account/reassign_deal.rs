@@ -49,10 +49,13 @@ impl CommandPayload for ReassignDeal {
         if deal.partner_id == self.partner_id {
             return Err(Rejection::SamePartner { deal_id: self.deal_id.clone(), partner_id: self.partner_id.clone() });
         }
-        registering_partner(facts, &self.partner_id)?;
+        let is_protected = deal.protects_at(facts.now);
+        // History hands on no protection that is in force: who gets it has to be in good standing today.
+        let standing = Facts { historical: facts.historical && !is_protected, ..facts.clone() };
+        registering_partner(&standing, &self.partner_id)?;
         let (deal_id, from, to) = (self.deal_id.clone(), deal.partner_id.clone(), self.partner_id.clone());
         let mut events = vec![AccountEvent::DealReassigned { deal_id, from, to }];
-        if deal.protects_at(facts.now) && state.protected_beside(facts, &self.deal_id, deal, &deal.product).is_some() {
+        if is_protected && state.protected_beside(facts, &self.deal_id, deal, &deal.product).is_some() {
             events.push(AccountEvent::ProtectionOpened { deal_id: self.deal_id.clone(), protected_until: facts.now });
         }
         Ok(events)
@@ -76,6 +79,12 @@ mod tests {
             (Story::registered(), to("p-2"), None),
             (Story::registered().partner("p-1", &retiring), to("p-2"), None),
             (Story::registered().partner("p-2", &retiring), to("p-2"), Some(Rejection::PartnerRetiring { partner_id: id("p-2"), since })),
+            (Story::registered().import(true).partner("p-2", &retiring), to("p-2"), None),
+            (
+                Story::approved().import(true).partner("p-2", &retiring),
+                to("p-2"),
+                Some(Rejection::PartnerRetiring { partner_id: id("p-2"), since }),
+            ),
             (Story::registered(), to("p-9"), Some(Rejection::PartnerUnknown { partner_id: id("p-9") })),
             (
                 Story::registered(),

@@ -35,10 +35,10 @@ pub(super) fn wrong_phase(state: &Partner, partner_id: &PartnerId) -> Rejection 
 /// The payload's own date, else the command's business time.
 ///
 /// # Errors
-/// `DateInFuture` where it lies more than 24 hours after the receipt. History is dated by its own clock and passes.
+/// `DateInFuture` where it lies more than 24 hours after the receipt: history does not, either.
 pub(super) fn business_date(given: Option<Timestamp>, facts: &Facts) -> Result<Timestamp, Rejection> {
     let date = given.unwrap_or(facts.effective_at);
-    if !facts.historical && date > facts.now.plus_hours(DATE_TOLERANCE_HOURS) {
+    if date > facts.now.plus_hours(DATE_TOLERANCE_HOURS) {
         return Err(Rejection::DateInFuture { date, now: facts.now });
     }
     Ok(date)
@@ -69,8 +69,9 @@ mod tests {
         let mut facts = facts();
         facts.effective_at = facts.now.plus_days(2);
         let refusal = Rejection::DateInFuture { date: facts.effective_at, now: facts.now };
-        assert_eq!(business_date(None, &facts), Err(refusal));
-        facts.historical = true;
-        assert_eq!(business_date(None, &facts), Ok(facts.effective_at));
+        for historical in [false, true] {
+            facts.historical = historical;
+            assert_eq!(business_date(None, &facts), Err(refusal.clone()));
+        }
     }
 }
