@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use anyhow::{Context as _, Result};
 use pledger_command_api::{Metrics, Operations, Probe};
 use pledger_consumers::cluster::{ClusterSink, Followed, ProcessorStatus};
-use pledger_ledger::{commands::CommandSink, log::Log};
+use pledger_ledger::{commands::CommandSink, kafka::KafkaWatch, log::Log};
 use pledger_projections::engine::{Engine, Options};
 
 use super::{
@@ -82,7 +82,8 @@ fn serve_node(
         (false, true) => Some(Engine::in_memory(Arc::clone(&log), Options::default())?.into()),
         (false, false) => None,
     };
-    let mut probes = Vec::new();
+    let watch = KafkaWatch::start(&options(cluster))?;
+    let mut probes = vec![Probe::new("kafka", move || watch.trouble().map_or(Ok(()), Err))];
     if let Some(status) = node.processor() {
         watch_processor(&metrics, &status)?;
         probes.push(Probe::new("slices", move || status.trouble().map_or(Ok(()), Err)));

@@ -36,10 +36,22 @@ pub(crate) fn waiting(cluster: &Cluster) -> Result<String> {
 /// The slices with commands behind the one at which they go on: that one, and the topic's end.
 fn behind(log: &KafkaLog, commands: &KafkaCommands, slices: &[SliceId]) -> Result<Vec<(SliceId, u64, u64)>, LogError> {
     let ends = commands.ends(slices)?;
-    let with_commands = slices.iter().zip(ends).filter(|(_, end)| *end > 0);
-    let places = with_commands.map(|(slice, end)| Ok((*slice, next_command(log, *slice)?, end)));
-    let places: Result<Vec<_>, LogError> = places.collect();
-    Ok(places?.into_iter().filter(|(_, next, end)| next < end).collect())
+    let places = slices.iter().zip(ends).map(|(slice, end)| Ok((*slice, next_command(log, *slice)?, end)));
+    let places = places.collect::<Result<Vec<_>, LogError>>()?;
+    for (slice, next, _) in places.iter().filter(|(_, next, end)| next > end) {
+        // Some may have come and been decided since the topic's end was asked for.
+        if let Some(end) = commands.ends(&[*slice])?.first().filter(|end| next > end) {
+            return Err(LogError::Unfit(lost(*slice, *next, *end)));
+        }
+    }
+    Ok(places.into_iter().filter(|(_, next, end)| next < end).collect())
+}
+
+fn lost(slice: SliceId, next: u64, end: u64) -> String {
+    format!(
+        "commands are lost: slice {slice} goes on at the command {next}, and its topic has {end} of them; it is stopped, and docs/cluster.md \
+         says what to do"
+    )
 }
 
 /// The command at which a slice goes on.

@@ -1,6 +1,6 @@
 //! Snapshots in PostgreSQL, where whoever takes a slice over can read them.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use pledger_ledger::{
     postgres::{PostgresOptions, SETUP_LOCK, Session, SessionError},
@@ -50,7 +50,7 @@ impl SnapshotStore for PostgresSnapshots {
             let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(i32::from(slice));
             query.fetch_optional(on).await
         };
-        let loaded = self.session.call(load);
+        let loaded = self.session.call_again(load);
         loaded.inspect_err(|error| tracing::warn!(slice, %error, "a snapshot cannot be read; the slice is folded from the ledger")).ok()?
     }
 
@@ -60,10 +60,10 @@ impl SnapshotStore for PostgresSnapshots {
              ON CONFLICT (slice) DO UPDATE SET saved_at = excluded.saved_at, bytes = excluded.bytes",
             self.table
         );
-        let bytes = bytes.to_vec();
+        let bytes: Arc<[u8]> = bytes.into();
         let save = async move |on: &mut sqlx::PgConnection| {
-            sqlx::query(AssertSqlSafe(sql)).bind(i32::from(slice)).bind(bytes).execute(on).await.map(drop)
+            sqlx::query(AssertSqlSafe(sql)).bind(i32::from(slice)).bind(&*bytes).execute(on).await.map(drop)
         };
-        self.session.call(save).map_err(io::Error::other)
+        self.session.call_again(save).map_err(io::Error::other)
     }
 }

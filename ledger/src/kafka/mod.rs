@@ -19,6 +19,7 @@ mod read;
 mod scan;
 mod tail;
 mod topics;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ pub use self::{
     inbox::KafkaInbox,
     letters::{Entry, KafkaLetters, Mark, MarkKind},
     options::{DEFAULT_INBOX_PARTITIONS, DEFAULT_PREFIX, DEFAULT_REPLICAS, KafkaOptions},
+    watch::KafkaWatch,
 };
 use self::{
     options::Pace,

@@ -93,6 +93,11 @@ const COMMON: [(&str, &str); 3] =
 /// What the ledger's topic has to be at every open, or records would vanish.
 const HELD: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", FOR_EVER), ("retention.bytes", FOR_EVER)];
 
+/// Their names with the options' prefix.
+pub(super) fn names(options: &KafkaOptions) -> Vec<String> {
+    TOPICS.iter().map(|topic| options.topic(topic.name)).collect()
+}
+
 /// Asks brokers about topics.
 pub(super) struct Topics<'a> {
     options: &'a KafkaOptions,
@@ -165,7 +170,7 @@ impl<'a> Topics<'a> {
     /// The topics of a ledger that are not there.
     pub(super) fn missing(&self) -> Result<Vec<String>, LogError> {
         let mut missing = Vec::new();
-        for name in TOPICS.map(|topic| self.options.topic(topic.name)) {
+        for name in names(self.options) {
             if self.partitions(&name)?.is_none() {
                 missing.push(name);
             }
