@@ -20,7 +20,9 @@ the ledger, and makes them anew when its folds change. A view keeps its name and
   generation in use. Amounts are whole minor units, times microseconds since 1970, in UTC.
 
 Rows are changed within half a second of the decision, in PostgreSQL within a tenth of one. Every row names the decision that it stands on (`last_position`, as
-`slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or `{\"erased\": true}`.
+`slice:pseq`) and the rules that decided. Names of persons are sealed in SQL too: `{\"sealed\": ...}`, or
+`{\"erased\": true}` where the name came after the person was erased. One that was sealed before stays `{\"sealed\": ...}` in SQL: its key is gone, and
+nobody opens it any more. Pledger itself tells it as `{\"erased\": true}`.
 What goes by the rules in force at a time, such as weighted amounts and tiers earned, is answered by pledger: over HTTP, by
 `pledger query`, or as Parquet by `pledger export`. Attribution goes by the rules that a deal was won under, and is here; it is made when it
 is asked for, in SQLite of all deals at once, of which none may have more than 3,000 touches. `tiers` counts the certifications in force by the

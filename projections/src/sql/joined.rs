@@ -116,7 +116,8 @@ pub const JOINED: &[JoinedView] = &[
     },
     JoinedView {
         name: "ropi",
-        about: "What a partner brought in and cost in a month.",
+        about: "What a partner brought in and cost in a month. Rows may be all zero, such as of the month of a win whose revenue was recorded in \
+                another one: `pledger query ropi` leaves them out.",
         columns: &[
             ("partner", Text, "The partner; null for costs of the program as a whole."),
             ("month", Month, "The month: its first day."),
