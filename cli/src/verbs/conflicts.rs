@@ -32,6 +32,9 @@ pub(crate) struct Conflicts {
     /// Only those in which this partner takes part
     #[arg(long, value_name = "ID")]
     partner: Option<String>,
+    /// Only those for this product, however it is written
+    #[arg(long, value_name = "NAME")]
+    product: Option<String>,
     /// The most conflicts
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
@@ -54,7 +57,8 @@ impl Conflicts {
         if self.open {
             path.push_str("&status=open");
         }
-        for (name, value) in [("account", &self.account), ("partner", &self.partner), ("cursor", &self.cursor)] {
+        for (name, value) in [("account", &self.account), ("partner", &self.partner), ("product", &self.product), ("cursor", &self.cursor)]
+        {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", encode(value)));
             }

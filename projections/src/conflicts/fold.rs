@@ -362,7 +362,12 @@ const PRODUCT: &str = "product:";
 
 /// The subject of a contest for a product, by what protection compares products by.
 pub(super) fn product_subject(product: Symbol) -> CompactString {
-    format_compact!("{PRODUCT}{}", folded(product.name()))
+    product_subject_of(product.name())
+}
+
+/// The same, of a product that may have no deal.
+pub(super) fn product_subject_of(product: &str) -> CompactString {
+    format_compact!("{PRODUCT}{}", folded(product))
 }
 
 /// The contests that a deal is part of as it stands, where there are such.

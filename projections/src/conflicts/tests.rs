@@ -363,8 +363,8 @@ fn a_product_is_contended_however_it_is_written() {
         Given::account("acme.com", "2026-01-02", vec![AccountEvent::DealRegistered(Box::new(registered_so))]),
         Given::account("acme.com", "2026-01-03", vec![overlapping("d3", "p3", ("d1", "p1"), false)]),
     ];
-    // Whichever of the spellings somebody asks by.
-    for filters in [&[][..], &[("product", "GTX Pro")], &[("product", "ＧＴＸ   PRO")]] {
+    // Whichever of the spellings somebody asks by, also one that nobody wrote before.
+    for filters in [&[][..], &[("product", "GTX Pro")], &[("product", "ＧＴＸ   PRO")], &[("product", "gtX  pRo")]] {
         let found = conflicts(given.clone(), filters);
         let seen: Vec<_> = found.iter().map(|item| pick(item, &["conflict_id", "status", "contender_count"])).collect();
         assert_eq!(seen, [json!({"conflict_id": "acme.com,product:gtx pro", "status": "open", "contender_count": 3})]);

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{
     around::{Around, contests},
-    fold::product_subject,
+    fold::product_subject_of,
     row::{Conflict, ConflictKey, ConflictKind},
     told::contender,
 };
 use crate::{
     accounts::{Duplicate, duplicates},
-    cube::{DimValue, Values},
+    cube::Values,
     figures::{decimal, text, time},
     page::{Selection, cursor, read_cursor},
     query::{Answer, FieldKind::*, FieldSpec, Item, Query, QueryError, Rows, ViewSpec},
@@ -49,7 +49,7 @@ pub const VIEW: ViewSpec = ViewSpec {
 const FILTERS: &[FieldSpec] = &[
     FieldSpec::new("account", Text, "The account's key."),
     FieldSpec::new("partner", Text, "A partner that holds the account or contends for it."),
-    FieldSpec::new("product", Text, "The product, as first written; empty for the whole account."),
+    FieldSpec::new("product", Text, "The product, however it is written; empty for the whole account."),
     FieldSpec::new(
         "kind",
         Text,
@@ -200,12 +200,16 @@ fn conflict_id((account, subject): &Key<'_>) -> String {
     format!("{account},{subject}")
 }
 
-/// An account stands for the only conflict that it has.
+/// An account stands for the only conflict that it has; both accounts of a pair do.
 fn is_id(id: &str, (account, subject): &Key<'_>) -> bool {
-    id.split_once(',').map_or(id == *account, |(known, rest)| known == *account && rest == subject)
+    match id.split_once(',') {
+        Some((known, rest)) => known == *account && rest == subject,
+        None => id == *account || subject.strip_prefix(DUPLICATE_OF) == Some(id),
+    }
 }
 
-type Filters = Vec<(&'static str, Vec<DimValue>)>;
+/// The values asked for, by filter: empty for what has none, and of a product the subject of its contests.
+type Filters = Vec<(&'static str, Vec<CompactString>)>;
 
 fn read_filters(query: &Query) -> Result<Filters, QueryError> {
     let mut filters: Filters = Vec::new();
@@ -221,10 +225,15 @@ fn read_filters(query: &Query) -> Result<Filters, QueryError> {
             _ => Values::Names,
         };
         let invalid = |expected| QueryError::InvalidValue { dimension: name.clone(), value: value.chars().take(80).collect(), expected };
-        let value = values.parse(value).map_err(invalid)?;
+        values.parse(value).map_err(invalid)?;
+        let value = match spec.name {
+            // However it is written: a contest is for all of them.
+            "product" if !value.is_empty() => product_subject_of(value),
+            _ => value.into(),
+        };
         match filters.iter_mut().find(|(known, _)| *known == spec.name) {
-            Some((_, values)) => values.extend(value),
-            None => filters.push((spec.name, value.into_iter().collect())),
+            Some((_, values)) => values.push(value),
+            None => filters.push((spec.name, vec![value])),
         }
     }
     Ok(filters)
@@ -232,7 +241,7 @@ fn read_filters(query: &Query) -> Result<Filters, QueryError> {
 
 fn admits<'a>(filters: &Filters, fact: &Fact<'a>, around: Option<&Around<'a>>) -> bool {
     filters.iter().all(|(name, values)| {
-        let is = |text: Option<&str>| values.iter().any(|value| value.text() == text.unwrap_or_default());
+        let is = |text: Option<&str>| values.iter().any(|value| value == text.unwrap_or_default());
         match (*name, fact) {
             ("account", Fact::Duplicate(pair)) => is(Some(pair.account.name())) || is(Some(pair.other.name())),
             ("account", Fact::Contest(key, ..)) => is(Some(key.account.name())),
@@ -240,12 +249,7 @@ fn admits<'a>(filters: &Filters, fact: &Fact<'a>, around: Option<&Around<'a>>) -
             ("status", _) => around.is_some_and(|around| is(Some(status(fact, around)))),
             // Accounts that may be one are about no product, and nobody takes part in them.
             ("product" | "partner", Fact::Duplicate(_)) => is(None),
-            // However it is written: a contest is for all of them.
-            ("product", Fact::Contest(key, conflict, ..)) => values.iter().any(|value| match value {
-                DimValue::Name(product) => product_subject(*product) == key.subject,
-                DimValue::Null => conflict.product.is_none(),
-                DimValue::Word(..) | DimValue::Month(_) | DimValue::Quarter(_) | DimValue::Year(_) => false,
-            }),
+            ("product", Fact::Contest(key, conflict, ..)) => is(conflict.product.is_some().then_some(&*key.subject)),
             ("partner", Fact::Contest(key, conflict, ..)) => {
                 let mut listed = around.into_iter().flat_map(|around| around.listed(key));
                 is(conflict.holder.map(Symbol::name)) || listed.any(|(_, row)| is(row.partner.map(Symbol::name)))
@@ -268,9 +272,9 @@ fn facts<'a>(rows: &'a Rows<'_>, filters: &Filters) -> Vec<Fact<'a>> {
 /// Pairs are made from every account: not where the filters would let none of them through.
 fn wants_duplicates(filters: &Filters) -> bool {
     filters.iter().all(|(name, values)| match *name {
-        "kind" => values.iter().any(|value| value.text() == DUPLICATE),
-        "status" => values.iter().any(|value| value.text() == "open"),
-        "partner" | "product" => values.contains(&DimValue::Null),
+        "kind" => values.iter().any(|value| value == DUPLICATE),
+        "status" => values.iter().any(|value| value == "open"),
+        "partner" | "product" => values.iter().any(|value| value.is_empty()),
         _ => true,
     })
 }

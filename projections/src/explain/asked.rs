@@ -59,6 +59,9 @@ pub fn figure(
         "ropi" => (Query { by: vec!["partner".to_owned()], ..filtered("partner", query) }, id),
         "attribution" => (filtered("deal", query), id),
         "conflicts" => {
+            // An account stands for the only conflict that it has, of whichever kind.
+            let only = if key.contains(',') { None } else { only_conflict(key, &query, ask)? };
+            let key = only.as_deref().unwrap_or(key);
             let (account, subject) = key.split_once(',').unwrap_or((key, ""));
             let about = match subject.strip_prefix(DUPLICATE_OF) {
                 Some(other) => About::Accounts(vec![Some(account.to_owned()), Some(other.to_owned())]),
@@ -92,6 +95,13 @@ pub fn figure_of_rows(
         About::Accounts(accounts) => streams_of(rows, accounts),
     };
     Ok(Figure { known: Some(Known { streams, items: page.items }), rules_version: rows.rules_version(), ..asked })
+}
+
+/// The id of the one conflict that an account has.
+fn only_conflict(account: &str, query: &Query, ask: impl FnOnce(&Query) -> Result<Page, QueryError>) -> Result<Option<String>, QueryError> {
+    let page = ask(&Query { key: Some(account.to_owned()), ..query.clone() })?;
+    let id = page.items.first().and_then(|item| item.0.iter().find(|(name, _)| *name == "conflict_id"));
+    Ok(id.and_then(|(_, id)| id.as_str().map(str::to_owned)))
 }
 
 /// A group by its dimensions and their values; `all` for everything.

@@ -108,6 +108,11 @@ fn accounts_that_may_be_one_are_so_by_what_was_registered_of_them() {
     );
     assert_eq!((changes.len(), told.looked_at), (3, 4), "other accounts say nothing of it");
     assert_eq!(told.clauses[0].clause, "deal_registration.duplicate_similarity");
+    for account in ["umbrela.fr", "umbrella.de"] {
+        let by_account = ask(&ledger, "conflicts", account, Some("score")).expect("the only conflict that it has");
+        assert_eq!(by_account.items[0].figures, told.items[0].figures, "{account}");
+        assert_eq!(by_account.decisions.len(), told.decisions.len(), "{account}");
+    }
     let error = ask(&ledger, "conflicts", "umbrela.fr,duplicate:umbrella.com", None);
     assert!(matches!(error, Err(ExplainError::Query(QueryError::NotFound { .. }))), "{error:?}");
 }
