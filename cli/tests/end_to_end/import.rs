@@ -148,3 +148,29 @@ fn whoever_imports_into_a_generated_history_is_warned() {
     succeed(dir, &["demo", "--partners", "2", "--months", "2", "--no-serve"]);
     assert!(text(&pledger(dir, &[&IMPORT[..], &["--dry-run"]].concat())).contains(warning));
 }
+
+#[test]
+fn json_lines_lack_what_others_have_as_if_it_were_empty() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let with = |region: &str| {
+        let payload = format!("{{ partner_id = \"{{id}}\", name = \"{{id}}\", roles = [\"reseller\"], region = \"{{{region}}}\" }}");
+        let emit = format!("[[emit]]\nfrom = \"partners\"\ncommand = \"RegisterPartner\"\nat = \"2016-01-01\"\npayload = {payload}\n");
+        let table = "[tables.partners]\nfile = \"partners.jsonl\"\nkey = \"id\"\n";
+        std::fs::write(dir.join("mine.toml"), format!("name = \"mine\"\n{table}{emit}")).expect("written");
+    };
+    let lines = "{\"id\":\"p-1\"}\n{\"id\":\"p-2\",\"region\":\"EMEA\"}\n{\"id\":\"p-3\",\"region\":null}\n";
+    std::fs::write(dir.join("partners.jsonl"), lines).expect("written");
+    let dry = ["import", "mine.toml", ".", "--dry-run"];
+    with("region");
+    let report = json(dir, &dry);
+    assert_eq!(
+        (&report["commands"]["RegisterPartner"], &report["bad_row_count"]),
+        (&serde_json::json!(3), &serde_json::json!(0)),
+        "{report}"
+    );
+    // What no row has is a mistake of the mapping.
+    with("regoin");
+    let told = fail(dir, &dry, 1);
+    assert!(told.contains("partners has no column regoin, and the mapping no such constant"), "{told}");
+}

@@ -84,15 +84,13 @@ impl<'a> Expansion<'a> {
         let mapping = self.mapping;
         for (name, table) in &mapping.tables {
             let rows = Rows::open(self.sources.of(table))?;
-            let mut columns: BTreeSet<String> = rows.columns.iter().cloned().collect();
-            // Those of JSON lines are known when all have been read.
+            let columns: BTreeSet<String> = rows.columns.iter().cloned().collect();
             self.find_columns(name, table, &columns)?;
             let mut ids = HashSet::new();
             for row in rows {
                 *self.report.rows.entry(table.file.clone()).or_default() += 1;
                 match row {
                     Ok(row) => {
-                        columns.extend(row.values.keys().cloned());
                         if row.values.get(&table.key).is_some_and(|id| !ids.insert(id.clone())) {
                             let note = format!("{}: rows with the {} of an earlier one, taken for the same", table.file, table.key);
                             ImportReport::count(&mut self.report.notes, &note);
@@ -105,7 +103,6 @@ impl<'a> Expansion<'a> {
                     return Err(too_many(&self.report));
                 }
             }
-            self.find_columns(name, table, &columns)?;
             self.list_unused(name, table, columns);
         }
         Ok(self.report)

@@ -185,3 +185,24 @@ impl Condition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::CRM_MAPPING, *};
+
+    #[test]
+    fn the_mapping_that_comes_with_pledger_tells_every_clause_and_is_one() {
+        let (name, text) = CRM_MAPPING;
+        assert_eq!(Mapping::parse(text).expect("a mapping").name, name);
+        let comments: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        let comments = comments.join("\n");
+        for clause in
+            ["opening = true", "note = ", "when = ", "\"present\", \"empty\"", "`at`", "`lookup`", "`rename`", "`key`", "JSON lines"]
+        {
+            assert!(comments.contains(clause), "{clause}");
+        }
+        let line = comments.lines().find_map(|line| line.strip_prefix("#   {")).expect("a line of JSON");
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&format!("{{{line}")).expect("an object");
+        assert!(object.contains_key(&Mapping::parse(text).expect("a mapping").tables["pipeline"].key));
+    }
+}

@@ -1,7 +1,7 @@
 //! Rows out of CSV and JSON-lines files, each with the line it stands on.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     io::{BufRead, BufReader, Seek},
     path::Path,
@@ -25,7 +25,7 @@ impl Rows {
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("jsonl" | "ndjson") => Ok(json_lines(file)),
+            Some("jsonl" | "ndjson") => json_lines(file).map_err(|error| format!("{}: {error}", path.display())),
             _ => csv_rows(file).map_err(|error| format!("{}: {error}", path.display())),
         }
     }
@@ -63,14 +63,25 @@ fn csv_rows(mut file: File) -> Result<Rows, csv::Error> {
     Ok(Rows { columns, reader: Box::new(rows) })
 }
 
-/// Objects of strings, numbers and booleans, one a line. Columns are known as they come.
-fn json_lines(file: File) -> Rows {
+type Object = serde_json::Map<String, serde_json::Value>;
+
+/// Objects of strings, numbers and booleans, one a line. The file is read twice: its columns are those that any object has, and
+/// what an object lacks is empty.
+fn json_lines(mut file: File) -> std::io::Result<Rows> {
+    let mut names = BTreeSet::new();
+    for line in BufReader::new(&file).lines() {
+        // What cannot be read is told as the row that it is.
+        let object: Object = line.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        names.extend(object.into_iter().map(|(name, _)| name));
+    }
+    file.rewind()?;
+    let columns: Vec<String> = names.into_iter().collect();
+    let empty: HashMap<String, String> = columns.iter().map(|name| (name.clone(), String::new())).collect();
     let lines = BufReader::new(file).lines().zip(1_u64..);
-    let rows = lines.filter(|(line, _)| !line.as_ref().is_ok_and(|text| text.trim().is_empty())).map(|(line, number)| {
+    let rows = lines.filter(|(line, _)| !line.as_ref().is_ok_and(|text| text.trim().is_empty())).map(move |(line, number)| {
         let text = line.map_err(|error| format!("line {number}: {error}"))?;
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&text).map_err(|error| format!("line {number}: {error}"))?;
-        let mut values = HashMap::new();
+        let object: Object = serde_json::from_str(&text).map_err(|error| format!("line {number}: {error}"))?;
+        let mut values = empty.clone();
         for (name, value) in object {
             let text = match value {
                 serde_json::Value::Null => String::new(),
@@ -85,12 +96,26 @@ fn json_lines(file: File) -> Rows {
         }
         Ok(Row { line: number, values })
     });
-    Rows { columns: Vec::new(), reader: Box::new(rows) }
+    Ok(Rows { columns, reader: Box::new(rows) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_lacks_what_others_have_as_if_it_were_empty() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("rows.jsonl");
+        let lines = [r#"{"id": 1, "channel": " web "}"#, "", r#"{"id": "2"}"#, "{", r#"{"id": "3", "channel": null, "paid": true}"#];
+        std::fs::write(&file, lines.join("\n")).expect("written");
+        let rows = Rows::open(&file).expect("opened");
+        assert_eq!(rows.columns, ["channel", "id", "paid"]);
+        let told = |row: Row| (row.line, ["id", "channel", "paid"].map(|name| row.values[name].clone()).join("|"));
+        let read: Vec<_> = rows.map(|row| row.map(told).map_err(|error| error.contains("line 4"))).collect();
+        let row = |line, values: &str| Ok((line, values.to_owned()));
+        assert_eq!(read, [row(1, "1|web|"), row(3, "2||"), Err(true), row(5, "3||true")]);
+    }
 
     #[test]
     fn rows_of_either_line_end_know_their_line() {
