@@ -175,6 +175,12 @@ impl Assembly {
         self.keep_checkpoints(data_dir);
     }
 
+    /// Says of the topics of a cluster that their names begin with this.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn name_topics(&mut self, prefix: &str) {
+        self.api().name_topics(prefix);
+    }
+
     /// Asks another process for it, while that one keeps the read models.
     #[cfg(feature = "kafka")]
     pub(crate) fn ask_elsewhere(&mut self, elsewhere: Arc<dyn Elsewhere>) {

@@ -15,14 +15,14 @@ use serde_json::{Map, Value, json};
 use crate::openapi;
 
 /// What topics' names begin with, where nothing else is asked for.
-const PREFIX: &str = "pledger.";
+pub(crate) const PREFIX: &str = "pledger.";
 /// The version of the Kafka bindings.
 const BINDING: &str = "0.5.0";
 const DAY_MS: u64 = 86_400_000;
 
-/// The document, as JSON.
+/// The document, as JSON, of topics whose names begin with `prefix`.
 #[must_use]
-pub fn document() -> Value {
+pub fn document(prefix: &str) -> Value {
     let commands = COMMANDS.iter().filter(|spec| is_for_services(spec));
     let messages: Map<String, Value> = commands
         .clone()
@@ -30,10 +30,11 @@ pub fn document() -> Value {
         .chain(EVENTS.iter().map(|spec| (event_key(spec), event(spec))))
         .chain([("deadLetter".to_owned(), dead_letter())])
         .collect();
+    let channel = |name: &str, description, messages: &[String], kafka| channel(format!("{prefix}{name}"), description, messages, kafka);
     let (commands, events): (Vec<_>, Vec<_>) = (commands.map(command_key).collect(), EVENTS.iter().map(event_key).collect());
     json!({
         "asyncapi": "3.0.0",
-        "info": {"title": "pledger", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT},
+        "info": {"title": "pledger", "version": env!("CARGO_PKG_VERSION"), "description": about(prefix)},
         "defaultContentType": "application/json",
         "channels": {
             "inbox": channel("inbox", INBOX, &commands, json!({"partitions": 8, "topicConfiguration": {
@@ -45,7 +46,7 @@ pub fn document() -> Value {
         "operations": {
             "ingest": {
                 "action": "receive", "channel": {"$ref": "#/channels/inbox"}, "summary": "Decides what services send.",
-                "bindings": {"kafka": {"groupId": {"type": "string", "enum": [format!("{PREFIX}ingest")]}, "bindingVersion": BINDING}},
+                "bindings": {"kafka": {"groupId": {"type": "string", "enum": [format!("{prefix}ingest")]}, "bindingVersion": BINDING}},
             },
             "publish": {"action": "send", "channel": {"$ref": "#/channels/events"}, "summary": "Publishes the events of accepted decisions."},
             "keepLetter": {"action": "send", "channel": {"$ref": "#/channels/deadLetters"}, "summary": "Keeps what became no command."},
@@ -54,9 +55,13 @@ pub fn document() -> Value {
     })
 }
 
-const ABOUT: &str = "The topics of a partner program's ledger. Services send CloudEvents 1.0 to the inbox, in binary or in structured \
-                     mode, and read what was decided from the topic of events. Topics' names begin with a prefix that is configured; \
-                     here it is \"pledger.\".";
+fn about(prefix: &str) -> String {
+    format!(
+        "The topics of a partner program's ledger. Services send CloudEvents 1.0 to the inbox, in binary or in structured mode, and read \
+         what was decided from the topic of events. Topics' names begin with the prefix that this server was started with: {prefix:?}."
+    )
+}
+
 const INBOX: &str = "What services send. Any key: events that must keep their order go to one partition, under one key. An event that can \
                      be no command becomes a dead letter; one that a rule refuses is a recorded decision.";
 const PUBLISHED: &str = "One message an event, in order within a stream: a partition for every slice of the ledger, the stream as key. An \
@@ -65,8 +70,8 @@ const LETTERS: &str = "What became no command: key, headers and value as they ca
                        A message whose first header is dl_mark is no letter: it says what was done about one.";
 
 /// The document as it is served.
-pub(crate) fn json() -> Bytes {
-    document().to_string().into()
+pub(crate) fn json(prefix: &str) -> Bytes {
+    document(prefix).to_string().into()
 }
 
 /// Whether somebody outside may send it.
@@ -85,10 +90,9 @@ fn event_key(spec: &EventSpec) -> String {
     format!("event.{}", spec.name)
 }
 
-fn channel(name: &str, description: &str, messages: &[String], mut kafka: Value) -> Value {
+fn channel(topic: String, description: &str, messages: &[String], mut kafka: Value) -> Value {
     let messages: Map<String, Value> =
         messages.iter().map(|key| (key.clone(), json!({"$ref": format!("#/components/messages/{key}")}))).collect();
-    let topic = format!("{PREFIX}{name}");
     kafka["topic"] = topic.clone().into();
     kafka["bindingVersion"] = BINDING.into();
     json!({"address": topic, "description": description, "messages": messages, "bindings": {"kafka": kafka}})
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document: Value = serde_json::from_slice(&json()).expect("JSON");
+        let document: Value = serde_json::from_slice(&json(PREFIX)).expect("JSON");
         let mut references = 0;
         walk(&document, &mut |target| {
             let pointer = target.strip_prefix('#').expect(target);
@@ -211,8 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn topics_are_named_as_the_server_names_them() {
+        let document = document("acme.prm.");
+        for (channel, topic) in [("inbox", "acme.prm.inbox"), ("events", "acme.prm.events"), ("deadLetters", "acme.prm.dead-letters")] {
+            let told = &document["channels"][channel];
+            assert_eq!((&told["address"], &told["bindings"]["kafka"]["topic"]), (&json!(topic), &json!(topic)));
+        }
+        let group = &document["operations"]["ingest"]["bindings"]["kafka"]["groupId"]["enum"][0];
+        assert_eq!(*group, "acme.prm.ingest");
+        let about = document["info"]["description"].as_str().expect("a description");
+        assert!(about.ends_with("was started with: \"acme.prm.\"."), "{about}");
+    }
+
+    #[test]
     fn services_are_told_of_what_they_may_send_and_of_every_event() {
-        let document = document();
+        let document = document(PREFIX);
         let inbox = document["channels"]["inbox"]["messages"].as_object().expect("messages");
         assert!(inbox.contains_key("command.RecordTouchpoint") && !inbox.contains_key("command.CompleteRetirement"));
         assert_eq!(document["channels"]["events"]["messages"].as_object().map(Map::len), Some(EVENTS.len()));

@@ -80,6 +80,8 @@ pub struct Api {
     pub(crate) filling: filling::Filling,
     /// Held by whoever compares two generations: each takes as much memory as the read models.
     pub(crate) comparing: Mutex<()>,
+    /// What the names of topics begin with.
+    pub(crate) topic_prefix: String,
 }
 
 /// The API's parts, shared by all requests.
@@ -107,6 +109,7 @@ impl Api {
             checkpoints: None,
             filling: filling::Filling::default(),
             comparing: Mutex::new(()),
+            topic_prefix: asyncapi::PREFIX.to_owned(),
         }
     }
 
@@ -135,6 +138,11 @@ impl Api {
     /// Asks whoever keeps the read models, while this process does not, for what is to be put in use.
     pub fn ask_elsewhere(&mut self, elsewhere: Arc<dyn Elsewhere>) {
         self.elsewhere = Some(elsewhere);
+    }
+
+    /// Says of topics that their names begin with this.
+    pub fn name_topics(&mut self, prefix: &str) {
+        prefix.clone_into(&mut self.topic_prefix);
     }
 
     /// Answers questions to the past from the nearest of these checkpoints.

@@ -180,7 +180,7 @@ impl Routes {
         self.add("/", get(move || async move { fixed(HeaderValue::from_static("text/html; charset=utf-8"), page) }));
         let document = openapi::json();
         self.add("/v1/openapi.json", get(move || async move { fixed(JSON, document) }));
-        let topics = asyncapi::json();
+        let topics = asyncapi::json(&self.state.topic_prefix);
         self.add("/v1/asyncapi.json", get(move || async move { fixed(JSON, topics) }));
         self.add("/healthz", get(|| async { health::healthz() }));
         self.add("/readyz", get(|State(api): State<ApiState>| async move { health::readyz(&api) }));

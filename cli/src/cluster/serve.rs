@@ -109,6 +109,7 @@ fn serve_node(
             let acting = joining.has(Role::Policies).then(|| (node.edge.clone(), Arc::clone(&sink)));
             let (engine, start) = engine.part();
             let mut assembly = Assembly::of_parts(node.edge.clone(), sink, log, engine, metrics, probes, acting)?;
+            assembly.name_topics(&cluster.prefix);
             assembly.keep(start)?;
             let (key_dir, database) = (context.data_dir.clone(), stores.postgres.clone());
             let key = move || signing_key(database.as_ref(), &key_dir);

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use pledger_domain::{
     catalogue::{COMMANDS, CommandSpec},
+    command::Origin,
     values::Timestamp,
 };
 use serde_json::{Value, json};
@@ -119,15 +120,28 @@ impl Command {
     }
 }
 
+/// What one command says of itself in the list: `origin` as over HTTP.
+fn entry(spec: &CommandSpec) -> Value {
+    let origin = match spec.origin {
+        Origin::Anyone => "anyone",
+        Origin::System => "system",
+    };
+    json!({"name": spec.name, "stream": spec.stream.prefix(), "summary": spec.summary, "origin": origin})
+}
+
+/// What it does, and who alone sends it.
+fn summary(row: &Value) -> Value {
+    let by = if row["origin"] == "system" { "(by pledger itself) " } else { "" };
+    format!("{by}{}", row["summary"].as_str().unwrap_or_default()).into()
+}
+
 fn list(json: bool) -> Result<ExitCode> {
-    let rows: Vec<Value> =
-        COMMANDS.iter().map(|spec| json!({"name": spec.name, "stream": spec.stream.prefix(), "summary": spec.summary})).collect();
+    let rows: Vec<Value> = COMMANDS.iter().map(entry).collect();
     if json {
         output::print_json(&rows.into())?;
     } else {
         let columns = ["command", "stream", "what it does"].map(str::to_owned);
-        let rows: Vec<Vec<Value>> =
-            rows.iter().map(|row| vec![row["name"].clone(), row["stream"].clone(), row["summary"].clone()]).collect();
+        let rows: Vec<Vec<Value>> = rows.iter().map(|row| vec![row["name"].clone(), row["stream"].clone(), summary(row)]).collect();
         output::print(output::table(&columns, &rows).to_string())?;
     }
     Ok(ExitCode::SUCCESS)

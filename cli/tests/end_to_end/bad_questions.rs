@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{PARTNER, fail, pledger, spawn, succeed, text};
+use crate::program::{PARTNER, fail, json, pledger, spawn, succeed, text};
 
 const DEAL: &str = r#"{"deal_id":"d-1","partner_id":"p-1","account":{"name":"Acme","domain":"acme.com"},"product":"GTX Pro","amount":{"amount":"120000.00","currency":"USD"}}"#;
 
@@ -192,6 +192,19 @@ fn every_verb_refuses_a_time_before_the_ledger_and_says_one_to_come() {
 }
 
 #[test]
+fn the_list_of_commands_marks_those_that_pledger_alone_sends() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let told = json(dir.path(), &["command", "--list"]);
+    let commands = told.as_array().expect("a list");
+    let own: Vec<&str> = commands.iter().filter(|one| one["origin"] == "system").filter_map(|one| one["name"].as_str()).collect();
+    let table = succeed(dir.path(), &["command", "--list"]);
+    assert_eq!(table.matches("(by pledger itself)").count(), own.len(), "{table}");
+    let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/services.md")).expect("docs/services.md");
+    let listed = own.iter().all(|name| documented.contains(&format!("`{name}`")));
+    assert!(own.len() == 4 && listed, "{own:?}");
+}
+
+#[test]
 fn conflicts_are_told_in_words() {
     let dir = tempfile::tempdir().expect("a folder");
     let dir = dir.path();
@@ -203,7 +216,14 @@ fn conflicts_are_told_in_words() {
     succeed(dir, &["command", "SignAgreement", r#"{"partner_id":"north"}"#]);
     succeed(dir, &["command", "ActivatePartner", r#"{"partner_id":"north"}"#]);
     fail(dir, &["command", "RegisterDeal", &DEAL.replace("p-1", "north").replace("d-1", "d-2")], 1);
-    for question in [&["conflicts"][..], &["query", "conflicts"], &["query", "conflicts", "acme.com"]] {
+    for question in [
+        &["conflicts"][..],
+        &["query", "conflicts"],
+        &["query", "conflicts", "acme.com"],
+        // Products are one however they are written.
+        &["conflicts", "--product", "gtx  PRO"],
+        &["query", "conflicts", "--filter", "product=gtx  PRO"],
+    ] {
         let told = succeed(dir, question);
         assert!(told.contains(&format!("p-1 (d-1): protected until {until}")), "{told}");
         let refused = "under rules 1 (AccountProtected): the account is protected for p-1 until ";

@@ -394,6 +394,8 @@ async fn operators_see_what_it_does() {
     assert!(page.text().contains("RegisterDeal"));
     let document = stack.get("/v1/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
+    let topics = stack.get("/v1/asyncapi.json").await.json();
+    assert_eq!(topics["channels"]["inbox"]["address"], "acme.inbox");
 }
 
 #[tokio::test]

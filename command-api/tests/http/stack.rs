@@ -157,6 +157,7 @@ impl Stack {
                 .expect("free names"),
         );
         api.keep_generations(Arc::new(DirectoryGenerations::of(folder.path())));
+        api.name_topics("acme.");
         for probe in probes {
             api = api.with_probe(probe);
         }
