@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, built from the catalogues of commands and views.
 
+mod headers;
 mod operations;
 mod schemas;
 
@@ -15,7 +16,7 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use schemas::{array_of, object, string, whole_number};
+use schemas::{array_of, object, string, up_to};
 
 use crate::why::keys_of;
 
@@ -28,6 +29,7 @@ pub fn document() -> Value {
     let mut document = serde_json::to_value(built).expect("a document is plain data, which JSON can hold");
     let named = &mut document["components"]["schemas"];
     schemas::answers().for_each(|(name, schema)| named[name] = schema);
+    headers::add(&mut document);
     document
 }
 
@@ -55,8 +57,9 @@ fn paths() -> Paths {
         .path("/v1/events", PathItem::new(HttpMethod::Post, events()))
         .path(
             "/v1/commands",
-            PathItem::new(HttpMethod::Get, read("listCommands", "operations", "The catalogue of commands.", "Catalogue", &[])),
+            PathItem::new(HttpMethod::Get, read("listCommands", "operations", "The catalogue of commands.", "Catalogue", &[], &[])),
         )
+        .path("/v1/commands/{name}", PathItem::new(HttpMethod::Get, described()))
         .path("/v1/streams/{stream}", PathItem::new(HttpMethod::Get, stream()));
     for view in VIEWS {
         paths = paths.path(format!("/v1/{}", view.name), PathItem::new(HttpMethod::Get, list(view)));
@@ -65,15 +68,9 @@ fn paths() -> Paths {
         }
         paths = paths.path(format!("/v1/{}/{{key}}/why", view.name), PathItem::new(HttpMethod::Get, why(view)));
     }
+    paths = paths.path("/v1/changes", PathItem::new(HttpMethod::Get, changes()));
     for (path, id, summary, media, answers) in [
-        (
-            "/v1/changes",
-            "changes",
-            "New decisions as server-sent events; with Last-Event-ID, those since that event first.",
-            "text/event-stream",
-            &[][..],
-        ),
-        ("/v1/asyncapi.json", "asyncapi", "The topics that services write to and read, as AsyncAPI 3.", "application/json", &[]),
+        ("/v1/asyncapi.json", "asyncapi", "The topics that services write to and read, as AsyncAPI 3.", "application/json", &[][..]),
         ("/healthz", "healthz", "Whether the process answers.", "application/json", &[]),
         ("/readyz", "readyz", "Whether everything behind it does.", "application/json", NOT_READY),
         ("/metrics", "metrics", "Figures for Prometheus.", "text/plain", &[]),
@@ -132,14 +129,37 @@ const COMMAND_PROBLEMS: &[(StatusCode, &str)] = &[
 const NOT_READY: &[(StatusCode, &str)] =
     &[(StatusCode::SERVICE_UNAVAILABLE, "Something behind it does not: `checks` says what and why; see Retry-After.")];
 
+const UNREAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "A parameter is unknown or cannot be read.");
+const NOBODY: (StatusCode, &str) = (StatusCode::UNAUTHORIZED, "Nobody is known by the token.");
+const NOTHING: (StatusCode, &str) = (StatusCode::NOT_FOUND, "There is no such thing.");
+const SEVERAL: (StatusCode, &str) = (StatusCode::CONFLICT, "Several have this key; `accepted` names them.");
+const NO_LEDGER: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "The ledger cannot be read; see Retry-After.");
+const NOT_YET: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "What is asked for is not there yet; see Retry-After.");
+
 /// What may become of a question besides an answer.
 const QUESTION_PROBLEMS: &[(StatusCode, &str)] = &[
-    (StatusCode::BAD_REQUEST, "A parameter is unknown or cannot be read."),
-    (StatusCode::NOT_FOUND, "There is no such thing."),
+    UNREAD,
+    NOBODY,
+    NOTHING,
     (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
-    (StatusCode::CONFLICT, "Several have this key; `accepted` names them."),
-    (StatusCode::SERVICE_UNAVAILABLE, "What is asked for is not there yet; see Retry-After."),
+    SEVERAL,
+    (StatusCode::UNPROCESSABLE_ENTITY, "History begins after `as_of` or `known_at` (BeforeHistory)."),
+    NOT_YET,
 ];
+
+/// What may become of the question why.
+const WHY_PROBLEMS: &[(StatusCode, &str)] = &[
+    UNREAD,
+    NOBODY,
+    NOTHING,
+    SEVERAL,
+    (StatusCode::UNPROCESSABLE_ENTITY, "History begins after `as_of` or `known_at` (BeforeHistory)."),
+    (StatusCode::TOO_MANY_REQUESTS, "Another figure of many decisions is just explained, and one is at a time; see Retry-After."),
+    NOT_YET,
+];
+
+/// What may become of the question for a stream.
+const STREAM_PROBLEMS: &[(StatusCode, &str)] = &[UNREAD, NOBODY, NOTHING, NO_LEDGER];
 
 fn problems(mut operation: OperationBuilder, problems: &[(StatusCode, &'static str)]) -> OperationBuilder {
     for (status, description) in problems {
@@ -203,13 +223,30 @@ fn events() -> Operation {
 fn stream() -> Operation {
     let parameters = [
         parameter("stream", ParameterIn::Path, "The stream's name as one percent-encoded segment: account%2Facme.com.", string()),
-        parameter("limit", ParameterIn::Query, "The most decisions; 100 where absent.", whole_number()),
+        parameter("limit", ParameterIn::Query, "The most decisions; 100 where absent.", up_to(1_000)),
         parameter("cursor", ParameterIn::Query, "The next of the page before.", string()),
         parameter("as_of", ParameterIn::Query, "Only decisions that were true by then: RFC 3339, or a date for its end.", string()),
         parameter("known_at", ParameterIn::Query, "Only decisions that were recorded by then: RFC 3339, or a date for its end.", string()),
     ];
-    read("readStream", "operations", "The decisions of a stream.", "StreamPage", &parameters)
+    read("readStream", "operations", "The decisions of a stream.", "StreamPage", &parameters, STREAM_PROBLEMS)
 }
+
+fn described() -> Operation {
+    let name = [parameter("name", ParameterIn::Path, "The command's name, as in the catalogue.", string())];
+    let unknown = &[(StatusCode::NOT_FOUND, "There is no such command; `accepted` says which one was meant, where that can be guessed.")];
+    read("describeCommand", "operations", "A command of the catalogue, with an example.", "CatalogueEntry", &name, unknown)
+}
+
+fn changes() -> Operation {
+    let about = "The id of the last event that was received: what was decided since is told first.";
+    let operation = plain("changes", "New decisions as server-sent events; with Last-Event-ID, those since that event first.", EVENTS)
+        .parameters(Some([parameter("Last-Event-ID", ParameterIn::Header, about, string())]));
+    let unknown = (StatusCode::BAD_REQUEST, "Last-Event-ID is the id of no event of this ledger (UnknownEventId).");
+    problems(operation, &[unknown, NO_LEDGER]).build()
+}
+
+/// The media type of server-sent events.
+const EVENTS: &str = "text/event-stream";
 
 fn list(view: &'static ViewSpec) -> Operation {
     let mut parameters: Vec<Parameter> = view.filters.iter().map(filter).collect();
@@ -219,13 +256,16 @@ fn list(view: &'static ViewSpec) -> Operation {
         parameters.push(parameter("by", ParameterIn::Query, &description, string()));
     }
     parameters.extend([
-        parameter("limit", ParameterIn::Query, "The most items; 100 where absent.", whole_number()),
+        parameter("limit", ParameterIn::Query, LIMIT, up_to(100_000)),
         parameter("cursor", ParameterIn::Query, "The next of the page before.", string()),
     ]);
     parameters.extend(moment());
     let page = reference(&schemas::page_name(view.name));
     question(&format!("list_{}", view.name), view.name, view.summary, page, parameters)
 }
+
+/// How many items a page of a view has.
+const LIMIT: &str = "The most items, up to 10,000; 100 where absent. In CSV up to 100,000, which it is where absent.";
 
 fn one(view: &'static ViewSpec, key: &'static str) -> Operation {
     let parameters = std::iter::once(parameter("key", ParameterIn::Path, key, string())).chain(moment()).collect();
@@ -244,8 +284,10 @@ fn why(view: &'static ViewSpec) -> Operation {
         parameter("cursor", ParameterIn::Query, cursor, string()),
     ];
     let parameters: Vec<Parameter> = own.into_iter().chain(moment()).collect();
-    read(&format!("why_{}", view.name), view.name, "The decisions that made a figure, and the arithmetic.", "Explanation", &parameters)
+    read(&format!("why_{}", view.name), view.name, WHY, "Explanation", &parameters, WHY_PROBLEMS)
 }
+
+const WHY: &str = "The decisions that made a figure, and the arithmetic.";
 
 fn question(id: &str, tag: &str, summary: &str, schema: RefOr<Schema>, parameters: Vec<Parameter>) -> Operation {
     let response = ResponseBuilder::new()
@@ -274,14 +316,21 @@ fn moment() -> [Parameter; 3] {
         .map(|(name, summary)| parameter(name, ParameterIn::Query, summary, string()))
 }
 
-fn read(id: &str, tag: &str, summary: &str, schema: &str, parameters: &[Parameter]) -> Operation {
+fn read(
+    id: &str,
+    tag: &str,
+    summary: &str,
+    schema: &str,
+    parameters: &[Parameter],
+    may_become: &[(StatusCode, &'static str)],
+) -> Operation {
     let operation = OperationBuilder::new()
         .operation_id(Some(id))
         .tag(tag)
         .summary(Some(summary))
         .parameters(Some(parameters.to_vec()))
         .response("200", success("The answer.", schema));
-    problems(operation, QUESTION_PROBLEMS).build()
+    problems(operation, may_become).build()
 }
 
 fn plain(id: &str, summary: &str, media: &str) -> OperationBuilder {
@@ -338,6 +387,35 @@ mod tests {
             }
         });
         assert!(references > COMMANDS.len(), "{references}");
+    }
+
+    #[test]
+    fn answers_and_their_headers_are_told_where_they_occur() {
+        let document = served();
+        let answers = |method: &str, path: &str| -> Vec<String> {
+            document["paths"][path][method]["responses"].as_object().expect(path).keys().cloned().collect()
+        };
+        for (method, path, statuses) in [
+            ("get", "/v1/deals", &["200", "400", "401", "404", "406", "409", "422", "503"][..]),
+            ("get", "/v1/deals/{key}/why", &["200", "400", "401", "404", "409", "422", "429", "503"]),
+            ("get", "/v1/streams/{stream}", &["200", "400", "401", "404", "503"]),
+            ("get", "/v1/rules", &["200", "401", "503"]),
+            ("get", "/v1/changes", &["200", "400", "503"]),
+            ("get", "/v1/commands/{name}", &["200", "404"]),
+            ("get", "/v1/evidence", &["200", "400", "401", "403", "404", "409", "422", "429"]),
+            ("post", "/v1/simulate", &["200", "400", "401", "403", "406", "409", "413", "415", "422", "429"]),
+        ] {
+            assert_eq!(answers(method, path), statuses, "{method} {path}");
+        }
+        let has = |method: &str, path: &str, status: &str, name: &str| {
+            document["paths"][path][method]["responses"][status]["headers"].get(name).is_some()
+        };
+        assert!(has("post", "/v1/commands/RegisterDeal", "200", "Idempotent-Replay"));
+        assert!(has("post", "/v1/commands/RegisterDeal", "429", "Retry-After"));
+        assert!(has("get", "/v1/deals/{key}/why", "200", "Pledger-Incomplete"));
+        assert!(has("get", "/v1/deals", "200", "Pledger-Warning") && has("get", "/v1/deals", "200", "Next-Cursor"));
+        assert!(!has("get", "/v1/rules", "200", "Pledger-Incomplete") && !has("get", "/v1/deals", "404", "Retry-After"));
+        assert_eq!(document["paths"]["/v1/changes"]["get"]["parameters"][0]["name"], "Last-Event-ID");
     }
 
     #[test]

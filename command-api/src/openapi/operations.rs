@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    parameter, problems, read, reference,
+    NO_LEDGER, NOBODY, NOTHING, parameter, problems, read, reference,
     schemas::{string, whole_number},
     success, with_token,
 };
@@ -23,12 +23,12 @@ pub(super) fn paths(mut paths: PathsBuilder) -> PathsBuilder {
         (
             HttpMethod::Get,
             "/v1/rules",
-            read("listRules", "operations", "Every version of the rules, and which is in force.", "RulesList", &[]),
+            read("listRules", "operations", "Every version of the rules, and which is in force.", "RulesList", &[], &[NOBODY, NO_LEDGER]),
         ),
         (
             HttpMethod::Get,
             "/v1/rules/{version}",
-            read("showRules", "operations", "A version of the rules, as published and in words.", "RulesShown", &one_version),
+            read("showRules", "operations", "A version of the rules, as published and in words.", "RulesShown", &one_version, SHOWN),
         ),
         (HttpMethod::Post, "/v1/rules/check", rules("checkRules", "What a draft of the rules says, or what is wrong with it.")),
         (HttpMethod::Post, "/v1/rules/diff", rules("diffRules", "What a draft changes, in words, against published rules.")),
@@ -123,13 +123,22 @@ const REBUILD_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::SERVICE_UNAVAILABLE, "The read models cannot be reached; see Retry-After."),
 ];
 
+/// What may become of the question for a version of the rules.
+const SHOWN: &[(StatusCode, &str)] = &[NOBODY, NOTHING, NO_LEDGER];
+
+/// What may become of a simulation, besides.
+const SIMULATION_PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another media type."),
+];
+
 /// What may become of what reads the whole ledger.
 const ANALYSIS_PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "A parameter or the body cannot be read."),
     (StatusCode::UNAUTHORIZED, "Nobody is known by the token."),
     (StatusCode::FORBIDDEN, "It is for operators."),
-    (StatusCode::NOT_FOUND, "The ledger has no decision about it."),
-    (StatusCode::NOT_ACCEPTABLE, "No media type of Accept is written here."),
+    (StatusCode::CONFLICT, "This process does not read the whole ledger for an answer."),
     (
         StatusCode::UNPROCESSABLE_ENTITY,
         "A draft is no program.toml, with line and column, history begins later, or evidence would be too long to be verified.",
@@ -163,7 +172,7 @@ fn simulate() -> Operation {
         .request_body(Some(body.build()))
         .response("200", response);
     let operation = for_operators(operation, "What other rules would have made of history; nothing is written.");
-    problems(operation, ANALYSIS_PROBLEMS).build()
+    problems(problems(operation, ANALYSIS_PROBLEMS), SIMULATION_PROBLEMS).build()
 }
 
 fn rules(id: &str, summary: &str) -> Operation {
@@ -205,5 +214,6 @@ fn evidence() -> Operation {
         ]))
         .response("200", success("The file, to be verified as it is: pledger evidence verify FILE.", "Evidence"));
     let operation = for_operators(operation, "The decisions about an account or a deal, with the proof that they are in the ledger.");
-    problems(operation, ANALYSIS_PROBLEMS).build()
+    let nothing = (StatusCode::NOT_FOUND, "The ledger has no decision about it.");
+    problems(problems(operation, ANALYSIS_PROBLEMS), &[nothing]).build()
 }

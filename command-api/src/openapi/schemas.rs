@@ -15,6 +15,11 @@ pub(super) fn whole_number() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).into()
 }
 
+/// A whole number from 1 to `max`.
+pub(super) fn up_to(max: u32) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(max)).into()
+}
+
 pub(super) fn object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::Object).into()
 }
@@ -95,7 +100,7 @@ pub(super) fn answers() -> impl Iterator<Item = (String, Value)> {
     shared().into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(items).chain(pages)
 }
 
-fn shared() -> [(&'static str, Value); 26] {
+fn shared() -> [(&'static str, Value); 27] {
     [
         ("Position", json!({"type": "string", "pattern": POSITION, "description": "A place in the ledger: slice:pseq."})),
         (
@@ -110,7 +115,8 @@ fn shared() -> [(&'static str, Value); 26] {
         ("BatchAnswer", batch_answer()),
         ("EventAnswer", json!({"oneOf": [{"$ref": "#/components/schemas/Accepted"}, {"$ref": "#/components/schemas/BatchAnswer"}]})),
         ("CloudEvent", cloud_event()),
-        ("Catalogue", list_of(json!({"type": "object"}))),
+        ("Catalogue", list_of(json!({"$ref": "#/components/schemas/CatalogueEntry"}))),
+        ("CatalogueEntry", catalogue_entry()),
         ("StreamPage", stream_page()),
         ("Explanation", explanation()),
         ("Simulation", simulation()),
@@ -370,9 +376,27 @@ fn problem() -> Value {
             "detail": {"type": "string"},
             "field": {"type": "string", "description": "The offending field, header or parameter."},
             "accepted": {"description": "What would be accepted."},
+            "nearest": {"type": "array", "items": {"type": "string"}, "description": "Of an unknown key: the nearest that there are, the nearest first."},
             "retry_after": {"type": "integer", "description": "Seconds."},
             "position": {"$ref": "#/components/schemas/Position"},
             "facts": {"type": "object", "description": "What the refusal rests on."},
+        },
+    })
+}
+
+fn catalogue_entry() -> Value {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    json!({
+        "type": "object", "required": ["name", "summary", "stream", "origin", "method", "path", "schema", "example"],
+        "properties": {
+            "name": text("The command's name."),
+            "summary": text("What it does."),
+            "stream": text("The kind of stream that it is decided in."),
+            "origin": {"type": "string", "enum": ["anyone", "system"], "description": "Who sends it; system is pledger alone."},
+            "method": {"type": "string", "enum": ["POST"]},
+            "path": text("Where it is sent to."),
+            "schema": text("The payload's schema in the OpenAPI document."),
+            "example": {"type": "object", "description": "A payload that works."},
         },
     })
 }
