@@ -225,14 +225,26 @@ const TAKE_OVER_S: std::ops::RangeInclusive<i64> = 1..=300;
 
 impl Joining {
     /// Says what is of a cluster, where it is given: there is none.
-    pub(crate) fn unused(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Usage`, which names the flag or the key of the configuration.
+    pub(crate) fn unused(&self, context: &Context) -> Result<()> {
         let given = [
             ("--roles", !self.roles.is_empty()),
             ("--slices", self.slices.is_some()),
             ("--publish-persons", self.publish_persons),
             ("--take-over-after", self.take_over_after.is_some()),
         ];
-        self.postgres.given().or_else(|| first(&given)).map_or(Ok(()), |flag| Err(without_kafka(flag)))
+        self.postgres.given().or_else(|| first(&given)).map_or(Ok(()), |flag| Err(without_kafka(flag)))?;
+        let file = &context.file;
+        let configured = [
+            ("roles", file.roles.is_some()),
+            ("slices", file.slices.is_some()),
+            ("publish_persons", file.publish_persons),
+            ("take_over_after", file.take_over_after.is_some()),
+        ];
+        let unused = |key: &str| Usage(format!("{key} in the configuration is of a cluster: it goes with kafka, or --kafka"));
+        first(&configured).map_or(Ok(()), |key| Err(unused(key).into()))
     }
 
     /// Takes from the configuration what no flag says.
@@ -359,6 +371,28 @@ impl fmt::Display for Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_of_a_cluster_is_refused_without_one_wherever_it_stands() {
+        let postgres = || PostgresFlags { postgres: None, postgres_schema: None, postgres_password_file: None };
+        let nothing = || Joining { postgres: postgres(), roles: Vec::new(), slices: None, publish_persons: false, take_over_after: None };
+        let told = |joining: &Joining, text: &str| {
+            let context = Context { data_dir: PathBuf::new(), json: false, file: toml::from_str(text).expect(text) };
+            joining.unused(&context).err().map(|error| error.to_string())
+        };
+        for (text, key) in [
+            ("roles = \"nix\"", "roles"),
+            ("slices = \"0-999\"", "slices"),
+            ("publish_persons = true", "publish_persons"),
+            ("take-over-after = 900", "take_over_after"),
+        ] {
+            let expected = format!("{key} in the configuration is of a cluster: it goes with kafka, or --kafka");
+            assert_eq!(told(&nothing(), text), Some(expected));
+        }
+        assert_eq!(told(&nothing(), "publish_persons = false\nlisten = \"127.0.0.1:0\""), None);
+        let flag = Joining { take_over_after: Some(6), ..nothing() };
+        assert_eq!(told(&flag, "").as_deref(), Some("--take-over-after is of a cluster: it goes with --kafka"));
+    }
 
     #[test]
     fn slices_are_listed_and_ranged() {

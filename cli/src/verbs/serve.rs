@@ -43,7 +43,7 @@ impl Serve {
         match self.cluster.cluster(context)? {
             Some(cluster) => cluster::serve(&cluster, &self.joining.completed(context)?, context, listen),
             None => {
-                self.joining.unused()?;
+                self.joining.unused(context)?;
                 serve(Assembly::open(&context.data_dir)?, context, listen)
             }
         }
