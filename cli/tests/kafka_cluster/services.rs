@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::processes::{Cluster, until};
+use crate::processes::{Cluster, agent, until};
 
 const EVENTS: usize = 400;
 const ACCOUNTS: usize = 5;
@@ -51,7 +51,10 @@ fn json_of(output: &Output) -> Value {
 
 pub(crate) fn services_send_events_and_read_what_was_decided(brokers: &str) {
     let cluster = Cluster::init(brokers);
-    let _api = cluster.serve(&["--roles", "api,processor,projections"]);
+    let api = cluster.serve(&["--roles", "api,processor,projections"]);
+    let mut document = agent().get(format!("{}/v1/asyncapi.json", api.url)).call().expect("an answer");
+    let document: Value = document.body_mut().read_json().expect("JSON");
+    assert_eq!(document["channels"]["inbox"]["address"], format!("{}inbox", cluster.prefix));
     let publisher = cluster.serve(&["--roles", "publisher"]);
     let ingest = cluster.serve(&["--roles", "ingest"]);
     let events: Vec<String> = (0..EVENTS).map(touch).collect();

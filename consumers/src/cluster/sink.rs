@@ -94,12 +94,12 @@ impl ClusterSink {
     pub fn undecided(&self) -> Option<String> {
         let silent = self.silent_slices();
         let first = silent.first()?;
-        Some(format!(
-            "commands are not decided in {} slices, the first of them {first}, for {:.0} s at least: does a process run there with the \
-             role processor?",
-            silent.len(),
-            self.silence().as_secs_f64()
-        ))
+        let which = match silent.len() {
+            1 => format!("slice {first}"),
+            count => format!("{count} slices, the first of them {first},"),
+        };
+        let silence = self.silence().as_secs_f64();
+        Some(format!("commands are not decided in {which} for {silence:.0} s at least: does a process run there with the role processor?"))
     }
 
     /// The slices in which that is so.

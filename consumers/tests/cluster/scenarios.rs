@@ -207,6 +207,7 @@ fn who_waits_too_long_or_with_too_many_is_told(topics: &dyn Topics) {
     assert!(matches!(waited, Undecided::Unknown(_)), "{waited}");
     until("it shows that nobody decides", || sink.undecided().is_some());
     assert_eq!(sink.silent_slices().len(), 1);
+    assert!(sink.undecided().is_some_and(|told| told.contains("not decided in slice ")), "{:?}", sink.undecided());
     // Asked again with the same key, it is decided once, though it was sent twice.
     let _processor = of_all(topics);
     until("somebody decides", || sink.undecided().is_none());
