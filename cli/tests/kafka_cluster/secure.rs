@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     load::{open, under_load},
-    processes::Cluster,
+    processes::{Cluster, agent, until},
     told::more,
 };
 
@@ -101,4 +101,10 @@ pub(crate) fn a_client_needs_a_password_and_a_known_authority(xtask: &str) {
             assert!(begun.elapsed() < TOLD, "{:?}", begun.elapsed());
         }
     }
+
+    // A broker that goes away is told, also by a process that has nothing to do.
+    let idle = cluster.serve(&right);
+    assert!(broker.command("kill").status().expect("xtask").success());
+    let reason = || agent().get(format!("{}/readyz", idle.url)).call().expect("an answer").body_mut().read_to_string().expect("text");
+    until("it is told", || reason().contains(&format!("kafka: Kafka at {} does not answer", broker.address)));
 }
