@@ -1,14 +1,16 @@
 //! The key store of a cluster: a schema of its own in PostgreSQL, that several processes mint in at once.
 //!
 //! A key is offered as soon as it is staged, without waiting for the disk; whoever offered first is whose key counts.
-//! `settle` waits until all of that is on disk: PostgreSQL writes its log in order. Nothing is remembered, since another
-//! process may erase it.
+//! `settle` waits until all of that is on disk: PostgreSQL writes its log in order. A database that crashed in between may have lost some
+//! of it; so what was staged on a connection that was lost is offered again before it counts as settled. Nothing is remembered for longer,
+//! since another process may erase it.
 //!
 //! Erasing takes the key out of its row, and the table is vacuumed at once, which overwrites it unless a transaction still
 //! runs that began before. PostgreSQL's write-ahead log, its replicas and backups hold it as long as they are kept.
 
 use std::path::Path;
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use pledger_domain::values::{PersonId, Personal, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -37,9 +39,25 @@ pub struct PostgresKeyStore {
     schema: String,
     minting: Minting,
     store_key: StoreKey,
-    /// Whether something was staged since the last `settle`. Held while that waits for the disk: who comes meanwhile finds
-    /// its own staged keys settled, or settles them.
-    staged: Mutex<bool>,
+    /// What was staged since the last `settle`. Held while that waits for the disk: who comes meanwhile finds its own staged keys
+    /// settled, or settles them.
+    staged: Mutex<Staged>,
+}
+
+/// Keys and rows that somebody seals under, minted here or by another process just now, and not known to be on disk.
+#[derive(Default)]
+struct Staged {
+    keys: HashMap<PersonId, SubjectKey>,
+    rows: HashMap<Vec<u8>, PersonId>,
+    /// The first and the last connection that they were staged on.
+    on: Option<(u64, u64)>,
+}
+
+impl Staged {
+    fn note(&mut self, connection: u64) {
+        let (first, _) = *self.on.get_or_insert((connection, connection));
+        self.on = Some((first, connection));
+    }
 }
 
 impl PostgresKeyStore {
@@ -54,7 +72,7 @@ impl PostgresKeyStore {
         let bytes = key.0.to_vec();
         let made = session.call(async move |sql| initialise(sql, &name, bytes).await).map_err(failed)?;
         made.then_some(()).ok_or_else(|| KeyStoreError::Unfit(format!("there is a key store in the schema {schema} already")))?;
-        Ok(Self { session, schema, minting, store_key: key, staged: Mutex::new(false) })
+        Ok(Self { session, schema, minting, store_key: key, staged: Mutex::default() })
     }
 
     /// Opens the key store. New keys are random, whatever the first ones were made from.
@@ -72,7 +90,7 @@ impl PostgresKeyStore {
             Some((layout, _)) => return Err(unfit(format!("has layout {layout}; this pledger reads {LAYOUT}"))),
             None => return Err(KeyStoreError::Unfit(format!("there is no key store in the schema {schema}"))),
         };
-        Ok(Self { session, schema, minting: Minting::Random, store_key: StoreKey(key), staged: Mutex::new(false) })
+        Ok(Self { session, schema, minting: Minting::Random, store_key: StoreKey(key), staged: Mutex::default() })
     }
 
     /// Copies the key store of a data directory, which nobody writes meanwhile: the store's own key, every subject's key or
@@ -92,84 +110,103 @@ impl PostgresKeyStore {
     }
 
     fn find_key(&self, subject: &PersonId) -> Result<Option<Kept>, KeyStoreError> {
+        self.find_key_on(subject).map(|(kept, _)| kept)
+    }
+
+    /// The same, with the connection that it was found on.
+    fn find_key_on(&self, subject: &PersonId) -> Result<(Option<Kept>, u64), KeyStoreError> {
         let sql = format!("SELECT key FROM {}.subject WHERE id = $1", self.schema);
         let subject = subject.to_string();
-        let row: Option<(Option<Vec<u8>>,)> =
+        let (row, connection): (Option<(Option<Vec<u8>>,)>, u64) =
             self.ask(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(subject).fetch_optional(on).await)?;
-        row.map(|(key,)| kept(key)).transpose()
+        Ok((row.map(|(key,)| kept(key)).transpose()?, connection))
     }
 
-    /// Offers a key for a subject; the one that is kept then.
-    fn offer_key(&self, subject: &PersonId, key: &SubjectKey) -> Result<Kept, KeyStoreError> {
+    /// Offers a key for a subject; the one that is kept then, and on which connection.
+    fn offer_key(&self, subject: &PersonId, key: &SubjectKey) -> Result<(Kept, u64), KeyStoreError> {
         let sql = format!("INSERT INTO {}.subject (id, key) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
         let (subject_id, bytes) = (subject.to_string(), key.0.to_vec());
-        let made = self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(subject_id).bind(bytes).execute(on).await)?;
+        let (made, connection) =
+            self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(subject_id).bind(bytes).execute(on).await)?;
         if made.rows_affected() == 1 {
-            return Ok(Kept::Key(key.clone()));
+            return Ok((Kept::Key(key.clone()), connection));
         }
-        let missing = || KeyStoreError::Store("a subject that was there is gone".into());
-        self.find_key(subject)?.ok_or_else(missing)
+        let (kept, connection) = self.find_key_on(subject)?;
+        Ok((kept.ok_or_else(|| KeyStoreError::Store("a subject that was there is gone".into()))?, connection))
     }
 
-    fn find_row(&self, hash: Vec<u8>) -> Result<Option<PersonId>, KeyStoreError> {
+    fn find_row(&self, hash: Vec<u8>) -> Result<(Option<PersonId>, u64), KeyStoreError> {
         let sql = format!("SELECT subject FROM {}.sender_row WHERE hash = $1", self.schema);
-        let found: Option<(String,)> = self.ask(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(hash).fetch_optional(on).await)?;
-        found.map(|(subject,)| PersonId::parse(&subject).map_err(|error| KeyStoreError::Store(format!("a subject {error}")))).transpose()
+        let (found, connection): (Option<(String,)>, u64) =
+            self.ask(async move |on| sqlx::query_as(AssertSqlSafe(sql)).bind(hash).fetch_optional(on).await)?;
+        let subject = found.map(|(subject,)| PersonId::parse(&subject).map_err(|error| KeyStoreError::Store(format!("a subject {error}"))));
+        Ok((subject.transpose()?, connection))
     }
 
-    /// Asks the database, and once more where it had ended the connection. Not while anything is staged: a database that
-    /// crashed may have lost that, and what was sealed under it is not to be settled on another connection.
+    /// Asks the database, and once more where it had ended the connection; on which one it answered.
     fn ask<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Clone + Send + 'static,
-    ) -> Result<T, KeyStoreError> {
-        let is_staged = *self.staged.lock();
-        let done = if is_staged { self.session.call(work) } else { self.session.call_again(work) };
-        done.map_err(unavailable)
+    ) -> Result<(T, u64), KeyStoreError> {
+        self.session.call_again_numbered(work).map_err(unavailable)
     }
 
-    /// Somebody staged something, or saw what another process staged.
-    fn note(&self) {
-        *self.staged.lock() = true;
+    /// Offers again what was staged on a connection that was lost, and waits until it is on disk.
+    fn offer_again(&self, staged: &Staged) -> Result<(), KeyStoreError> {
+        let schema = self.schema.clone();
+        let keys: Vec<(String, Vec<u8>)> = staged.keys.iter().map(|(subject, key)| (subject.to_string(), key.0.to_vec())).collect();
+        let rows: Vec<(Vec<u8>, String)> = staged.rows.iter().map(|(hash, subject)| (hash.clone(), subject.to_string())).collect();
+        let are_kept = self.session.call(async move |on| offer_all(on, &schema, keys, rows).await).map_err(unavailable)?;
+        let others = "keys of persons were lost with the database's last moments, and others were made for them; start pledger again";
+        if are_kept { Ok(()) } else { Err(KeyStoreError::Store(others.to_owned())) }
     }
 }
 
 impl KeyStore for PostgresKeyStore {
     fn stage_subject(&self, sender: &str, row: &str) -> Result<PersonId, KeyStoreError> {
         let hash = self.store_key.row_hash(sender, row);
-        let known = self.find_row(hash.to_vec())?;
-        let subject = match known {
-            Some(subject) => subject,
+        let (known, connection) = self.find_row(hash.to_vec())?;
+        let (subject, connection) = match known {
+            Some(subject) => (subject, connection),
             None => {
                 let subject = self.minting.subject(&hash);
                 let sql = format!("INSERT INTO {}.sender_row (hash, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", self.schema);
                 let (hash_bytes, id) = (hash.to_vec(), subject.to_string());
-                let made = self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(hash_bytes).bind(id).execute(on).await)?;
-                let missing = || KeyStoreError::Store("a row that was there is gone".into());
-                if made.rows_affected() == 1 { subject } else { self.find_row(hash.to_vec())?.ok_or_else(missing)? }
+                let (made, connection) =
+                    self.ask(async move |on| sqlx::query(AssertSqlSafe(sql)).bind(hash_bytes).bind(id).execute(on).await)?;
+                if made.rows_affected() == 1 {
+                    (subject, connection)
+                } else {
+                    let (subject, connection) = self.find_row(hash.to_vec())?;
+                    (subject.ok_or_else(|| KeyStoreError::Store("a row that was there is gone".into()))?, connection)
+                }
             }
         };
-        self.note();
+        let mut staged = self.staged.lock();
+        staged.rows.insert(hash.to_vec(), subject.clone());
+        staged.note(connection);
         Ok(subject)
     }
 
     fn stage_seal(&self, subject: &PersonId, plain: &str) -> Result<Personal, KeyStoreError> {
-        let kept = match self.find_key(subject)? {
-            Some(kept) => kept,
-            None => self.offer_key(subject, &self.minting.key(subject))?,
+        let (kept, connection) = match self.find_key_on(subject)? {
+            (Some(kept), connection) => (kept, connection),
+            (None, _) => self.offer_key(subject, &self.minting.key(subject))?,
         };
-        self.note();
-        Ok(match kept {
-            Kept::Key(key) => Personal::Sealed(envelope::seal(&key, subject, plain)),
-            Kept::Erased => Personal::Erased,
-        })
+        let Kept::Key(key) = kept else { return Ok(Personal::Erased) };
+        let sealed = Personal::Sealed(envelope::seal(&key, subject, plain));
+        let mut staged = self.staged.lock();
+        staged.keys.insert(subject.clone(), key);
+        staged.note(connection);
+        Ok(sealed)
     }
 
     fn settle(&self) -> Result<(), KeyStoreError> {
         let mut staged = self.staged.lock();
-        if *staged {
-            self.session
-                .call(async |on| {
+        if let Some(on) = staged.on {
+            let ((), connection) = self
+                .session
+                .call_again_numbered(async |on: &mut PgConnection| {
                     let mut transaction = on.begin().await?;
                     transaction.execute(DURABLE).await?;
                     // Something in the log to wait for: all that came before is on disk with it.
@@ -177,7 +214,10 @@ impl KeyStore for PostgresKeyStore {
                     transaction.commit().await
                 })
                 .map_err(unavailable)?;
-            *staged = false;
+            if on != (connection, connection) {
+                self.offer_again(&staged)?;
+            }
+            *staged = Staged::default();
         }
         Ok(())
     }
@@ -193,7 +233,7 @@ impl KeyStore for PostgresKeyStore {
 
     fn erase(&self, subject: &PersonId, reason: &str, at: Timestamp) -> Result<Erasure, KeyStoreError> {
         let (schema, subject, reason) = (self.schema.clone(), subject.to_string(), reason.to_owned());
-        self.ask(async move |on| bury(on, &schema, &subject, &reason, at).await)
+        self.ask(async move |on| bury(on, &schema, &subject, &reason, at).await).map(|(erasure, _)| erasure)
     }
 
     fn is_erased(&self, subject: &PersonId) -> Result<bool, KeyStoreError> {
@@ -287,6 +327,34 @@ async fn take_in(sql: &mut PgConnection, schema: &str, rows: AllRows) -> Result<
     }
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Puts keys and rows where none are, durably; whether all that are there then are these, or were erased.
+async fn offer_all(
+    sql: &mut PgConnection,
+    schema: &str,
+    keys: Vec<(String, Vec<u8>)>,
+    rows: Vec<(Vec<u8>, String)>,
+) -> Result<bool, sqlx::Error> {
+    let (ids, keys): (Vec<String>, Vec<Vec<u8>>) = keys.into_iter().unzip();
+    let (hashes, subjects): (Vec<Vec<u8>>, Vec<String>) = rows.into_iter().unzip();
+    let mut transaction = sql.begin().await?;
+    transaction.execute(DURABLE).await?;
+    let offered = "SELECT * FROM unnest($1::text[], $2::bytea[])";
+    let insert = format!("INSERT INTO {schema}.subject (id, key) {offered} ON CONFLICT DO NOTHING");
+    sqlx::query(AssertSqlSafe(insert)).bind(&ids).bind(&keys).execute(&mut *transaction).await?;
+    let insert =
+        format!("INSERT INTO {schema}.sender_row (hash, subject) SELECT * FROM unnest($1::bytea[], $2::text[]) ON CONFLICT DO NOTHING");
+    sqlx::query(AssertSqlSafe(insert)).bind(&hashes).bind(&subjects).execute(&mut *transaction).await?;
+    let others = format!(
+        "SELECT EXISTS (SELECT 1 FROM unnest($1::text[], $2::bytea[]) AS ours (id, key) JOIN {schema}.subject AS kept USING (id) \
+         WHERE kept.key <> ours.key) OR EXISTS (SELECT 1 FROM unnest($3::bytea[], $4::text[]) AS ours (hash, subject) \
+         JOIN {schema}.sender_row AS kept USING (hash) WHERE kept.subject <> ours.subject)"
+    );
+    let others: bool =
+        sqlx::query_scalar(AssertSqlSafe(others)).bind(ids).bind(keys).bind(hashes).bind(subjects).fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(!others)
 }
 
 /// Layout and key of the store, where there is one.

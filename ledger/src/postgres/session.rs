@@ -52,6 +52,8 @@ struct Link {
     options: PostgresOptions,
     begin: &'static str,
     connection: Option<PgConnection>,
+    /// The connections that were made so far.
+    made: u64,
 }
 
 impl Session {
@@ -62,7 +64,7 @@ impl Session {
     pub fn start(options: PostgresOptions, name: &str, begin: &'static str) -> Result<Self, SessionError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| SessionError::Ended)?;
         let (jobs, queue) = mpsc::channel();
-        let link = Link { runtime, options, begin, connection: None };
+        let link = Link { runtime, options, begin, connection: None, made: 0 };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || link.serve(&queue));
         Ok(Self { jobs: Some(jobs), thread: Some(thread.map_err(|_| SessionError::Ended)?) })
     }
@@ -75,8 +77,19 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Send + 'static,
     ) -> Result<T, SessionError> {
+        self.call_numbered(work).map(|(done, _)| done)
+    }
+
+    /// The same, with the number of the connection that it was done on: another number says that the one before was lost.
+    ///
+    /// # Errors
+    /// `SessionError`.
+    pub fn call_numbered<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Send + 'static,
+    ) -> Result<(T, u64), SessionError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |link| drop(reply.send(link.work(work))));
+        let job: Job = Box::new(move |link| drop(reply.send(link.work(work).map(|done| (done, link.made)))));
         if let Some(jobs) = &self.jobs {
             // Where the thread is gone the reply is dropped with the job, which the next line sees.
             drop(jobs.send(job));
@@ -93,10 +106,21 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Clone + Send + 'static,
     ) -> Result<T, SessionError> {
-        match self.call(work.clone()) {
+        self.call_again_numbered(work).map(|(done, _)| done)
+    }
+
+    /// The same, with the number of the connection that it was done on.
+    ///
+    /// # Errors
+    /// `SessionError`.
+    pub fn call_again_numbered<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Clone + Send + 'static,
+    ) -> Result<(T, u64), SessionError> {
+        match self.call_numbered(work.clone()) {
             Err(SessionError::Lost(error)) => {
                 tracing::info!(%error, "the connection to PostgreSQL had ended; it is made anew");
-                self.call(work)
+                self.call_numbered(work)
             }
             done => done,
         }
@@ -121,7 +145,7 @@ impl Link {
     }
 
     fn work<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, SessionError> {
-        let Self { runtime, options, begin, connection } = self;
+        let Self { runtime, options, begin, connection, made } = self;
         let was_there = connection.is_some();
         let done = runtime.block_on(async {
             let work = async {
@@ -129,6 +153,7 @@ impl Link {
                     let mut new = options.connect().await?;
                     new.execute(*begin).await?;
                     *connection = Some(new);
+                    *made += 1;
                 }
                 work(connection.as_mut().expect("it was just made")).await
             };

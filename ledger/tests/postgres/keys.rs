@@ -132,16 +132,34 @@ pub(crate) fn a_connection_that_was_ended_is_made_anew(home: &InPostgres) {
     assert_eq!(keys.erase(&person("bob"), "asked to", at(5)), Ok(Erasure::Erased));
 }
 
-pub(crate) fn what_was_staged_is_not_gone_on_with_on_another_connection(home: &InPostgres) {
-    let keys = created(home);
-    keys.stage_subject("crm", "1").expect("staged");
+/// What a database has lost that crashed just after it was staged.
+fn lose_everything(home: &InPostgres) {
+    home.sql("DELETE FROM {}_keys.subject").expect("deleted");
+    home.sql("DELETE FROM {}_keys.sender_row").expect("deleted");
     end_connections(home);
-    let refused = keys.stage_subject("crm", "2");
-    assert_eq!(refused, Err(KeyStoreError::Store("the connection to PostgreSQL was lost".into())));
-    keys.subject_for("crm", "2").expect("asked again");
+}
+
+pub(crate) fn what_was_staged_on_a_lost_connection_is_offered_again(home: &InPostgres) {
+    let keys = created(home);
+    let subject = keys.stage_subject("crm", "1").expect("staged");
+    let text = sealed(keys.stage_seal(&subject, "Ada").expect("staged"));
+    lose_everything(home);
+    keys.stage_subject("crm", "2").expect("staged on another connection");
+    keys.settle().expect("offered again");
+    let other = opened(home);
+    assert_eq!((other.open(&text), other.subject_for("crm", "1")), (Ok(Opened::Plain("Ada".into())), Ok(subject)));
+
+    // Where others were made meanwhile, what was sealed under the first ones is not recorded.
+    keys.stage_seal(&person("bob"), "Bob").expect("staged");
+    lose_everything(home);
+    other.seal(&person("bob"), "Bob").expect("a key of its own");
+    for _ in 0..2 {
+        let refused = keys.settle();
+        assert!(matches!(&refused, Err(KeyStoreError::Store(reason)) if reason.contains("others were made")), "{refused:?}");
+    }
     home.sql("ALTER TABLE {}_keys.subject RENAME TO elsewhere").expect("renamed");
     // What the database says names its tables.
-    assert_eq!(keys.is_erased(&person("ada")), Err(KeyStoreError::Store("PostgreSQL refused; the log says why".into())));
+    assert_eq!(other.is_erased(&person("ada")), Err(KeyStoreError::Store("PostgreSQL refused; the log says why".into())));
 }
 
 pub(crate) fn settled_keys_survive_a_server_that_is_killed(xtask: &Path) {

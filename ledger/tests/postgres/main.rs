@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
     ("a_database_that_takes_no_writes_says_so", owner::a_database_that_takes_no_writes_says_so),
     ("a_wrong_password_is_told_once_and_not_shown", owner::a_wrong_password_is_told_once_and_not_shown),
     ("a_connection_that_was_ended_is_made_anew", keys::a_connection_that_was_ended_is_made_anew),
-    ("what_was_staged_is_not_gone_on_with_on_another_connection", keys::what_was_staged_is_not_gone_on_with_on_another_connection),
+    ("what_was_staged_on_a_lost_connection_is_offered_again", keys::what_was_staged_on_a_lost_connection_is_offered_again),
     ("nobody_else_may_read_keys", keys::nobody_else_may_read_keys),
 ];
 
